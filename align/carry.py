@@ -11,74 +11,93 @@ from numpy.typing import NDArray
 
 from align import prefix
 from align.blocks import Side
+from align.continuations import Seen, count_words, for_nodes, no_counts, summarize
 from align.places import Places, Words, find_places, find_words, nowhere, place_ends
 from align.projection import SAME, Projection
 from align.ragged import Ragged
 from align.resolve import Encode, Resolved, Resolver
-from align.shard import Ends, Path, Rows, Scratch, Shard, Target
+from align.rows import arrange
+from align.shard import Alike, Ends, Lines, Path, Shard, Target
 from align.spans import align_batch, side_of
 from align.sparse import SparseDistributions
 from align.threads import over_samples
-from align.vocabulary import Vocabulary, index_prefixes
-from align.words import BEGINS, UNFOLLOWED, Source, Walk
+from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary, count_prefixes, index_prefixes
+from align.words import Source, Trie, Walk
+
+NO_IDS = np.zeros(0, np.int32)
 
 
 class PrefixRule:
     """Projects with the policy ``prefix``; arguments as of ``project.Projector``."""
 
     def __init__(
-        self, source: Vocabulary, target: Vocabulary, *, encode: Encode | None, threads: int
+        self,
+        source: Vocabulary,
+        target: Vocabulary,
+        *,
+        encode: Encode | None,
+        keep: int | None,
+        threads: int,
     ) -> None:
-        self._source, self._target, self._threads = source, target, threads
+        self._source, self._target, self._threads, self._keep = source, target, threads, keep
         self._asked = encode is not None
         self._resolver = Resolver(source, target, encode)
-        self._indices = index_prefixes(source), index_prefixes(target)
+        mine = index_prefixes(source)
+        self._alike = Alike(count_prefixes(mine), len(mine.order))
+        self._index = index_prefixes(target)
         self._one_vocabulary = _equal(source, target)
+        self._counts = no_counts()
+        self._seen: Seen | None = None
 
     def project(self, source: Ragged, rows: SparseDistributions, target: Ragged) -> Projection:
         """One row for each target token."""
         if self._same(source, target).all() and (abs(rows.mass() - 1) <= 1e-6).all():
             return _unchanged(rows)
         shard = self._shard(source, rows, target)
-        count = len(target.ids)
-        most = np.empty(count, np.int64)
-        over_samples(self._threads, len(target), prefix.room, shard, most)
-        ptr = _pointers(most)
-        scratch = Scratch(
-            ptr,
-            np.empty(ptr[-1], np.int32),
-            np.empty(ptr[-1], np.float32),
-            np.empty(count, np.int32),
-            np.empty(count, np.float32),
-            np.empty(count, np.float32),
-            np.empty(count, np.uint8),
-        )
-        over_samples(self._threads, len(target), prefix.fill, shard, scratch)
-        indptr = _pointers(scratch.size)
-        ids, prob = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
-        over_samples(self._threads, count, prefix.pack, scratch, indptr, ids, prob)
+        count, keep = len(target.ids), self._keep or len(self._target)
+        tail, kept, wrong = (np.empty(count, np.float32) for _ in range(3))
+        lines = Lines(np.empty(count, np.int32), tail, kept, wrong, np.empty(count, np.uint8))
+        parts = over_samples(self._threads, len(target), prefix.fill, shard, keep, lines)
+        ids, prob = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         with np.errstate(divide="ignore"):
-            distributions = SparseDistributions(indptr, ids, np.log(prob), np.log(scratch.tail))
-        return Projection(distributions, scratch.kind, 1 - scratch.tail, scratch.wrong)
+            distributions = SparseDistributions(
+                _pointers(lines.size), ids, np.log(prob), np.log(lines.tail)
+            )
+        return Projection(distributions, lines.kind, lines.kept, lines.wrong)
+
+    def observe(self, source: Ragged, target: Ragged) -> None:
+        """Count what the words of these texts became, see ``continuations.py``."""
+        if not self._asked:
+            return
+        entries = Source(source.indptr, source.ids, np.zeros(len(source.ids) + 1, np.int64), NO_IDS)
+        sides, places, words, walk = self._read(source, entries, target)[:4]
+        self._counts = count_words(self._counts, sides, walk.state, places, words)
+        self._seen = None
+
+    def _read(
+        self, source: Ragged, entries: Source, target: Ragged
+    ) -> tuple[tuple[Side, Side], Places, Words, Walk, Trie, Resolved]:
+        """What was written on both sides, word by word."""
+        threads = self._threads
+        sides = side_of(self._source, source), side_of(self._target, target)
+        trie, walk, resolved = self._resolver.resolve(entries, threads=threads)
+        places = self._places(sides, source, target)
+        words = Words(np.empty(len(source.ids), np.int32), np.empty(len(source.ids), np.int32))
+        over_samples(threads, len(source), find_words, *sides, places, walk.begins, trie.cut, words)
+        return sides, places, words, walk, trie, resolved
 
     def _shard(self, source: Ragged, rows: SparseDistributions, target: Ragged) -> Shard:
         """Everything that the kernels read."""
-        threads, samples = self._threads, len(source)
-        sides = side_of(self._source, source), side_of(self._target, target)
-        trie, walk, resolved = self._resolver.resolve(
-            Source(source.indptr, source.ids, rows.indptr, rows.ids), threads=threads
-        )
-        places = self._places(sides, source, target)
-        words = Words(np.empty(len(source.ids), np.int32), np.empty(len(source.ids), np.int32))
-        over_samples(
-            threads, samples, find_words, sides[0], sides[1], places, walk.begins, trie.cut, words
-        )
+        entries = Source(source.indptr, source.ids, rows.indptr, rows.ids)
+        sides, places, words, walk, trie, resolved = self._read(source, entries, target)
+        seen = self._met(resolved)
         eos = [-1 if side.eos is None else side.eos for side in (self._source, self._target)]
+        known = (resolved, seen) if self._asked else None
         return Shard(
             source.indptr,
             target.indptr,
             self._same(source, target),
-            self._rows(rows, walk, resolved),
+            arrange(rows, source.ids, walk, known, threads=self._threads),
             Path(
                 source.ids,
                 walk.state,
@@ -90,20 +109,20 @@ class PrefixRule:
             ),
             Target(target.ids, places.token, places.offset, self._target.flags),
             resolved,
+            seen,
             Ends(eos[0], eos[1], self._target.folds, self._asked),
             sides[0],
-            *self._indices,
+            self._alike,
+            self._index,
         )
 
-    def _rows(self, rows: SparseDistributions, walk: Walk, resolved: Resolved) -> Rows:
-        """Proper rows, and what each entry would do."""
-        prob, rest = np.exp(rows.logprobs), np.exp(rows.tail)
-        over_samples(self._threads, len(rows), _make_proper, rows.indptr, rows.ids, prob, rest)
-        if not self._asked:
-            walk.role[walk.role <= BEGINS] = UNFOLLOWED
-            return Rows(rows.indptr, rows.ids, prob, rest, walk.role, walk.node, walk.node)
-        first = resolved.first[walk.node]
-        return Rows(rows.indptr, rows.ids, prob, rest, walk.role, walk.node, first)
+    def _met(self, resolved: Resolved) -> Seen:
+        """What was counted, for all nodes there are now."""
+        if self._seen is None:
+            silent = self._target.flags & (SPECIAL | UNKNOWN) != 0
+            self._seen = summarize(self._counts, resolved.first, silent)
+        self._seen = for_nodes(self._seen, len(resolved.first))
+        return self._seen
 
     def _places(self, sides: tuple[Side, Side], source: Ragged, target: Ragged) -> Places:
         """Where each target token begins; both ends of sequence begin at the same place."""
@@ -176,32 +195,6 @@ def _text(tokens: Ragged, eos: int | None) -> Ragged:
     keep = np.ones(len(tokens.ids), np.bool_)
     keep[tokens.indptr[1:][ends] - 1] = False
     return Ragged(tokens.indptr - _pointers(ends), tokens.ids[keep])
-
-
-@njit(cache=True, nogil=True)
-def _make_proper(
-    begin: int,
-    end: int,
-    indptr: NDArray[np.int64],
-    ids: NDArray[np.int32],
-    prob: NDArray[np.float32],
-    rest: NDArray[np.float32],
-) -> None:
-    """Make rows ``begin:end`` sum to 1 in place, an id that is listed twice counting once."""
-    for r in range(begin, end):
-        first, last = indptr[r], indptr[r + 1]
-        total = np.float64(rest[r])
-        for e in range(first, last):
-            for before in range(first, e):
-                if ids[before] == ids[e]:
-                    prob[e] = 0.0
-            total += prob[e]
-        if total <= 0.0:
-            rest[r] = 1.0
-        elif abs(total - 1.0) > 1e-6:
-            for e in range(first, last):
-                prob[e] /= total
-            rest[r] /= total
 
 
 @njit(cache=True)

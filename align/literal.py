@@ -9,16 +9,15 @@ follow::
 
 from __future__ import annotations
 
-from numba import njit
-
 from align.blocks import Side
+from align.compiled import kernel
 from align.vocabulary import PrefixIndex, narrow
 from align.words import is_space
 
 NOTHING = -1  # no piece begins like this
 
 
-@njit(cache=True)
+@kernel
 def spelled_token(
     index: PrefixIndex,
     source: Side,
@@ -60,7 +59,7 @@ def spelled_token(
     return walk[3]
 
 
-@njit(cache=True)
+@kernel
 def _feed(
     index: PrefixIndex, walk: tuple[int, int, int, int], byte: int
 ) -> tuple[int, int, int, int]:
@@ -74,7 +73,7 @@ def _feed(
     return low, high, depth + 1, best
 
 
-@njit(cache=True)
+@kernel
 def starts_like(source: Side, candidate: int, token: int, offset: int) -> bool:
     """Whether ``candidate`` begins with the first ``offset`` bytes of ``token``."""
     mine, its = source.bytes_ptr[candidate], source.bytes_ptr[token]
@@ -84,19 +83,3 @@ def starts_like(source: Side, candidate: int, token: int, offset: int) -> bool:
     for at in range(offset):
         same &= source.data[mine + at] == source.data[its + at]
     return same
-
-
-@njit(cache=True)
-def unstored_share(
-    index: PrefixIndex, source: Side, token: int, offset: int, stored: tuple[int, int]
-) -> float:
-    """The share of the unstored source ids that begin with the first ``offset`` bytes of ``token``.
-
-    ``stored`` counts the stored ids, and those of them that begin so.
-    """
-    low, high = 0, len(index.order)
-    for at in range(offset):
-        byte = source.data[source.bytes_ptr[token] + at]
-        low, high = narrow(index, low, high, at, byte)
-    unstored = len(index.order) - stored[0]
-    return max(0, high - low - stored[1]) / unstored if unstored > 0 else 0.0

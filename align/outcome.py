@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from align.blocks import Side
+from align.compiled import inlined, kernel
 from align.literal import spelled_token, starts_like
 from align.places import NOWHERE
 from align.resolve import Resolved
@@ -40,7 +40,7 @@ class Stand(NamedTuple):
     offset: int
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def after_word(
     path: Path, target: Target, resolved: Resolved, ends: Ends, stand: Stand
 ) -> tuple[int, int]:
@@ -64,13 +64,13 @@ def after_word(
     return closed, closed
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def needs_bytes(path: Path, ends: Ends, r: int) -> bool:
     """Whether nothing was asked about the word before source token ``r``."""
     return not ends.asked or path.state[r] == LONG or path.anchor[r] == NOWHERE
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def token_at(
     resolved: Resolved,
     node: int,
@@ -92,7 +92,7 @@ def token_at(
     return TAIL if flags[token] & (SPECIAL | UNKNOWN) else token
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def _word_ended(
     path: Path, ids: NDArray[np.int32], resolved: Resolved, ends: Ends, stand: Stand
 ) -> bool:
@@ -109,7 +109,7 @@ def _word_ended(
     return same
 
 
-@njit(cache=True)
+@kernel
 def spelled(
     side: Side, index: PrefixIndex, target: Target, ends: Ends, stand: Stand, candidate: int
 ) -> int:
@@ -126,7 +126,7 @@ def spelled(
     return spelled_token(index, side, span, candidate, (ends.fold, behind, lead))
 
 
-@njit(cache=True)
+@kernel
 def _after_space(side: Side, here: int, starts_text: bool, offset: int) -> bool:
     """Whether whitespace or the text's start stands before byte ``offset`` of token ``here``."""
     if offset > 0:

@@ -16,10 +16,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from align.blocks import FOLDED, WINDOW, Side
+from align.compiled import kernel
 from align.vocabulary import SPECIAL, UNKNOWN
 from align.words import is_space
 
@@ -47,7 +47,7 @@ def nowhere(count: int) -> Places:
     return Places(np.full(count, NOWHERE, np.int32), np.zeros(count, np.int32))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_places(
     begin: int,
     end: int,
@@ -80,7 +80,7 @@ def find_places(
                     places.token[at + groups[g, 2] + 1 : at + groups[g, 3]] = NOWHERE
 
 
-@njit(cache=True)
+@kernel
 def _is_silent(side: Side, s: int, j: int) -> bool:
     """Whether token ``j`` of sample ``s`` is special: no text, and none meant."""
     token = side.ids[side.indptr[s] + j]
@@ -88,7 +88,7 @@ def _is_silent(side: Side, s: int, j: int) -> bool:
     return bool(silent and side.flags[token] & SPECIAL)
 
 
-@njit(cache=True)
+@kernel
 def _read_block(
     source: Side,
     target: Side,
@@ -127,12 +127,12 @@ def _read_block(
     return j == last
 
 
-@njit(cache=True)
+@kernel
 def _byte(side: Side, s: int, j: int, offset: int) -> int:
     return int(side.data[side.bytes_ptr[side.ids[side.indptr[s] + j]] + offset])
 
 
-@njit(cache=True)
+@kernel
 def _behind(side: Side, s: int, j: int, offset: int, fold: bool) -> tuple[int, int]:
     """The place behind byte ``offset`` of token ``j``: the next token where nothing follows in it.
 
@@ -146,7 +146,7 @@ def _behind(side: Side, s: int, j: int, offset: int, fold: bool) -> tuple[int, i
     return (j + 1, 0) if at == side.bytes_ptr[token + 1] else (j, offset + 1)
 
 
-@njit(cache=True)
+@kernel
 def _after_space(side: Side, s: int, j: int, fold: bool) -> bool:
     """Whether whitespace before token ``j`` swallows whitespace in it; so does the text's start."""
     start = side.indptr[s]
@@ -160,7 +160,7 @@ def _after_space(side: Side, s: int, j: int, fold: bool) -> bool:
     return fold
 
 
-@njit(cache=True)
+@kernel
 def _next_byte(
     side: Side, s: int, at: tuple[int, int, int], after_space: bool, fold: bool
 ) -> tuple[int, int]:
@@ -177,7 +177,7 @@ def _next_byte(
     return last, 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def place_ends(
     begin: int,
     end: int,
@@ -208,12 +208,12 @@ def place_ends(
         places.token[i], places.offset[i] = here
 
 
-@njit(cache=True)
+@kernel
 def _is_unknown(side: Side, token: int) -> bool:
     return bool(side.flags[token] & UNKNOWN)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_words(
     begin: int,
     end: int,
@@ -246,7 +246,7 @@ def find_words(
                 anchor = words.begin[start + j]
 
 
-@njit(cache=True)
+@kernel
 def _row_at(places: Places, row: int, end: int, j: int, offset: int) -> int:
     """The first row from ``row`` on that begins at (``j``, ``offset``) or behind it."""
     while row < end:

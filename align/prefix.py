@@ -8,6 +8,8 @@ bytes u of it that lie before b (none on most rows):
   target's tokenizer (``resolve.py``), and the target token at b gets the candidate's mass. A
   candidate that does not begin with u, or whose word has no boundary at b or other tokens before
   it, can not be what follows: its mass is *inconsistent* and the row is conditioned on the rest;
+* where the store was looked at (``continuations.py``) and the candidate's word was met in it, as
+  it stands or begun, its mass is parted by what the word became there;
 * the candidate that was really written is followed instead: its mass is spread by the source's
   next distribution, p(c) p(c' | c), up to ``DEPTH`` tokens on or until the word ends. What is left
   of it belongs to the target token that is really there;
@@ -17,9 +19,10 @@ bytes u of it that lie before b (none on most rows):
   where the word written so far would go;
 * special and unknown target tokens get nothing; the source's end of sequence is the target's.
 
-Cost: O(K) look-ups per followed token. Nothing is averaged, and no probability is multiplied off
-the path that was written. Sources: chain rule and conditioning on emitted bytes, arXiv:2410.09303
-(exact byte-level conditioning); ours adds the target's own tokenization of each candidate's word.
+Cost: O(K) look-ups per followed token. Nothing is averaged, and no probability of the teacher's is
+multiplied off the path that was written. Sources: chain rule and conditioning on emitted bytes,
+arXiv:2410.09303 (exact byte-level conditioning); the target's own tokenization of each candidate's
+word, and what words became, are ours.
 """
 
 from __future__ import annotations
@@ -29,12 +32,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from align.blocks import Side
-from align.literal import starts_like, unstored_share
+from align.compiled import inlined, kernel
+from align.continuations import NO_TOKENS, Seen, context, find, reading
+from align.entries import Found, add, choose, give
+from align.literal import starts_like
 from align.outcome import (
     FIRST,
     OWN,
     TAIL,
-    WRONG,
     Stand,
     after_word,
     needs_bytes,
@@ -44,70 +49,94 @@ from align.outcome import (
 from align.places import NOWHERE
 from align.projection import APART, EMPTY, EOS, MID, SAME, UNKNOWN_TOKEN
 from align.resolve import Resolved
-from align.shard import Ends, Path, Rows, Scratch, Shard, Target
+from align.shard import UNASKED, Alike, Ends, Lines, Path, Rows, Shard, Target
 from align.vocabulary import SPECIAL, UNKNOWN, PrefixIndex
-from align.words import BEGINS, CONTINUES, END, SILENT
 
 DEPTH = 4
-ASK_BYTES = -9
 
 
 @njit(cache=True, nogil=True)
-def room(first: int, last: int, shard: Shard, most: NDArray[np.int64]) -> None:
-    """The most entries that each target row of samples ``first:last`` can get."""
-    rows, path, target, ends = shard.rows, shard.path, shard.target, shard.ends
-    for s in range(first, last):
-        start, stop = shard.source_ptr[s], shard.source_ptr[s + 1]
-        for i in range(shard.target_ptr[s], shard.target_ptr[s + 1]):
-            most[i] = 1
-            if shard.same[s]:
-                r = start + i - shard.target_ptr[s]
-                most[i] += rows.ptr[r + 1] - rows.ptr[r]
-            elif target.token[i] != NOWHERE:
-                here, offset = start + target.token[i], target.offset[i]
-                r = here
-                while r < min(here + DEPTH, stop - 1) and not _closes(
-                    path, ends, r, r - here, offset
-                ):
-                    r += 1
-                most[i] += rows.ptr[r + 1] - rows.ptr[here]
+def fill(
+    first: int, last: int, shard: Shard, keep: int, lines: Lines
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Make the target rows of samples ``first:last``, of at most ``keep`` entries each.
+
+    Returns:
+        Ids and probabilities of their entries, row behind row.
+    """
+    width, used = len(shard.target.flags), 0
+    found = Found(np.empty(width, np.int32), np.empty(width), np.zeros(width, np.int32))
+    room = 8 * (shard.target_ptr[last] - shard.target_ptr[first]) + keep
+    ids, prob = np.empty(room, np.int32), np.empty(room, np.float32)
+    i, s = shard.target_ptr[first], first
+    while s < last:
+        i, used = _fill_sample(shard, found, keep, lines, (s, i, used), ids, prob)
+        if i == shard.target_ptr[s + 1]:
+            s += 1
+        else:
+            ids, prob = _longer(ids, keep), _longer(prob, keep)
+    return ids[:used], prob[:used]
 
 
-@njit(cache=True, nogil=True)
-def fill(first: int, last: int, shard: Shard, scratch: Scratch) -> None:
-    """Write the target rows of samples ``first:last``."""
-    rows, path, target, resolved = shard.rows, shard.path, shard.target, shard.resolved
-    ends, side, indices = shard.ends, shard.side, (shard.source_index, shard.target_index)
-    for s in range(first, last):
-        start, begin = shard.source_ptr[s], shard.target_ptr[s]
-        bounds = (start, shard.source_ptr[s + 1], begin)
-        for i in range(begin, shard.target_ptr[s + 1]):
-            base = scratch.ptr[i]
-            scratch.size[i], scratch.tail[i], scratch.wrong[i] = 0, 0.0, 0.0
-            if shard.same[s]:
-                _copy(rows, scratch, start + i - begin, i)
-                continue
-            scratch.kind[i] = _kind(target, ends, i)
-            if scratch.kind[i] <= MID:
-                _spread(rows, path, target, resolved, ends, side, indices, scratch, bounds, i)
-                if scratch.size[i] == 0:
-                    scratch.kind[i] = EMPTY
-            if scratch.size[i] == 0:
-                scratch.ids[base], scratch.prob[base], scratch.size[i] = target.ids[i], 1.0, 1
+@njit(cache=True)
+def _longer(array: NDArray[np.int32], more: int) -> NDArray[np.int32]:
+    """``array`` with room for as many entries again, and for ``more``."""
+    longer = np.empty(2 * len(array) + more, array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
-@njit(cache=True, forceinline=True)
-def _copy(rows: Rows, scratch: Scratch, r: int, i: int) -> None:
-    """Row ``i`` is the teacher's own row ``r``."""
-    base = scratch.ptr[i]
+@kernel
+def _fill_sample(
+    shard: Shard, found: Found, keep: int, lines: Lines, at: tuple[int, int, int],
+    ids: NDArray[np.int32], prob: NDArray[np.float32],
+) -> tuple[int, int]:  # fmt: skip
+    """Make the rows of a sample from row ``i`` on; ``at`` is (sample, i, entries used).
+
+    Returns:
+        The row at which there may be no room for more, or the one behind the sample, and the
+        entries used.
+    """
+    rows, path, target, resolved, seen = (
+        shard.rows, shard.path, shard.target, shard.resolved, shard.seen
+    )  # fmt: skip
+    ends, side, alike, index = shard.ends, shard.side, shard.alike, shard.pieces
+    s, row, used = at
+    bounds = (shard.source_ptr[s], shard.source_ptr[s + 1], shard.target_ptr[s])
+    for i in range(row, shard.target_ptr[s + 1]):
+        count, tail, wrong = 0, 0.0, 0.0
+        if shard.same[s]:
+            lines.kind[i] = SAME
+            count, tail = _copy(rows, found, bounds[0] + i - bounds[2])
+        else:
+            lines.kind[i] = _kind(target, ends, i)
+            if lines.kind[i] <= MID:
+                count, tail, wrong = _spread(
+                    rows, path, target, resolved, seen, ends, side, alike, index, found, bounds, i
+                )
+                if count == 0:
+                    lines.kind[i] = EMPTY
+        if count == 0:
+            found.ids[0], found.prob[0], count, tail = target.ids[i], 1.0, 1, 0.0
+        if used + min(count, keep) > len(ids):
+            return i, used
+        size, rest, placed = choose(found, count, tail, ids[used:], prob[used:], keep)
+        lines.size[i], lines.tail[i], lines.kept[i], lines.wrong[i] = size, rest, placed, wrong
+        used += size
+    return int(shard.target_ptr[s + 1]), used
+
+
+@inlined
+def _copy(rows: Rows, found: Found, r: int) -> tuple[int, float]:
+    """The teacher's own row ``r``: entries, and the tail's mass."""
+    count = 0
     for e in range(rows.ptr[r], rows.ptr[r + 1]):
-        scratch.ids[base + scratch.size[i]] = rows.ids[e]
-        scratch.prob[base + scratch.size[i]] = rows.prob[e]
-        scratch.size[i] += rows.prob[e] > 0.0
-    scratch.kind[i], scratch.tail[i] = SAME, rows.rest[r]
+        found.ids[count], found.prob[count] = rows.ids[e], rows.prob[e]
+        count += rows.prob[e] > 0.0
+    return count, rows.sums.rest[r]
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def _kind(target: Target, ends: Ends, i: int) -> int:
     """What row ``i`` can be by the places alone."""
     token = target.ids[i]
@@ -118,148 +147,114 @@ def _kind(target: Target, ends: Ends, i: int) -> int:
     return MID if target.offset[i] > 0 else SAME
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def _spread(
-    rows: Rows, path: Path, target: Target, resolved: Resolved, ends: Ends, side: Side,
-    indices: tuple[PrefixIndex, PrefixIndex], scratch: Scratch, bounds: tuple[int, int, int],
-    i: int,
-) -> None:  # fmt: skip
-    """Give the mass of row ``i`` to target tokens, the tail, and what can not be."""
+    rows: Rows, path: Path, target: Target, resolved: Resolved, seen: Seen, ends: Ends,
+    side: Side, alike: Alike, index: PrefixIndex, found: Found,
+    bounds: tuple[int, int, int], i: int,
+) -> tuple[int, float, float]:  # fmt: skip
+    """Give the mass of row ``i`` to target tokens: entries; masses of the tail and of what can not
+    be."""
     start, stop, first = bounds
     here, offset = start + target.token[i], target.offset[i]
-    base, count, reach, tail, wrong = scratch.ptr[i], 0, 1.0, 0.0, 0.0
+    count, reach, tail, wrong = 0, 1.0, 0.0, 0.0
+    sums = rows.sums
     for r in range(here, min(here + DEPTH + 1, stop)):
-        stand = Stand(i, first, r, r - here, offset)
+        d = r - here
+        stand = Stand(i, first, r, d, offset)
         end, word = after_word(path, target, resolved, ends, stand)
-        if stand.d > 0 and needs_bytes(path, ends, r):
-            word = spelled(side, indices[1], target, ends, stand, -1)
+        if d > 0 and needs_bytes(path, ends, r):
+            word = spelled(side, index, target, ends, stand, -1)
             end = word if end == TAIL else end
-        followed = 0.0
-        for e in range(rows.ptr[r], rows.ptr[r + 1]):
-            mass = reach * rows.prob[e]
-            if rows.ids[e] == path.ids[r]:
-                followed += mass
-                continue
-            token = _outcome(rows, path, target, resolved, stand, (end, word), e)
-            if token == ASK_BYTES:
-                token = spelled(side, indices[1], target, ends, stand, rows.ids[e])
-            if token >= 0:
-                count = _add(scratch, base, count, token, mass)
-            elif token == WRONG:
+        kin = path.anchor[r] != NOWHERE
+        again = offset > 0 and d == 0 and path.begins[r]  # the row stands behind the word before
+        for e in range(rows.ptr[r], rows.middle[r]):
+            mass = reach * rows.mass[e]
+            if not kin or rows.seen[e] == UNASKED:
+                token = spelled(side, index, target, ends, stand, rows.ids[rows.entry[e]])
+                count, tail, wrong = give(found, count, tail, wrong, token, mass)
+            elif again:
                 wrong += mass
             else:
-                tail += mass
-        rest, share = reach * rows.rest[r], 1.0
-        if stand.d == 0 and offset > 0:
-            share = _consistent_share(rows, side, indices[0], r, offset)
-        if stand.d > 0 and word >= 0:
-            count = _add(scratch, base, count, word, rest)
+                count, tail, wrong = _part(
+                    rows, target, resolved, seen, found, (count, tail, wrong),
+                    (first + path.anchor[r], i), e, mass,
+                )  # fmt: skip
+        if word in (FIRST, OWN):
+            anchor = i if word == FIRST else first + path.own[r]
+            for e in range(rows.middle[r], rows.last[r]):
+                count, tail, wrong = _part(
+                    rows, target, resolved, seen, found, (count, tail, wrong),
+                    (anchor, i), e, reach * rows.mass[e],
+                )  # fmt: skip
+        else:
+            count, tail, wrong = give(found, count, tail, wrong, word, reach * sums.begun[r])
+        count, tail, wrong = give(found, count, tail, wrong, end, reach * sums.ended[r])
+        tail += reach * sums.silent[r]
+        rest, share = reach * sums.rest[r], 1.0
+        if d == 0 and offset > 0:
+            share = _consistent_share(rows, side, alike, r, offset)
+        if d > 0 and word >= 0:
+            count = add(found, count, word, rest)
         else:
             tail += rest * share
             wrong += rest * (1.0 - share)
-        reach = followed
-        if reach == 0.0 or _closes(path, ends, r, stand.d, offset):
+        reach *= sums.written[r]
+        if reach == 0.0 or _closes(path, ends, r, d, offset):
             break
     if reach > 0.0:
-        count = _add(scratch, base, count, target.ids[i], reach)
-    _finish(scratch, i, count, tail, wrong)
+        count = add(found, count, target.ids[i], reach)
+    return count, tail, wrong
 
 
-@njit(cache=True, forceinline=True)
-def _outcome(
-    rows: Rows,
-    path: Path,
-    target: Target,
-    resolved: Resolved,
-    stand: Stand,
-    after: tuple[int, int],
-    e: int,
-) -> int:
-    """The token that follows if the source writes entry ``e``; ``after`` is of ``after_word``."""
-    role, (end, word) = rows.role[e], after
-    if role == SILENT:
-        return TAIL
-    if role == END:
-        return end
-    if role == BEGINS:
-        if word == FIRST:
-            return int(rows.first[e])
-        if word != OWN:
-            return word
-        own = stand.first + path.own[stand.r]
-        return token_at(resolved, rows.node[e], target.ids, target.flags, own, stand.i)
-    if role != CONTINUES or path.anchor[stand.r] == NOWHERE:
-        return ASK_BYTES
-    if stand.offset > 0 and stand.d == 0 and path.begins[stand.r]:
-        return WRONG
-    anchor = stand.first + path.anchor[stand.r]
-    if anchor == stand.i:
-        return int(rows.first[e])
-    return token_at(resolved, rows.node[e], target.ids, target.flags, anchor, stand.i)
+@inlined
+def _part(
+    rows: Rows, target: Target, resolved: Resolved, seen: Seen, found: Found,
+    sums: tuple[int, float, float], place: tuple[int, int], e: int, mass: float,
+) -> tuple[int, float, float]:  # fmt: skip
+    """Give the mass of the candidate in slot ``e`` to what its word is, or has become elsewhere.
+
+    ``place`` is where the target's tokens of the word begin, and the row.
+    """
+    (count, tail, wrong), (anchor, i) = sums, place
+    if anchor == i:
+        c, token = rows.seen[e], int(rows.first[e])
+    else:
+        node = rows.node[e]
+        token = token_at(resolved, node, target.ids, target.flags, anchor, i)
+        c = -1
+        if seen.alone[node] > 0.0 and anchor < i:
+            read = NO_TOKENS
+            for k in range(anchor, i):
+                read = reading(read, target.ids[k])
+            c = find(seen, context(node, read))
+            met = seen.met[c] if c >= 0 else np.float32(0.0)
+            wrong += mass * max(np.float32(1.0) - seen.alone[node] - met, np.float32(0.0))
+            count, tail, wrong = give(found, count, tail, wrong, token, mass * seen.alone[node])
+            mass = 0.0 if c < 0 else mass
+    if c < 0:
+        return give(found, count, tail, wrong, token, mass)
+    for k in range(seen.ptr[c], seen.ptr[c + 1]):
+        count, tail, wrong = give(found, count, tail, wrong, seen.tokens[k], mass * seen.share[k])
+    return count, tail, wrong
 
 
-@njit(cache=True)
-def _consistent_share(rows: Rows, side: Side, index: PrefixIndex, r: int, offset: int) -> float:
-    """The share of what row ``r`` did not store that begins like the token that was written."""
-    stored, like = 0, 0
-    for e in range(rows.ptr[r], rows.ptr[r + 1]):
-        if rows.role[e] != END and rows.role[e] != SILENT:
-            stored += 1
-            like += starts_like(side, rows.ids[e], side.ids[r], offset)
-    return unstored_share(index, side, side.ids[r], offset, (stored, like))
+@inlined
+def _consistent_share(rows: Rows, side: Side, alike: Alike, r: int, offset: int) -> float:
+    """The share of what row ``r`` did not store that begins like the token that was written: of
+    the unstored source ids, those that begin with its first ``offset`` bytes."""
+    stored = like = int(rows.sums.written[r] > 0.0)
+    for e in range(rows.ptr[r], rows.last[r]):
+        stored += 1
+        like += starts_like(side, rows.ids[rows.entry[e]], side.ids[r], offset)
+    unstored = alike.pieces - stored
+    all_like = alike.counts[side.bytes_ptr[side.ids[r]] + offset]
+    return max(0, all_like - like) / unstored if unstored > 0 else 0.0
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def _closes(path: Path, ends: Ends, r: int, d: int, offset: int) -> bool:
     """Whether the row's token is certain once the source has written token ``r``."""
     if path.ids[r] == ends.source or path.cut[r] > (offset if d == 0 else 0):
         return True
     return d > 0 and path.begins[r]
-
-
-@njit(cache=True, forceinline=True)
-def _add(scratch: Scratch, base: int, count: int, token: int, mass: float) -> int:
-    """Add ``mass`` to ``token``; the number of entries after it."""
-    for k in range(base, base + count):
-        if scratch.ids[k] == token:
-            scratch.prob[k] += mass
-            return count
-    scratch.ids[base + count], scratch.prob[base + count] = token, mass
-    return count + 1
-
-
-@njit(cache=True, forceinline=True)
-def _finish(scratch: Scratch, i: int, count: int, tail: float, wrong: float) -> None:
-    """Condition row ``i`` on what can follow; most probable first, ties by id."""
-    base = scratch.ptr[i]
-    kept = 0.0
-    for k in range(base, base + count):
-        kept += scratch.prob[k]
-    scratch.wrong[i] = wrong
-    if kept <= 0.0:
-        return
-    scratch.size[i], scratch.tail[i] = count, tail / (kept + tail)
-    for k in range(base, base + count):
-        token, prob = scratch.ids[k], scratch.prob[k] / (kept + tail)
-        at = k
-        while at > base and (prob, -token) > (scratch.prob[at - 1], -scratch.ids[at - 1]):
-            scratch.ids[at], scratch.prob[at] = scratch.ids[at - 1], scratch.prob[at - 1]
-            at -= 1
-        scratch.ids[at], scratch.prob[at] = token, prob
-
-
-@njit(cache=True, nogil=True)
-def pack(
-    first: int,
-    last: int,
-    scratch: Scratch,
-    indptr: NDArray[np.int64],
-    ids: NDArray[np.int32],
-    prob: NDArray[np.float32],
-) -> None:
-    """Ids and probabilities of rows ``first:last`` behind one another, row i at ``indptr[i]``."""
-    for i in range(first, last):
-        base = scratch.ptr[i]
-        for k in range(scratch.size[i]):
-            ids[indptr[i] + k] = scratch.ids[base + k]
-            prob[indptr[i] + k] = scratch.prob[base + k]

@@ -7,8 +7,8 @@ student's tokens of the same text. It gives back one row for each of the student
     student   " $12" -> {" $12": .63, " $10": .18, " $": .09, " a": .1}
 
 Policies: ``prefix`` is exact as far as the stored rows reach (``prefix.py``); ``one-to-one`` is the
-rule of Fu et al. 2023 (arXiv:2301.12726), and ``nearest`` the same with the vocabularies matched by
-edit distance (``policies.py``).
+rule of Fu et al. 2023 (arXiv:2301.12726), ``nearest`` the same with the vocabularies matched by
+edit distance, and ``chunk`` carries over how likely the aligned blocks are (``policies.py``).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.carry import PrefixRule
-from align.policies import LinkRule
+from align.policies import ChunkRule, LinkRule
 from align.projection import Projection
 from align.ragged import Ragged
 from align.resolve import Encode
-from align.sparse import SparseDistributions
+from align.sparse import SparseDistributions, one_hot
 from align.vocabulary import Vocabulary
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-Policy = Literal["prefix", "one-to-one", "nearest"]
+Policy = Literal["prefix", "one-to-one", "nearest", "chunk"]
 
 
 class Projector:
@@ -39,6 +39,8 @@ class Projector:
         policy: the rule, see the module.
         encode: the student's batch tokenizer, texts to ids without end of sequence, for the policy
             ``prefix``. None: candidates are read by their bytes alone, less exact.
+        keep: entries that ``prefix`` keeps in a row, the most probable; the others join the tail.
+            None: all.
         threads: how many work on a call; no result depends on it.
     """
 
@@ -49,6 +51,7 @@ class Projector:
         *,
         policy: Policy = "prefix",
         encode: Encode | None = None,
+        keep: int | None = None,
         threads: int = 1,
     ) -> None:
         if policy not in get_args(Policy):
@@ -56,11 +59,28 @@ class Projector:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         self.source, self.target, self.policy = _plain(source), _plain(target), policy
-        self._rule = (
-            PrefixRule(self.source, self.target, encode=encode, threads=threads)
-            if policy == "prefix"
-            else LinkRule(self.source, self.target, nearest=policy == "nearest")
-        )
+        self._rule: PrefixRule | LinkRule | ChunkRule
+        if policy == "prefix":
+            self._rule = PrefixRule(
+                self.source, self.target, encode=encode, keep=keep, threads=threads
+            )
+        elif policy == "chunk":
+            self._rule = ChunkRule(self.source, self.target, threads=threads)
+        else:
+            self._rule = LinkRule(self.source, self.target, nearest=policy == "nearest")
+
+    def observe(self, source_tokens: Ragged, target_tokens: Ragged) -> None:
+        """Learn from texts of the store what words that were only begun become in the target.
+
+        Called for every shard before the first is projected, it lets ``prefix`` part the mass of
+        candidates that leave their word open (``continuations.py``); other policies ignore it.
+
+        Args:
+            source_tokens, target_tokens: as of ``project``.
+        """
+        self._check(source_tokens, one_hot(source_tokens.ids), target_tokens)
+        if isinstance(self._rule, PrefixRule):
+            self._rule.observe(_writable_tokens(source_tokens), _writable_tokens(target_tokens))
 
     def project(
         self, source_tokens: Ragged, source_rows: SparseDistributions, target_tokens: Ragged

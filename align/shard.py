@@ -1,8 +1,7 @@
 """What the kernels of the policy ``prefix`` read and write, as one value each.
 
-A shard is a set of samples with everything that was found out about their tokens; the scratch
-holds target rows of unequal room before they are packed. Kernels take the shard apart once and hand
-flat values on: a nested one costs more to pass than a row to write.
+A shard is a set of samples with everything that was found out about their tokens. Kernels take it
+apart once and hand flat values on: a nested one costs more to pass than a row to write.
 """
 
 from __future__ import annotations
@@ -13,25 +12,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.blocks import Side
+from align.continuations import Seen
 from align.resolve import Resolved
 from align.vocabulary import PrefixIndex
 
+UNASKED = -2  # instead of a context: the target's tokenizer was not asked about the entry
+
+
+class Sums(NamedTuple):
+    """Masses of each teacher row (n,): of the ``written`` token, of those that begin a new word
+    (``begun``), of the end of sequence (``ended``), of what spells nothing (``silent``), and the
+    ``rest`` that is not stored."""
+
+    written: NDArray[np.float32]
+    begun: NDArray[np.float32]
+    ended: NDArray[np.float32]
+    silent: NDArray[np.float32]
+    rest: NDArray[np.float32]
+
 
 class Rows(NamedTuple):
-    """The teacher's rows, proper distributions, and what their entries would do.
+    """The teacher's rows, proper distributions, by what their entries would do.
 
-    Row r stores ``ids[ptr[r]:ptr[r + 1]]`` with probabilities ``prob`` and leaves ``rest[r]``.
-    ``role`` and ``node`` are those of ``words.Walk``; ``first`` (stored,) is the first target token
-    of the node, or -1.
+    Row r has the entries ``ptr[r]:ptr[r + 1]``: ``ids`` and ``prob`` as they were given. The same
+    slots hold, but for the written token and what spells nothing, first the *kin*, which continue
+    the word before, up to ``middle[r]``, then those that begin a new word, up to ``last[r]``:
+    their ``entry`` (a slot of ``ids``) with ``mass``, ``node`` of ``words.Walk``, ``first``, the
+    first target token of the node or -1, and ``seen``, its context in ``continuations.Seen``, -1 or
+    UNASKED.
     """
 
     ptr: NDArray[np.int64]
     ids: NDArray[np.int32]
     prob: NDArray[np.float32]
-    rest: NDArray[np.float32]
-    role: NDArray[np.uint8]
+    middle: NDArray[np.int64]
+    last: NDArray[np.int64]
+    entry: NDArray[np.int64]
+    mass: NDArray[np.float32]
     node: NDArray[np.int32]
     first: NDArray[np.int32]
+    seen: NDArray[np.int32]
+    sums: Sums
 
 
 class Path(NamedTuple):
@@ -62,6 +83,14 @@ class Target(NamedTuple):
     flags: NDArray[np.uint8]
 
 
+class Alike(NamedTuple):
+    """``counts`` (bytes,) of ``vocabulary.count_prefixes`` of the source, and how many of its
+    ``pieces`` spell anything."""
+
+    counts: NDArray[np.int32]
+    pieces: int
+
+
 class Ends(NamedTuple):
     """``source`` and ``target`` end of sequence, -1 for none; ``fold``: the target's; ``asked``:
     whether the target's tokenizer was."""
@@ -76,7 +105,7 @@ class Shard(NamedTuple):
     """All that the kernels read.
 
     ``source_ptr`` and ``target_ptr`` (samples + 1,) bound the samples; ``same`` (samples,) marks
-    those of which both sides hold the same ids of one vocabulary.
+    those of which both sides hold the same ids of one vocabulary. ``pieces`` are the target's.
     """
 
     source_ptr: NDArray[np.int64]
@@ -86,19 +115,20 @@ class Shard(NamedTuple):
     path: Path
     target: Target
     resolved: Resolved
+    seen: Seen
     ends: Ends
     side: Side
-    source_index: PrefixIndex
-    target_index: PrefixIndex
+    alike: Alike
+    pieces: PrefixIndex
 
 
-class Scratch(NamedTuple):
-    """Target rows before they are packed: row i may use ``ids[ptr[i]:ptr[i + 1]]``."""
+class Lines(NamedTuple):
+    """What is written for each target row (m,), its entries apart: how many it has, the mass of the
+    tail, of all that found a token (``kept``, entries that were left out too) and of what
+    contradicted the row, and its kind."""
 
-    ptr: NDArray[np.int64]
-    ids: NDArray[np.int32]
-    prob: NDArray[np.float32]
     size: NDArray[np.int32]
     tail: NDArray[np.float32]
+    kept: NDArray[np.float32]
     wrong: NDArray[np.float32]
     kind: NDArray[np.uint8]

@@ -10,27 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def over_samples(
     threads: int,
     samples: int,
-    kernel: Callable[Concatenate[int, int, P], None],
+    kernel: Callable[Concatenate[int, int, P], R],
     *arguments: P.args,
     **named: P.kwargs,
-) -> None:
-    """Call ``kernel(first, last, *arguments)`` for ranges that together cover ``samples``."""
+) -> list[R]:
+    """What ``kernel(first, last, *arguments)`` returns for ranges that together, in order, cover
+    ``samples``."""
     if threads == 1 or samples < 2 * threads:
-        kernel(0, samples, *arguments, **named)
-        return
+        return [kernel(0, samples, *arguments, **named)]
     bounds = [samples * part // threads for part in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         parts = [
             pool.submit(kernel, first, last, *arguments, **named)
             for first, last in pairwise(bounds)
         ]
-        for part in parts:
-            part.result()
+        return [part.result() for part in parts]

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from align.compiled import kernel
 
 MARKER = 1  # starts with a word-boundary marker (its first byte is a space that may be virtual)
 BARE = 2  # is nothing but the marker
@@ -109,7 +110,7 @@ def prefix_range(index: PrefixIndex, prefix: bytes) -> tuple[int, int]:
     return low, high
 
 
-@njit(cache=True)
+@kernel
 def narrow(index: PrefixIndex, low: int, high: int, depth: int, byte: int) -> tuple[int, int]:
     """The part of ``order[low:high]`` whose byte at ``depth`` is ``byte``.
 
@@ -119,7 +120,7 @@ def narrow(index: PrefixIndex, low: int, high: int, depth: int, byte: int) -> tu
     return start, _first_at_least(index, start, high, depth, byte + 1)
 
 
-@njit(cache=True)
+@kernel
 def _first_at_least(index: PrefixIndex, low: int, high: int, depth: int, byte: int) -> int:
     """The first place in ``order[low:high]`` whose byte at ``depth`` is not below ``byte``."""
     while low < high:
@@ -131,3 +132,45 @@ def _first_at_least(index: PrefixIndex, low: int, high: int, depth: int, byte: i
         else:
             low = middle + 1
     return low
+
+
+def count_prefixes(index: PrefixIndex) -> NDArray[np.int32]:
+    """(bytes,) For each byte of the vocabulary's data: how many pieces of ``index`` begin like the
+    piece that holds it, up to and without that byte. O(bytes)."""
+    counts = np.full(len(index.data), len(index.order), np.int32)
+    _count_prefixes(index, counts)
+    return counts
+
+
+@kernel
+def _count_prefixes(index: PrefixIndex, counts: NDArray[np.int32]) -> None:
+    order, indptr = index.order, index.indptr
+    depth, found = 1, True
+    while found:  # runs of pieces that share ``depth`` bytes, one depth after another
+        found, low = False, 0
+        while low < len(order):
+            if indptr[order[low] + 1] - indptr[order[low]] < depth:
+                low += 1
+                continue
+            found = True
+            high = low + 1
+            while high < len(order) and _shares(index, order[low], order[high], depth):
+                high += 1
+            for at in range(low, high):
+                piece = indptr[order[at]]
+                if indptr[order[at] + 1] - piece > depth:
+                    counts[piece + depth] = high - low
+            low = high
+        depth += 1
+
+
+@kernel
+def _shares(index: PrefixIndex, one: int, other: int, depth: int) -> bool:
+    """Whether two pieces have the same first ``depth`` bytes."""
+    a, b = index.indptr[one], index.indptr[other]
+    if index.indptr[other + 1] - b < depth:
+        return False
+    same = True
+    for k in range(depth):
+        same &= index.data[a + k] == index.data[b + k]
+    return same

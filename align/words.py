@@ -20,6 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from align.compiled import kernel
 from align.threads import over_samples
 from align.vocabulary import Vocabulary
 
@@ -142,7 +143,7 @@ def walk(trie: Trie, source: Source, *, threads: int = 1) -> tuple[Trie, Walk]:
     return trie, found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _walk_all(
     first: int, last: int, trie: Trie, source: Source, found: Walk, missed: NDArray[np.int32]
 ) -> None:
@@ -151,7 +152,7 @@ def _walk_all(
         missed[s] = _walk_sample(trie, source, found, s, False)
 
 
-@njit(cache=True)
+@kernel
 def _insert_all(trie: Trie, source: Source, found: Walk, missed: NDArray[np.int32], at: int) -> int:
     """Walk the missed samples from ``at`` on and add their nodes; the sample that found no room."""
     for s in range(at, len(missed)):
@@ -160,7 +161,7 @@ def _insert_all(trie: Trie, source: Source, found: Walk, missed: NDArray[np.int3
     return len(missed)
 
 
-@njit(cache=True)
+@kernel
 def _walk_sample(trie: Trie, source: Source, found: Walk, s: int, insert: bool) -> int:
     """Fill ``found`` for sample ``s``; 0, or MISSING or FULL where it stopped."""
     now = START
@@ -191,7 +192,7 @@ def _walk_sample(trie: Trie, source: Source, found: Walk, s: int, insert: bool) 
     return 0
 
 
-@njit(cache=True)
+@kernel
 def _child(trie: Trie, parent: int, token: int, insert: bool) -> int:
     """The node after ``parent`` and ``token``; MISSING or FULL where there is none."""
     if trie.depth[parent] >= MAX_DEPTH:
@@ -210,7 +211,7 @@ def _child(trie: Trie, parent: int, token: int, insert: bool) -> int:
     return _add(trie, parent, token, slot)
 
 
-@njit(cache=True)
+@kernel
 def _add(trie: Trie, parent: int, token: int, slot: int) -> int:
     """A new node in the free ``slot`` of the table, or FULL."""
     new = int(trie.size[0])
@@ -226,19 +227,19 @@ def _add(trie: Trie, parent: int, token: int, slot: int) -> int:
     return new
 
 
-@njit(cache=True)
+@kernel
 def _key(parent: int, token: int) -> int:
     return int((np.int64(parent) << 32) | np.int64(token))
 
 
-@njit(cache=True)
+@kernel
 def _slot(key: int, mask: int) -> int:
     """Where to look for ``key`` first (multiplicative hashing)."""
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return int(np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(mask)))
 
 
-@njit(cache=True)
+@kernel
 def _rehash(trie: Trie) -> None:
     """Fill an empty table with the nodes there are."""
     mask = len(trie.table) - 1
@@ -274,7 +275,7 @@ def _classify(
     return bits, cut
 
 
-@njit(cache=True)
+@kernel
 def is_space(byte: int) -> bool:
     """Whether ``byte`` is ASCII whitespace."""
     return byte == 32 or 9 <= byte <= 13

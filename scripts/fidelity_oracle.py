@@ -164,12 +164,16 @@ def text_of(position: Position, continuation: Continuation) -> bytes:
     return position.word + continuation.text[emitted:]
 
 
-def class_of(piece: bytes, newline: bool) -> str:
+def class_of(piece: bytes, position: Position) -> str:
     """What kind of place a student token stands at."""
     if any(48 <= byte < 58 for byte in piece):
         return "number"
-    if newline:
+    if any(byte >= 128 for byte in piece):
+        return "non-ASCII"
+    if position.newline:
         return "line start"
+    if position.word.rstrip(b" ").endswith(b"\n"):
+        return "after newline"
     if piece[:1] == b" ":
         return "word start" if piece[1:2].isalpha() else "punctuation"
     return "word inside" if piece[:1].isalpha() else "punctuation"

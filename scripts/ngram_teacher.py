@@ -70,22 +70,3 @@ class NgramTeacher:
         ids = np.flatnonzero(mass > 1e-7)
         order = ids[np.argsort(-mass[ids], kind="stable")]
         return order.astype(np.int32), mass[order]
-
-
-def sharpen(teacher: NgramTeacher, texts: Sequence[Sequence[int]], top: int, mass: float) -> float:
-    """Set the power at which the ``top`` most probable tokens hold ``mass`` on average; what they
-    hold then."""
-    low, high, held = 1.0, 8.0, 0.0
-    for _ in range(10):
-        teacher.set_power((low + high) / 2)
-        held = float(
-            np.mean(
-                [
-                    teacher.after(text[:at])[1][:top].sum()
-                    for text in texts
-                    for at in range(len(text))
-                ]
-            )
-        )
-        low, high = (teacher.power, high) if held < mass else (low, teacher.power)
-    return held

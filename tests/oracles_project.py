@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from align.vocabulary import MARKER, SPECIAL, UNKNOWN, Vocabulary, build_vocabulary
@@ -92,10 +92,12 @@ def spread(
     rows: Sequence[Row],
     tokens: Sequence[int],
     i: int,
+    part: Callable[[int | str, int, int], Mapping[int | str, float]] | None = None,
 ) -> tuple[dict[int, float], float, float]:
     """Entries, tail and inconsistent mass of row ``i`` (before conditioning).
 
     ``written`` ends with the teacher's end of sequence (0) and ``tokens`` with the student's.
+    ``part`` says what becomes of an outcome if the teacher writes a candidate at r.
     """
     text = b"".join(teacher[token] for token in written)
     starts = [len(b"".join(teacher[token] for token in written[:j])) for j in range(len(written))]
@@ -125,7 +127,10 @@ def spread(
             if candidate == written[r]:
                 followed = reach * share
                 continue
-            give(_outcome(teacher, student, tokens, i, at, so_far, candidate), reach * share)
+            outcome = _outcome(teacher, student, tokens, i, at, so_far, candidate)
+            parts = part(outcome, candidate, r) if part and candidate else {outcome: 1.0}
+            for became, of_it in parts.items():
+                give(became, reach * share * of_it)
         rest = reach * max(0.0, 1 - sum(rows[r].values()))
         if d == 0:
             consistent = _unstored_share(teacher, rows[r], emitted)

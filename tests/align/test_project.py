@@ -261,7 +261,9 @@ def test_what_does_not_fit_is_refused(change, message):
 
 
 def test_unknown_policies_and_no_threads_are_refused():
-    with pytest.raises(ValueError, match="policy 'soft' is none of prefix, one-to-one, nearest"):
+    with pytest.raises(
+        ValueError, match="policy 'soft' is none of prefix, one-to-one, nearest, chunk"
+    ):
         Projector(SOURCE, STUDENT.vocabulary(), policy="soft")
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
         Projector(SOURCE, STUDENT.vocabulary(), threads=0)

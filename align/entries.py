@@ -1,0 +1,85 @@
+"""The entries of one target row while it is made, and the choice of those that are kept.
+
+An entry is found by its id in one look-up, so that a row costs what is given to it, however many
+entries it gets.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align.compiled import inlined
+from align.outcome import WRONG
+
+
+class Found(NamedTuple):
+    """The entries of the row being made, in the order they came: ``ids``, ``prob`` and, by id,
+    their ``slot``, which holds where the id at that place of ``ids`` is this id."""
+
+    ids: NDArray[np.int32]
+    prob: NDArray[np.float64]
+    slot: NDArray[np.int32]
+
+
+@inlined
+def give(
+    found: Found, count: int, tail: float, wrong: float, token: int, mass: float
+) -> tuple[int, float, float]:
+    """Give ``mass`` to ``token``, which may be TAIL or WRONG."""
+    if token >= 0:
+        return add(found, count, token, mass), tail, wrong
+    if token == WRONG:
+        return count, tail, wrong + mass
+    return count, tail + mass, wrong
+
+
+@inlined
+def add(found: Found, count: int, token: int, mass: float) -> int:
+    """Add ``mass`` to the entry of ``token``; the number of entries after it."""
+    at = found.slot[token]
+    if at < count and found.ids[at] == token:
+        found.prob[at] += mass
+        return count
+    if mass <= 0.0:
+        return count
+    found.slot[token] = count
+    found.ids[count], found.prob[count] = token, mass
+    return count + 1
+
+
+@inlined
+def choose(
+    found: Found, count: int, tail: float, ids: NDArray[np.int32], prob: NDArray[np.float32],
+    keep: int,
+) -> tuple[int, float, float]:  # fmt: skip
+    """Write the ``keep`` most probable entries of a row, conditioned on what can follow.
+
+    Most probable first, ties by id. Returns how many, the tail with what was left out, and what
+    all entries together held.
+    """
+    placed = 0.0
+    for k in range(count):
+        placed += found.prob[k]
+    scale, size, rest = 1.0 / (placed + tail), 0, tail
+    for k in range(count):
+        token, p = found.ids[k], np.float32(found.prob[k] * scale)
+        if size < keep:
+            at, size = size, size + 1
+        elif _before(token, p, ids[keep - 1], prob[keep - 1]):
+            at, rest = keep - 1, rest + prob[keep - 1] / scale
+        else:
+            rest += found.prob[k]
+            continue
+        while at > 0 and _before(token, p, ids[at - 1], prob[at - 1]):
+            ids[at], prob[at] = ids[at - 1], prob[at - 1]
+            at -= 1
+        ids[at], prob[at] = token, p
+    return size, rest * scale, placed * scale
+
+
+@inlined
+def _before(token: int, p: np.float32, other: int, q: np.float32) -> bool:
+    return bool(p > q or (p == q and token < other))

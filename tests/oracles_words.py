@@ -1,0 +1,88 @@
+"""Slow counterpart of ``align.continuations``: what words became, by reading whole texts."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from align.continuations import FAR, MOST
+from tests.oracles_project import ToyTokenizer, place
+
+Word = tuple[str, tuple[int, ...], int]  # where it comes from, its teacher tokens, its first byte
+
+
+def word_of(teacher: Sequence[bytes], written: Sequence[int], candidate: int | None = None) -> Word:
+    """The last word of what was written, or of what would be with ``candidate`` behind it."""
+    root, tokens, start, inked, at = "start", (), 0, False, 0
+    for token in written:
+        piece = teacher[token]
+        cuts = [k for k in range(1, len(piece)) if is_ink(piece[k - 1]) and not is_ink(piece[k])]
+        if cuts:
+            root, tokens, start, inked = "cut", (token,), at + cuts[-1], False
+        elif piece and inked and not is_ink(piece[0]):
+            root, tokens, start, inked = "word", (token,), at, False
+        elif piece:
+            tokens = (*tokens, token)
+        inked = inked or (bool(piece) and is_ink(piece[-1]))
+        at += len(piece)
+    if candidate is None:
+        return root, tokens, start
+    if inked and not is_ink(teacher[candidate][0]):
+        return "word", (candidate,), at
+    return root, (*tokens, candidate), start
+
+
+def is_ink(byte: int) -> bool:
+    return not bytes([byte]).isspace()
+
+
+class Words:
+    """How often each student token came next, by word and the student tokens read of it."""
+
+    def __init__(self, teacher: Sequence[bytes], student: ToyTokenizer) -> None:
+        self.teacher, self.student = teacher, student
+        self.counts: dict[tuple, Counter[int]] = defaultdict(Counter)
+
+    def observe(self, written: Sequence[int], tokens: Sequence[int]) -> None:
+        text = b"".join(self.teacher[token] for token in written)
+        places = [place(self.student, tokens, text, i) for i in range(len(tokens))]
+        for j in range(1, len(written)):
+            here = len(b"".join(self.teacher[token] for token in written[:j]))
+            root, word, start = word_of(self.teacher, written[:j])
+            first = self.anchor(root, places, start)
+            if not word or first is None:
+                continue
+            for i in range(first, min(first + FAR, len(tokens))):
+                if places[i] >= here:
+                    break
+                self.counts[root, word, tuple(tokens[first:i])][tokens[i]] += 1
+
+    @staticmethod
+    def anchor(root: str, places: Sequence[int], start: int) -> int | None:
+        """The student token with which a word begins."""
+        if root == "start":
+            return 0
+        return places.index(start) if start in places else None
+
+    def parted(
+        self, outcome: int | str, word: Word, read: tuple[int, ...]
+    ) -> dict[int | str, float]:
+        """Shares of a candidate whose word, as it stands, would be followed by ``outcome``."""
+        root, teacher_tokens, _ = word
+        total = self.counts[root, teacher_tokens, ()].total()
+        if not total:
+            return {outcome: 1.0}
+        shares: dict[int | str, float] = defaultdict(float)
+        met = Counter(self.counts[root, teacher_tokens, read])
+        if not read:
+            met[outcome if isinstance(outcome, int) else 0] += 1
+        else:
+            shares[outcome] += 1 / (total + 1)
+        wrong = total + (not read) - met.total()
+        silent = met[0] + met[1]
+        spelled = sorted(((c, -v) for v, c in met.items() if v > 1), reverse=True)
+        for count, minus in spelled[:MOST]:
+            shares[-minus] += count / (total + 1)
+        shares["tail"] += (silent + sum(c for c, _ in spelled[MOST:])) / (total + 1)
+        shares["wrong"] += wrong / (total + 1)
+        return dict(shares)
