@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from align import prefix
-from align.blocks import Side
+from align.blocks import Blocks, Side
 from align.continuations import Seen, count_words, for_nodes, no_counts, summarize
 from align.places import Places, Words, find_places, find_words, nowhere, place_ends
 from align.projection import SAME, Projection
@@ -49,11 +49,18 @@ class PrefixRule:
         self._counts = no_counts()
         self._seen: Seen | None = None
 
-    def project(self, source: Ragged, rows: SparseDistributions, target: Ragged) -> Projection:
+    def project(
+        self,
+        source: Ragged,
+        rows: SparseDistributions,
+        target: Ragged,
+        *,
+        blocks: Blocks | None = None,
+    ) -> Projection:
         """One row for each target token."""
         if self._same(source, target).all() and (abs(rows.mass() - 1) <= 1e-6).all():
             return _unchanged(rows)
-        shard = self._shard(source, rows, target)
+        shard = self._shard(source, rows, target, blocks)
         count, keep = len(target.ids), self._keep or len(self._target)
         tail, kept, wrong = (np.empty(count, np.float32) for _ in range(3))
         lines = Lines(np.empty(count, np.int32), tail, kept, wrong, np.empty(count, np.uint8))
@@ -65,31 +72,33 @@ class PrefixRule:
             )
         return Projection(distributions, lines.kind, lines.kept, lines.wrong)
 
-    def observe(self, source: Ragged, target: Ragged) -> None:
+    def observe(self, source: Ragged, target: Ragged, *, blocks: Blocks | None = None) -> None:
         """Count what the words of these texts became, see ``continuations.py``."""
         if not self._asked:
             return
         entries = Source(source.indptr, source.ids, np.zeros(len(source.ids) + 1, np.int64), NO_IDS)
-        sides, places, words, walk = self._read(source, entries, target)[:4]
+        sides, places, words, walk = self._read(source, entries, target, blocks)[:4]
         self._counts = count_words(self._counts, sides, walk.state, places, words)
         self._seen = None
 
     def _read(
-        self, source: Ragged, entries: Source, target: Ragged
+        self, source: Ragged, entries: Source, target: Ragged, blocks: Blocks | None
     ) -> tuple[tuple[Side, Side], Places, Words, Walk, Trie, Resolved]:
         """What was written on both sides, word by word."""
         threads = self._threads
         sides = side_of(self._source, source), side_of(self._target, target)
         trie, walk, resolved = self._resolver.resolve(entries, threads=threads)
-        places = self._places(sides, source, target)
+        places = self._places(sides, source, target, blocks)
         words = Words(np.empty(len(source.ids), np.int32), np.empty(len(source.ids), np.int32))
         over_samples(threads, len(source), find_words, *sides, places, walk.begins, trie.cut, words)
         return sides, places, words, walk, trie, resolved
 
-    def _shard(self, source: Ragged, rows: SparseDistributions, target: Ragged) -> Shard:
+    def _shard(
+        self, source: Ragged, rows: SparseDistributions, target: Ragged, blocks: Blocks | None
+    ) -> Shard:
         """Everything that the kernels read."""
         entries = Source(source.indptr, source.ids, rows.indptr, rows.ids)
-        sides, places, words, walk, trie, resolved = self._read(source, entries, target)
+        sides, places, words, walk, trie, resolved = self._read(source, entries, target, blocks)
         seen = self._met(resolved)
         eos = [-1 if side.eos is None else side.eos for side in (self._source, self._target)]
         known = (resolved, seen) if self._asked else None
@@ -124,10 +133,13 @@ class PrefixRule:
         self._seen = for_nodes(self._seen, len(resolved.first))
         return self._seen
 
-    def _places(self, sides: tuple[Side, Side], source: Ragged, target: Ragged) -> Places:
+    def _places(
+        self, sides: tuple[Side, Side], source: Ragged, target: Ragged, blocks: Blocks | None
+    ) -> Places:
         """Where each target token begins; both ends of sequence begin at the same place."""
-        texts = _text(source, self._source.eos), _text(target, self._target.eos)
-        blocks = align_batch(self._source, self._target, *texts, threads=self._threads)
+        if blocks is None:
+            texts = text_of(source, self._source.eos), text_of(target, self._target.eos)
+            blocks = align_batch(self._source, self._target, *texts, threads=self._threads)
         places = nowhere(len(target.ids))
         over_samples(
             self._threads,
@@ -187,7 +199,7 @@ def _ends(tokens: Ragged, eos: int | None) -> NDArray[np.bool_]:
     return ends
 
 
-def _text(tokens: Ragged, eos: int | None) -> Ragged:
+def text_of(tokens: Ragged, eos: int | None) -> Ragged:
     """``tokens`` without the end of sequence of each sample."""
     ends = _ends(tokens, eos)
     if not ends.any():

@@ -72,12 +72,37 @@ def find_places(
                 first += 1
             if first == last or groups[g, 2] == groups[g, 3]:
                 continue
-            places.token[at + groups[g, 2]] = first
+            row = at + groups[g, 2]
+            places.token[row] = first
+            if folds and row > at and _ends_in_space(target, row - 1):
+                places.token[row] = _behind_first_space(source, s, first)
             if groups[g, 3] - groups[g, 2] > 1:
                 block = (s, first, last, groups[g, 2], groups[g, 3])
                 fold = folds or kind[g] == FOLDED
                 if kind[g] == WINDOW or not _read_block(source, target, places, block, fold):
                     places.token[at + groups[g, 2] + 1 : at + groups[g, 3]] = NOWHERE
+
+
+@kernel
+def _ends_in_space(side: Side, at: int) -> bool:
+    """Whether token ``at`` of all samples ends in whitespace."""
+    token = side.ids[at]
+    end = side.bytes_ptr[token + 1]
+    return bool(end > side.bytes_ptr[token] and is_space(side.data[end - 1]))
+
+
+@kernel
+def _behind_first_space(side: Side, s: int, j: int) -> int:
+    """The token behind the one with which the whitespace before token ``j`` begins: from there on
+    the source may stop writing more of it."""
+    start = side.indptr[s]
+    while j > 1 and _ends_in_space(side, start + j - 2):
+        token = side.ids[start + j - 1]
+        for at in range(side.bytes_ptr[token], side.bytes_ptr[token + 1]):
+            if not is_space(side.data[at]):
+                return j
+        j -= 1
+    return j
 
 
 @kernel

@@ -217,9 +217,10 @@ def _part(
     ``place`` is where the target's tokens of the word begin, and the row.
     """
     (count, tail, wrong), (anchor, i) = sums, place
-    if anchor == i:
-        c, token = rows.seen[e], int(rows.first[e])
-    else:
+    c, token = rows.seen[e], int(rows.first[e])
+    if anchor < i and c < 0 and 0 <= token != target.ids[anchor]:
+        return count, tail, wrong + mass  # whatever it became begins otherwise
+    if anchor != i:
         node = rows.node[e]
         token = token_at(resolved, node, target.ids, target.flags, anchor, i)
         c = -1

@@ -18,6 +18,7 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from align.blocks import Blocks
 from align.carry import PrefixRule
 from align.policies import ChunkRule, LinkRule
 from align.projection import Projection
@@ -69,21 +70,29 @@ class Projector:
         else:
             self._rule = LinkRule(self.source, self.target, nearest=policy == "nearest")
 
-    def observe(self, source_tokens: Ragged, target_tokens: Ragged) -> None:
+    def observe(
+        self, source_tokens: Ragged, target_tokens: Ragged, *, blocks: Blocks | None = None
+    ) -> None:
         """Learn from texts of the store what words that were only begun become in the target.
 
         Called for every shard before the first is projected, it lets ``prefix`` part the mass of
         candidates that leave their word open (``continuations.py``); other policies ignore it.
 
         Args:
-            source_tokens, target_tokens: as of ``project``.
+            source_tokens, target_tokens, blocks: as of ``project``.
         """
         self._check(source_tokens, one_hot(source_tokens.ids), target_tokens)
         if isinstance(self._rule, PrefixRule):
-            self._rule.observe(_writable_tokens(source_tokens), _writable_tokens(target_tokens))
+            tokens = _writable_tokens(source_tokens), _writable_tokens(target_tokens)
+            self._rule.observe(*tokens, blocks=blocks)
 
     def project(
-        self, source_tokens: Ragged, source_rows: SparseDistributions, target_tokens: Ragged
+        self,
+        source_tokens: Ragged,
+        source_rows: SparseDistributions,
+        target_tokens: Ragged,
+        *,
+        blocks: Blocks | None = None,
     ) -> Projection:
         """One row for each target token.
 
@@ -92,6 +101,8 @@ class Projector:
             source_rows: one row per source token, the distribution it was drawn from.
             target_tokens: the student's tokens of the same texts, sample by sample; may end with
                 its end of sequence.
+            blocks: the alignment of the tokens without end of sequence, where it is known better
+                than ids alone tell; ``prefix`` uses it.
         """
         self._check(source_tokens, source_rows, target_tokens)
         rows = SparseDistributions(
@@ -100,9 +111,10 @@ class Projector:
             _writable(source_rows.logprobs, np.float32),
             _writable(source_rows.tail, np.float32),
         )
-        return self._rule.project(
-            _writable_tokens(source_tokens), rows, _writable_tokens(target_tokens)
-        )
+        tokens = _writable_tokens(source_tokens), rows, _writable_tokens(target_tokens)
+        if isinstance(self._rule, PrefixRule):
+            return self._rule.project(*tokens, blocks=blocks)
+        return self._rule.project(*tokens)
 
     def _check(self, source: Ragged, rows: SparseDistributions, target: Ragged) -> None:
         if len(source) != len(target):

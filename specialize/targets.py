@@ -7,7 +7,8 @@ the end of sequence included::
     targets     "▁$12" {"▁$12": .63, "▁$10": .18, ...}   "</s>" {"</s>": 1}
 
 Shard i of the targets comes from shard i of the responses, so that a killed run continues. The
-teacher is known by the pieces in its store alone; no model is loaded.
+teacher is known by the pieces in its store alone; no model is loaded. A store of texts alone
+(k = 0) becomes hard rows: one entry of probability 1 for each token of the student.
 """
 
 from __future__ import annotations
@@ -21,15 +22,33 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from align import Projection, Projector, SparseDistributions, concatenate, ragged
+from align import (
+    Projection,
+    Projector,
+    Ragged,
+    SparseDistributions,
+    concatenate,
+    one_hot,
+    ragged,
+)
+from align.blocks import Blocks
+from align.carry import text_of
+from align.project import Policy
 from align.projection import KINDS
 from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.progress import progress
-from specialize.store import Sample, Store, StoreDescription, StoreWriter, sample_from_rows
+from specialize.store import (
+    Sample,
+    Store,
+    StoreDescription,
+    StoreWriter,
+    committing,
+    sample_from_rows,
+)
 from specialize.store.reader import read_store_file
 from specialize.tokens import Tokenizer, load_tokenizer
+from specialize.tokens.spans import known_blocks
 
-Policy = Literal["prefix", "one-to-one", "nearest"]
 Keep = Literal["correct", "all"]
 _MASSES = ("kept", "inconsistent", "stored")
 _MILLION = 1_000_000  # masses are counted in whole millionths, so that counts of shards add up
@@ -68,11 +87,11 @@ def write_targets(
     _check(store, tokenizer)
     _, shard_samples = read_store_file(responses)
     description = _describe(store, tokenizer, policy, top_k, keep)
-    job = _Job(_projector(store, tokenizer, policy), tokenizer, top_k, keep)
+    job = _Job(_projector(store, tokenizer, policy, top_k), tokenizer, top_k, keep)
     with StoreWriter(targets, description, shard_samples=shard_samples, restart=restart) as writer:
         _write_missing(writer, store, job)
         summary = _summary(writer.counts, description)
-        if not summary["samples"]:
+        if not summary["samples"] and len(store):
             raise NothingPassedError(
                 f"none of {len(store):,} responses in {responses} is left with keep={keep!r}"
             )
@@ -82,11 +101,16 @@ def write_targets(
 
 
 def _write_missing(writer: StoreWriter, store: Store, job: _Job) -> None:
-    with progress(f"align {writer.path.name}", len(store)) as advance:
+    committed = writer.committed
+    if not writer.finished:
+        job.observe(store)
+    with (
+        progress(f"align {writer.path.name}", len(store)) as advance,
+        committing(writer) as commit,
+    ):
         for i, samples in enumerate(store.shards()):
-            if i not in writer.committed:
-                projected, counts = job.project(samples)
-                writer.write(i, projected, counts=counts)
+            if i not in committed:
+                commit(i, *job.project(samples))
             advance(len(samples))
 
 
@@ -116,23 +140,29 @@ def _describe(
         tokenizer=tokenizer.name,
         fingerprint=tokenizer.fingerprint,
         vocabulary_size=tokenizer.size,
-        k=top_k,
+        k=top_k if source.k else 1,
         settings={
             "responses": f"sha256:{store.digest}",
             "policy": policy,
+            "words": "observed" if policy == "prefix" else None,
             "keep": keep,
             "tail": source.settings.get("tail"),
         },
     )
 
 
-def _projector(store: Store, tokenizer: Tokenizer, policy: Policy) -> Projector:
-    """Where both have one tokenizer its whole vocabulary is used on both sides, which the
-    projector recognizes: rows are then carried over as they are."""
+def _projector(store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int) -> Projector | None:
+    """None where there are texts alone.
+
+    Where both have one tokenizer its whole vocabulary is used on both sides, which the projector
+    recognizes: rows are then carried over as they are.
+    """
+    if not store.description.k:
+        return None
     target = tokenizer.vocabulary()
     same = store.description.fingerprint == tokenizer.fingerprint
     source = target if same else store.align_vocabulary()
-    return Projector(source, target, policy=policy, encode=tokenizer.encode_batch)
+    return Projector(source, target, policy=policy, encode=tokenizer.encode_batch, keep=top_k)
 
 
 def _spelled(rows: SparseDistributions, size: int) -> SparseDistributions:
@@ -161,23 +191,60 @@ def _spelled(rows: SparseDistributions, size: int) -> SparseDistributions:
 class _Job:
     """What is the same for every shard."""
 
-    projector: Projector
+    projector: Projector | None
     tokenizer: Tokenizer
     top_k: int
     keep: Keep
 
+    def observe(self, store: Store) -> None:
+        """Learn from all responses what words that were only begun became, if the policy asks.
+
+        All of them, also where some targets are there already: a shard's targets must not depend
+        on where the stage was interrupted.
+        """
+        if self.projector is None or self.projector.policy != "prefix":
+            return
+        with progress("read words", len(store)) as advance:
+            for samples in store.shards():
+                kept = self._kept(samples)
+                source, tokens = ragged([s.token_id for s in kept]), self._tokens(kept)
+                blocks = self._blocks(self.projector, kept, source, tokens)
+                self.projector.observe(source, tokens, blocks=blocks)
+                advance(len(samples))
+
+    def _kept(self, samples: Sequence[Sample]) -> list[Sample]:
+        return [s for s in samples if self.keep == "all" or s.response.correct]
+
+    def _tokens(self, samples: Sequence[Sample]) -> Ragged:
+        """The student's tokens of the responses."""
+        texts = [sample.response.text for sample in samples]
+        return ragged(self.tokenizer.encode_batch(texts, eos=True))
+
+    def _blocks(
+        self, projector: Projector, samples: Sequence[Sample], source: Ragged, tokens: Ragged
+    ) -> Blocks | None:
+        """The alignment by the responses' texts, for the policy that can use it."""
+        if projector.policy != "prefix":
+            return None
+        mine, its = text_of(source, projector.source.eos), text_of(tokens, projector.target.eos)
+        texts = [sample.response.text for sample in samples]
+        return known_blocks(projector.source, self.tokenizer, mine, its, texts)[0]
+
     def project(self, samples: Sequence[Sample]) -> tuple[list[Sample], Counter[str]]:
         """The targets of one shard's responses, and counts of what became of them."""
-        kept = [s for s in samples if self.keep == "all" or s.response.correct]
+        kept = self._kept(samples)
         counts = Counter({"samples": len(kept), "left out": len(samples) - len(kept)})
         if not kept:
             return [], counts
-        texts = [sample.response.text for sample in kept]
-        tokens = ragged(self.tokenizer.encode_batch(texts, eos=True))
+        tokens = self._tokens(kept)
+        if self.projector is None:
+            return _hard(kept, tokens), counts + Counter(rows=len(tokens.ids))
+        source = ragged([sample.token_id for sample in kept])
         projection = self.projector.project(
-            ragged([sample.token_id for sample in kept]),
+            source,
             _spelled(concatenate([sample.rows() for sample in kept]), len(self.projector.source)),
             tokens,
+            blocks=self._blocks(self.projector, kept, source, tokens),
         )
         bounds = zip(tokens.indptr[:-1].tolist(), tokens.indptr[1:].tolist(), strict=True)
         rows = projection.distributions
@@ -188,6 +255,15 @@ class _Job:
         tails = np.concatenate([target.tail_logprob for target in targets])
         counts.update(_row_counts(projection, 1 - np.exp(tails)))
         return targets, counts
+
+
+def _hard(samples: Sequence[Sample], tokens: Ragged) -> list[Sample]:
+    """The texts' own tokens as targets, each the only entry of its row."""
+    made = []
+    for i, sample in enumerate(samples):
+        ids = tokens.sample(i)
+        made.append(sample_from_rows(sample.response, ids, one_hot(ids), 1))
+    return made
 
 
 def _row_counts(projection: Projection, stored: NDArray[np.floating]) -> dict[str, int]:

@@ -85,6 +85,24 @@ def place(student: ToyTokenizer, tokens: Sequence[int], text: bytes, i: int) -> 
     return origin[len(before) - 1] + 1 if before else 0
 
 
+def stand(
+    teacher: Sequence[bytes],
+    student: ToyTokenizer,
+    written: Sequence[int],
+    tokens: Sequence[int],
+    i: int,
+) -> tuple[int, int]:
+    """Where row ``i`` stands: the byte, and the teacher's token."""
+    text = b"".join(teacher[token] for token in written)
+    starts = [len(b"".join(teacher[token] for token in written[:j])) for j in range(len(written))]
+    at = place(student, tokens, text, i)
+    ends = [start + len(teacher[token]) for start, token in zip(starts, written, strict=True)]
+    j = next((k for k, end in enumerate(ends) if end > at), len(written) - 1)
+    if student.folds and at > starts[j] and text[at - 1 : ends[j]].isspace():
+        at, j = ends[j], j + 1  # the rest of the token is whitespace that the student does not see
+    return at, j
+
+
 def spread(
     teacher: Sequence[bytes],
     student: ToyTokenizer,
@@ -101,11 +119,7 @@ def spread(
     """
     text = b"".join(teacher[token] for token in written)
     starts = [len(b"".join(teacher[token] for token in written[:j])) for j in range(len(written))]
-    at = place(student, tokens, text, i)
-    ends = [start + len(teacher[token]) for start, token in zip(starts, written, strict=True)]
-    j = next((k for k, end in enumerate(ends) if end > at), len(written) - 1)
-    if student.folds and at > starts[j] and text[at - 1 : ends[j]].isspace():
-        at, j = ends[j], j + 1  # the rest of the token is whitespace that the student does not see
+    at, j = stand(teacher, student, written, tokens, i)
     emitted = text[starts[j] : at]
     found: dict[int, float] = defaultdict(float)
     masses = {"tail": 0.0, "wrong": 0.0}

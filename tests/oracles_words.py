@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from align.continuations import FAR, MOST
-from tests.oracles_project import ToyTokenizer, place
+from tests.oracles_project import ToyTokenizer, stand
 
 Word = tuple[str, tuple[int, ...], int]  # where it comes from, its teacher tokens, its first byte
 
@@ -44,8 +44,9 @@ class Words:
         self.counts: dict[tuple, Counter[int]] = defaultdict(Counter)
 
     def observe(self, written: Sequence[int], tokens: Sequence[int]) -> None:
-        text = b"".join(self.teacher[token] for token in written)
-        places = [place(self.student, tokens, text, i) for i in range(len(tokens))]
+        places = [
+            stand(self.teacher, self.student, written, tokens, i)[0] for i in range(len(tokens))
+        ]
         for j in range(1, len(written)):
             here = len(b"".join(self.teacher[token] for token in written[:j]))
             root, word, start = word_of(self.teacher, written[:j])

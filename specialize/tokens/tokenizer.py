@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding
 from tokenizers import Tokenizer as Backend
 
+from align.pieces import METASPACE
 from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from specialize.errors import ConfigurationError, InputError
 from specialize.files import write_atomically
@@ -102,6 +103,18 @@ class Tokenizer:
         starts = np.cumsum([0] + [len(character.encode()) for character in text])
         offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
         return encoding.ids, starts[offsets]
+
+    def normalize(self, text: bytes) -> bytes:
+        """What the normalizer makes of a part of a text, markers as spaces; bytes that are no whole
+        characters stay as they are."""
+        normalizer = self._backend.normalizer
+        try:
+            readable = text.decode()
+        except UnicodeDecodeError:
+            return text
+        if normalizer is None:
+            return text
+        return normalizer.normalize_str(readable).replace(METASPACE, " ").encode()
 
     def unknown_share(self, ids: Sequence[int]) -> float:
         """The share of ``ids`` that stand for text outside the vocabulary; 0 for none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from align import Projector, SparseDistributions, build_vocabulary, ragged
@@ -38,16 +38,10 @@ def entries(rows: SparseDistributions, i: int) -> dict[int, float]:
 def stores(draw: st.DrawFn) -> tuple[Case, list[tuple[int, ...]]]:
     """A sample to project, and texts of the same teacher to learn from."""
     case = draw(cases())
-    assume(not (case.student.folds and b"\n\n" in b"".join(case.teacher[t] for t in case.written)))
     texts = st.lists(st.integers(1, len(case.teacher) - 1), min_size=1, max_size=6)
     store = [(*tokens, 0) for tokens in draw(st.lists(texts, max_size=5))]
     if case.student.folds:  # whether leading whitespace was read is a matter of taste
-        spelled = [b"".join(case.teacher[token] for token in text) for text in store]
-        store = [
-            text
-            for text, whole in zip(store, spelled, strict=True)
-            if not whole[:1].isspace() and len(whole.split()) == len(whole.split(b" "))
-        ]
+        store = [text for text in store if not case.teacher[text[0]][:1].isspace()]
     return case, [*store, case.written]
 
 
@@ -58,8 +52,10 @@ def test_every_row_follows_the_rule(drawn):
     words = Words(case.teacher, case.student)
     for written in store:
         words.observe(written, tokens_of(case, written))
-    text = b"".join(case.teacher[token] for token in case.written)
-    places = [oracles.place(case.student, case.tokens, text, i) for i in range(len(case.tokens))]
+    places = [
+        oracles.stand(case.teacher, case.student, case.written, case.tokens, i)[0]
+        for i in range(len(case.tokens))
+    ]
     got = projector(case, store).project(*case.shard())
     for i in range(len(case.tokens)):
 
@@ -169,7 +165,10 @@ def test_cut_rows_are_the_whole_ones_cut(drawn, keep):
     cut = made.project(*case.shard())
     ids, logprobs, tail = whole.distributions.padded(keep)
     mine = cut.distributions.padded(keep)
-    assert np.array_equal(mine[0], ids)
-    assert np.array_equal(mine[1], logprobs)
+    clear = (
+        np.exp(logprobs) > np.exp(logprobs.min(axis=1, keepdims=True)) + 1e-6
+    )  # no tie at the cut
+    assert np.array_equal(np.sort(mine[0] * clear, axis=1), np.sort(ids * clear, axis=1))
+    assert np.exp(mine[1]) == pytest.approx(np.exp(logprobs), abs=1e-6)
     assert np.exp(mine[2]) == pytest.approx(np.exp(tail), abs=1e-6)
     assert cut.kept == pytest.approx(whole.kept, abs=1e-6)

@@ -28,15 +28,12 @@ def entries(projection: Projection, row: int) -> dict[int, float]:
 @given(cases())
 @settings(max_examples=300)
 def test_every_row_follows_the_rule(case):
-    # where a folded run of whitespace spans several source tokens, kernel and twin place the row of
-    # the space differently; both account for all mass, and the test below covers such texts too
-    text = b"".join(case.teacher[token] for token in case.written)
-    assume(not (case.student.folds and b"\n\n" in text))
     got = projector(case).project(*case.shard())
     for i in range(len(case.tokens)):
         found, tail, wrong = oracles.spread(
             case.teacher, case.student, case.written, case.rows, case.tokens, i
         )
+        found = {token: mass for token, mass in found.items() if mass > 0}
         if not found:
             assert got.kind[i] == EMPTY
             assert entries(got, i) == {case.tokens[i]: 1.0}

@@ -1,0 +1,155 @@
+"""Texts aligned where they are known: by where each token ends in them, not by what it spells.
+
+    "In\\n½ cup"   T5   " In"  " 1"  "⁄"  "2"  " cup"
+    ends                 2      5    5    5     9       the three tokens share one character
+
+What the library says of tokens' places in the text is repaired first: the marker that stands before
+a text covers nothing; a dropped mark of a composed character belongs to the character; dropped
+whitespace belongs to the bare marker before it, else to the token behind; tokens that share a
+character are glued; places never fall. Every block is verified: the normalizer must make of its
+text what its tokens spell.
+
+Where both sides spell the same, ``align.align_batch`` finds these blocks from ids alone, much
+faster; so only samples in which something differs are read this way (``known_blocks``).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align import Ragged, Vocabulary, align_batch, ragged
+from align.blocks import FOLDED, LITERAL, WINDOW, Blocks
+from align.spans import align_spans
+from specialize.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """The tokens of a text.
+
+    ``ends`` (T,) int32 says where each ends in it, in bytes, never falling; ``glued`` (T,) whether
+    it shares a character with the one before.
+    """
+
+    ids: Sequence[int]
+    ends: NDArray[np.int32]
+    glued: NDArray[np.bool_]
+
+
+def known_blocks(
+    source: Vocabulary,
+    target: Tokenizer,
+    source_tokens: Ragged,
+    target_tokens: Ragged,
+    texts: Sequence[str],
+) -> tuple[Blocks, int]:
+    """The finest blocks of samples of which the text is known; how many were read by their text.
+
+    Args:
+        source: the pieces of the source, as they stand in the text.
+        source_tokens, target_tokens: without end of sequence.
+        texts: one for each sample. Where the source does not spell it, or a block can not be
+            verified (offsets of texts with control characters are wrong in the library), the
+            sample keeps the blocks that its ids alone give.
+    """
+    blocks = align_batch(source, target.vocabulary(), source_tokens, target_tokens)
+    of_sample = np.repeat(np.arange(len(texts)), np.diff(blocks.indptr))
+    parts = [slice(*bounds) for bounds in zip(blocks.indptr[:-1], blocks.indptr[1:], strict=True)]
+    groups = [blocks.groups[part] for part in parts]
+    kinds = [blocks.kind[part] for part in parts]
+    read = 0
+    for s in np.unique(of_sample[blocks.kind == WINDOW]).tolist():
+        mine = source.pieces(source_tokens.sample(s).tolist())
+        found = _read(mine, target, target_tokens.sample(s).tolist(), texts[s])
+        if found is not None:
+            (groups[s], kinds[s]), read = found, read + 1
+    indptr = np.concatenate([[0], np.cumsum([len(part) for part in groups])]).astype(np.int64)
+    empty = np.empty((0, 4), np.int32), np.empty(0, np.uint8)
+    return (
+        Blocks(indptr, np.concatenate([empty[0], *groups]), np.concatenate([empty[1], *kinds])),
+        read,
+    )
+
+
+def _read(
+    mine: Sequence[bytes], target: Tokenizer, tokens: Sequence[int], text: str
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]] | None:
+    """Groups and kinds by the text; None where they can not be trusted."""
+    ends = piece_ends(mine, text)
+    its = text_spans(target, text)
+    if ends is None or list(its.ids) != list(tokens):
+        return None
+    blocks = align_spans(ragged([ends]), ragged([its.ends]), target_glued=its.glued)
+    if not verified(target, text, its, blocks.groups[:, 2:]).all():
+        return None
+    pieces = target.pieces(tokens)
+    kinds = [
+        _kind(b"".join(mine[a:b]), b"".join(pieces[c:d])) for a, b, c, d in blocks.groups.tolist()
+    ]
+    return blocks.groups, np.array(kinds, np.uint8)
+
+
+def _kind(one: bytes, other: bytes) -> int:
+    if one == other:
+        return LITERAL
+    return FOLDED if one.split() == other.split() and one.strip() else WINDOW
+
+
+def piece_ends(pieces: Sequence[bytes], text: str) -> NDArray[np.int32] | None:
+    """Where each piece ends in ``text``; None where together they do not spell it."""
+    plain, written = text.encode(), b"".join(pieces)
+    virtual = 1 if written == b" " + plain else 0  # the space that a marker puts in front
+    if not virtual and written != plain:
+        return None
+    return np.maximum(np.cumsum([len(piece) for piece in pieces]) - virtual, 0).astype(np.int32)
+
+
+def text_spans(tokenizer: Tokenizer, text: str) -> Spans:
+    """The tokens of ``text`` and where they end in it, repaired.
+
+    Raises:
+        InputError: the text holds half of a surrogate pair.
+    """
+    ids, spans = tokenizer.spans(text)
+    if not ids:
+        return Spans(ids, np.zeros(0, np.int32), np.zeros(0, np.bool_))
+    plain, pieces = text.encode(), tokenizer.pieces(ids)
+    starts, ends = spans[:, 0].copy(), spans[:, 1].copy()
+    if pieces[0] == b" " and not plain[: ends[0]].isspace():
+        ends[0] = 0
+    for i in range(len(ids) - 1):
+        gap = plain[ends[i] : max(ends[i], starts[i + 1])].decode()
+        marks = len(gap) - len(gap.lstrip("".join(c for c in gap if unicodedata.combining(c))))
+        ends[i] += len(gap[:marks].encode())
+        if pieces[i] == b" " and ends[i] > 0 and gap[marks:].isspace():
+            ends[i] = starts[i + 1]
+    if plain[ends[-1] :].decode().strip() == "" or tokenizer.vocabulary().folds:
+        ends[-1] = len(plain)
+    ends = np.maximum.accumulate(ends)
+    glued = np.concatenate([[False], starts[1:] < ends[:-1]])
+    return Spans(ids, ends.astype(np.int32), glued)
+
+
+def verified(
+    tokenizer: Tokenizer, text: str, spans: Spans, groups: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """(G,) Whether the tokens of each group, ``groups`` (G, 2) from and to, spell what the
+    normalizer makes of its text; unknown ones may stand for anything but nothing."""
+    pieces, places, plain = tokenizer.pieces(spans.ids), [0, *spans.ends.tolist()], text.encode()
+    found = []
+    for first, last in groups.tolist():
+        spelled = pieces[first:last]
+        whole = tokenizer.normalize(plain[places[first] : places[last]])
+        known = [re.escape(piece) if piece else b"(?s:.)+" for piece in spelled]
+        pattern = rb"\s*" + b"".join(known).removeprefix(rb"\ ")
+        found.append(
+            whole.strip() == b"".join(spelled).strip()
+            or re.fullmatch(pattern, whole.rstrip()) is not None
+        )
+    return np.array(found, np.bool_)
