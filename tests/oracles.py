@@ -26,6 +26,28 @@ def common_boundaries(source: Sequence[bytes], target: Sequence[bytes]) -> list[
     return [(a, c, b, d) for (a, b), (c, d) in pairwise(cuts)]
 
 
+def ends_in_text(folded: Sequence[bytes], text: bytes) -> list[int]:
+    """Where pieces of the folded ``text`` end in it.
+
+    The space in front of the first word ends at the text's start, unless the text begins with
+    whitespace; a piece that ends with a space ends behind the whole run; the last one, with the
+    text.
+    """
+    behind = [0]  # in ``text``, behind each byte of the folded one
+    at = 0
+    for byte in b"".join(folded):
+        start = at
+        while byte == 32 and at < len(text) and text[at : at + 1].isspace():
+            at += 1
+        at += byte != 32
+        behind.append(at if byte != 32 or at > start else start)
+    ends, position = [], 0
+    for piece in folded:
+        position += len(piece)
+        ends.append(behind[position])
+    return [*ends[:-1], len(text)] if ends else []
+
+
 def overlaps(source: Sequence[bytes], target: Sequence[bytes]) -> set[tuple[int, int]]:
     """Pairs of tokens that share a byte, for non-empty pieces of one text."""
     owners = [[i for i, piece in enumerate(side) for _ in piece] for side in (source, target)]
@@ -134,6 +156,7 @@ def edit_distance(one: str, other: str) -> int:
     return distance(len(one), len(other))
 
 
+@cache
 def published_cost(source: bytes, target: bytes) -> int:
     """The price of a pair in the published notebook: spaces and markers do not count."""
     plain = [
@@ -142,8 +165,11 @@ def published_cost(source: bytes, target: bytes) -> int:
     return edit_distance(plain[0], plain[1])
 
 
-def published_warp(source: Sequence[bytes], target: Sequence[bytes]) -> list[tuple[int, int]]:
-    """Path of the published recurrence: a matrix of totals, and a way back of three options."""
+def published_warp(
+    source: Sequence[bytes], target: Sequence[bytes]
+) -> tuple[list[tuple[int, int]], int]:
+    """Path and cost of the published recurrence: a matrix of totals, and a way back of three
+    options."""
     far = float("inf")
     total = [[far] * (len(target) + 1) for _ in range(len(source) + 1)]
     total[0][0] = 0.0
@@ -163,7 +189,7 @@ def published_warp(source: Sequence[bytes], target: Sequence[bytes]) -> list[tup
         i -= move in (0, 1)
         j -= move in (0, 2)
         path.append((i, j))
-    return path[::-1]
+    return path[::-1], int(total[-1][-1])
 
 
 def cheapest_path_cost(source: Sequence[bytes], target: Sequence[bytes]) -> int:

@@ -1,10 +1,13 @@
-"""Byte-level merge models in their own files: GPT-2's pair, and tiktoken's ranks.
+"""Byte-level merge models in their own files: GPT-2's pair, tiktoken's ranks, Mistral's Tekken.
 
 A token is written in 256 printable characters that stand for the bytes (``Ġ`` for the space,
 Radford et al. 2019, section 2.2). ``encoder.json`` + ``vocab.bpe`` list tokens and merges; a rank
 file lists tokens in base 64 in the order in which merging made them::
 
     IGVhcm4= 1234      ->  "Ġearn": 1234
+
+``tekken.json`` holds ranks too, with the pattern that splits texts; its special tokens come first,
+so that a token's id is its rank plus their number.
 """
 
 from __future__ import annotations
@@ -51,6 +54,11 @@ _ENCODINGS = {
     ),
 }
 
+# The first special tokens of files that do not name them.
+_TEKKEN_SPECIAL = tuple(
+    {"rank": rank, "token_str": name} for rank, name in enumerate(("<unk>", "<s>", "</s>"))
+)
+
 
 def read_pair(vocabulary: Path, merges: Path) -> Definition:
     """GPT-2's two files: token -> id as JSON, and one merge a line, best first."""
@@ -88,6 +96,32 @@ def read_ranks(path: Path) -> Definition:
     ids = {_written(token): rank for token, rank in ranks.items()}
     encoding = _ENCODINGS[path.stem]
     return _definition(ids, _merges(ranks), encoding.pattern, encoding.special, str(path))
+
+
+def read_tekken(path: Path) -> Definition:
+    """A ``tekken.json``, with as many tokens as its configuration says are in use.
+
+    Raises:
+        InputError: it is not JSON, or lacks a part.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        config, entries = content["config"], content["vocab"]
+        first = int(config["default_num_special_tokens"])
+        count = int(config["default_vocab_size"]) - first
+        ranks = {
+            base64.b64decode(entry["token_bytes"], validate=True): int(entry["rank"])
+            for entry in entries
+            if int(entry["rank"]) < count
+        }
+        pattern = str(config["pattern"])
+        named = content.get("special_tokens") or _TEKKEN_SPECIAL
+    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        raise InputError(f"{path} is no Tekken vocabulary: {error!r}") from error
+    names = {int(token["rank"]): str(token["token_str"]) for token in named}
+    special = [(names.get(rank, f"<SPECIAL_{rank}>"), rank) for rank in range(first)]
+    ids = {_written(token): first + rank for token, rank in ranks.items()}
+    return _definition(ids, _merges(ranks), pattern, special, str(path))
 
 
 def _written(token: bytes) -> str:

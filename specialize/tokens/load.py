@@ -3,7 +3,7 @@
     tokenizer.json (or a directory with one)      the library's own form
     spiece.model, tokenizer.model, *.model.v1     SentencePiece
     encoder.json + vocab.bpe, vocab.json + merges.txt     GPT-2's pair
-    p50k_base.tiktoken                            ranks
+    p50k_base.tiktoken, tekken.json               ranks
     google/flan-t5-base                           a repository on the hub that holds one of these
 
 Where a directory holds several, the first of this list is read.
@@ -18,7 +18,7 @@ from pathlib import Path
 import huggingface_hub
 
 from specialize.errors import InputError
-from specialize.tokens.byte_pairs import read_pair, read_ranks
+from specialize.tokens.byte_pairs import read_pair, read_ranks, read_tekken
 from specialize.tokens.definition import Definition, Json, parse_definition
 from specialize.tokens.sentencepiece_model import read_sentencepiece
 from specialize.tokens.tokenizer import Tokenizer, build_tokenizer
@@ -27,7 +27,7 @@ _PAIRS = (("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt"))
 _SENTENCEPIECE = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "tokenizer.model.*")
 _WANTED = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json",
-    *_SENTENCEPIECE, "*.tiktoken", *(name for pair in _PAIRS for name in pair),
+    *_SENTENCEPIECE, "*.tiktoken", "tekken.json", *(name for pair in _PAIRS for name in pair),
 )  # fmt: skip
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _T5 = ("t5", "longt5", "switch_transformers")
@@ -81,7 +81,7 @@ def _download(repository: str, revision: str | None) -> Path:
 
 
 def _from_directory(directory: Path, name: str, extra_ids: int | None) -> Tokenizer:
-    for candidate in ("tokenizer.json", *_SENTENCEPIECE):
+    for candidate in ("tokenizer.json", "tekken.json", *_SENTENCEPIECE):
         for path in sorted(directory.glob(candidate)):
             return _build(_read_file(path, extra_ids), directory, name)
     for vocabulary, merges in _PAIRS:
@@ -97,6 +97,8 @@ def _from_directory(directory: Path, name: str, extra_ids: int | None) -> Tokeni
 
 
 def _read_file(path: Path, extra_ids: int | None) -> Definition:
+    if path.name == "tekken.json":
+        return read_tekken(path)
     if path.suffix == ".json":
         return parse_definition(path.read_bytes(), str(path))
     if path.suffix == ".tiktoken":

@@ -1,6 +1,7 @@
 """What every id spells: the bytes as they stand in the text, and the flags of alignment.
 
-``▁She`` and ``ĠShe`` spell ``b" She"``, ``<0xE2>`` the byte E2, ``</s>`` and ``<unk>`` nothing.
+``▁She`` and ``ĠShe`` spell ``b" She"``, ``<0xE2>`` the byte E2, ``</s>`` and ``<unk>`` nothing. A
+WordPiece model drops whitespace without a trace: ``she`` spells ``b"she"``, ``##ing`` ``b"ing"``.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ def spell(definition: Definition, *, eos: int | None, folds: bool) -> Vocabulary
     """The vocabulary of a tokenizer, from what its definition says of its own writing.
 
     Raises:
-        InputError: the pieces are neither byte-level nor SentencePiece's.
+        InputError: the pieces are neither byte-level nor SentencePiece's nor WordPiece's.
     """
     read = _byte_level if _is_byte_level(definition) else _metaspace
-    if read is _metaspace and not _is_metaspace(definition):
+    if definition.model["type"] == "WordPiece":
+        read = _word_piece
+    elif read is _metaspace and not _is_metaspace(definition):
         raise InputError(
             f"a {definition.model['type']} tokenizer without ByteLevel or Metaspace does not say "
-            f"which text its pieces spell; use one of the byte-level or SentencePiece families"
+            f"which text its pieces spell; use a byte-level, SentencePiece or WordPiece family"
         )
     added = {token.id: token for token in definition.added}
     written = definition.pieces
@@ -53,6 +56,10 @@ def _byte_level(piece: str, definition: Definition) -> tuple[bytes, int]:
         raise InputError(str(error)) from None
     marker = MARKER if spelled[:1] == b" " else 0
     return spelled, marker | (BARE if spelled == b" " else 0)
+
+
+def _word_piece(piece: str, definition: Definition) -> tuple[bytes, int]:
+    return piece.removeprefix(str(definition.model["continuing_subword_prefix"])).encode(), 0
 
 
 def _metaspace(piece: str, definition: Definition) -> tuple[bytes, int]:

@@ -20,6 +20,7 @@ from align.band import (
 from align.symbols import UNKNOWN_SYMBOL
 from align.windows import GAP_ELEMENT
 from tests import oracles
+from tests.strategies import EXAMPLES
 
 ELEMENTS = st.sampled_from([97, 98, 99, GAP_ELEMENT, 0xC3, UNKNOWN_SYMBOL])
 LETTERS = st.sampled_from([97, 98])
@@ -52,7 +53,7 @@ def cost_of(one: Elements, other: Elements, steps: list[int]) -> int:
 
 
 @given(st.lists(ELEMENTS, max_size=12), st.lists(ELEMENTS, max_size=12))
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES)
 @example([UNKNOWN_SYMBOL], [97, GAP_ELEMENT, 98])
 def test_the_path_is_cheapest(one: Elements, other: Elements) -> None:
     steps, cost = path(one, other)
@@ -61,8 +62,8 @@ def test_the_path_is_cheapest(one: Elements, other: Elements) -> None:
 
 
 @given(st.data())
-@settings(max_examples=100)
-def test_the_certified_band_is_the_full_matrix(data: st.DataObject) -> None:
+@settings(max_examples=EXAMPLES)
+def test_p10_the_certified_band_is_the_full_matrix(data: st.DataObject) -> None:
     """Long sides, so that the first band is a part of the matrix; the path too is the same."""
     alphabet = data.draw(st.sampled_from([LETTERS, ELEMENTS]))
     one = data.draw(st.lists(alphabet, min_size=20, max_size=60))
@@ -85,7 +86,8 @@ def test_a_drift_in_the_middle_is_found_outside_the_first_band() -> None:
 
 
 @given(st.lists(ELEMENTS, max_size=12), st.lists(ELEMENTS, max_size=12))
-def test_cost_is_symmetric_and_nothing_only_for_equal_sides(one: Elements, other: Elements) -> None:
+@settings(max_examples=EXAMPLES)
+def test_p10_cost_is_symmetric_and_0_only_for_equal_sides(one: Elements, other: Elements) -> None:
     cost = path(one, other)[1]
     assert cost == path(other, one)[1]
     assert (cost == 0) == (one == other)

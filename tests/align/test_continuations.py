@@ -14,6 +14,7 @@ from align.vocabulary import SPECIAL
 from tests import oracles_project as oracles
 from tests.oracles_project import ToyTokenizer
 from tests.oracles_words import Words, word_of
+from tests.strategies import EXAMPLES
 from tests.strategies_project import Case, cases, sparse
 
 
@@ -46,7 +47,7 @@ def stores(draw: st.DrawFn) -> tuple[Case, list[tuple[int, ...]]]:
 
 
 @given(stores())
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES)
 def test_every_row_follows_the_rule(drawn):
     case, store = drawn
     words = Words(case.teacher, case.student)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from align.cost import prices, spellings
 from align.dtw import warp
+from specialize.tokens import load_tokenizer
 from tests import oracles
+from tests.strategies import EXAMPLES
 
 PIECES = st.lists(
     st.sampled_from([b"a", b" ab", b"12", b" $12", b"$", b"\n", b" ", b"She", b"\xc3", b"s", b"."]),
@@ -18,9 +23,10 @@ PIECES = st.lists(
 
 
 @given(PIECES, PIECES)
-def test_path_and_cost_are_the_published_ones(a: list[bytes], b: list[bytes]) -> None:
+@settings(max_examples=EXAMPLES)
+def test_p09_path_and_cost_are_the_published_ones(a: list[bytes], b: list[bytes]) -> None:
     alignment, cost = warp(a, b)
-    assert [tuple(link) for link in alignment.links.tolist()] == oracles.published_warp(a, b)
+    assert [tuple(link) for link in alignment.links.tolist()] == oracles.published_warp(a, b)[0]
     assert cost == oracles.cheapest_path_cost(a, b)
     linked = alignment.links.T.tolist()
     assert sorted({*linked[0]}) == list(range(len(a)))
@@ -58,3 +64,28 @@ def test_the_published_example_errs_as_published() -> None:
 def test_a_side_without_tokens_is_refused(a: list[bytes], b: list[bytes]) -> None:
     with pytest.raises(ValueError, match="every token needs a partner"):
         warp(a, b)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("every", [60, pytest.param(1, marks=pytest.mark.slow)])
+def test_real_texts_are_warped_as_published(data_dir: Path, every: int) -> None:
+    """GSM8K test solutions and Codex samples, token for token and in cost."""
+    gpt2, t5 = (load_tokenizer(data_dir / "tokenizers" / name) for name in ("gpt2", "t5"))
+    lines = (data_dir / "gsm8k" / "test.jsonl").read_text().splitlines()
+    solutions = [json.loads(line)["answer"] for line in lines]
+    assert len(solutions) == 1319
+    pairs = [(gpt2.pieces(gpt2.encode(text)), text) for text in solutions]
+    samples = json.loads((data_dir / "codex" / "codex_q0_samples_top5.json").read_text())
+    assert len(samples) == 50
+    for sample in samples:
+        pieces = [step[0][0].encode() for step in sample[2:-2]]
+        pairs.append((pieces, b"".join(pieces).decode()))
+    tokens = 0
+    for source, text in pairs[::every]:
+        target = t5.pieces(t5.encode(text))
+        alignment, cost = warp(source, target)
+        links, expected = oracles.published_warp(source, target)
+        assert [tuple(link) for link in alignment.links.tolist()] == links
+        assert cost == expected
+        tokens += len(target)
+    print(f"{len(pairs[::every])} texts, {tokens:,} student tokens")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from align import Projection, Projector
 from tests import oracles_project as oracles
 from tests.oracles_project import ToyTokenizer
+from tests.strategies import EXAMPLES
 from tests.strategies_project import (
     PREFIX_FREE,
     SINGLE_BYTES,
@@ -56,20 +57,20 @@ def check_exact(world: World) -> None:
 
 
 @given(bytewise)
-@settings(max_examples=150)
-def test_a_bytewise_student_of_a_prefix_free_teacher_gets_the_exact_distribution(world):
+@settings(max_examples=EXAMPLES)
+def test_p15_a_bytewise_student_of_a_prefix_free_teacher_gets_the_exact_distribution(world):
     check_exact(world)
 
 
 @given(wordwise)
-@settings(max_examples=150)
-def test_any_student_gets_the_exact_distribution_where_every_candidate_ends_its_word(world):
+@settings(max_examples=EXAMPLES)
+def test_p15_any_student_gets_the_exact_distribution_where_every_candidate_ends_its_word(world):
     check_exact(world)
 
 
 @given(bytewise)
-@settings(max_examples=100)
-def test_the_path_is_as_likely_on_both_sides(world):
+@settings(max_examples=EXAMPLES)
+def test_p20_the_path_is_as_likely_on_both_sides(world):
     """P20: the rows' product over the student's tokens is the teacher's over its own."""
     got, case = project(world), world.case()
     student = sum(math.log(row_of(got, i)[0][token]) for i, token in enumerate(case.tokens))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from align import Projection, Projector, build_vocabulary, one_hot, ragged
 from align.dtw import warp
-from align.projection import EOS, RULE, SAME
+from align.projection import EMPTY, EOS, RULE, SAME
 from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from specialize.tokens import load_tokenizer
 from tests import oracles_project as oracles
@@ -126,14 +126,15 @@ def test_a_sample_without_text_is_hard():
 
 
 @pytest.mark.realdata
-def test_codex_samples_follow_the_published_rule(data_dir):
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_codex_samples_follow_the_published_rule(data_dir, every):
     """Real samples, T5's real vocabulary: raw probabilities, first occurrence, no more."""
     t5 = load_tokenizer(data_dir / "tokenizers" / "t5")
     vocabulary = t5.vocabulary()
     pieces = vocabulary.pieces(range(len(vocabulary)))
     samples = json.loads((data_dir / "codex" / "codex_q0_samples_top5.json").read_text())
     soft = rows = 0
-    for sample in samples[:8]:
+    for sample in samples[::every]:
         steps = [[(text.encode(), p) for text, p in step] for step in sample[2:-2]]
         teacher = [b"", *dict.fromkeys(text for step in steps for text, _ in step)]
         ids = {text: v for v, text in enumerate(teacher)}
@@ -152,3 +153,30 @@ def test_codex_samples_follow_the_published_rule(data_dir):
         check_walk(teacher, pieces, written, (*stored, {0: 1.0}), tokens, got)
         soft, rows = soft + int(got.is_soft.sum()), rows + len(tokens)
     assert 0.6 < soft / rows < 0.9
+
+
+def test_chunks_carry_how_likely_blocks_are():
+    """Three blocks: "a" with "a", " $" and "12" with " $12", "b" with the two tokens of " b"."""
+    source = build_vocabulary((b"", b"a", b" $", b"12", b" b", b"x"), flags={0: SPECIAL}, eos=0)
+    target = build_vocabulary((b"", b"a", b" $12", b" ", b"b"), flags={0: SPECIAL}, eos=0)
+    rows = ({1: 0.5, 5: 0.5}, {2: 0.8}, {3: 0.5, 5: 0.1}, {5: 0.9}, {0: 1.0})
+    got = Projector(source, target, policy="chunk").project(
+        ragged([[1, 2, 3, 4, 0]]), sparse(rows), ragged([[1, 2, 3, 4, 0]])
+    )
+    assert got.distributions.ids.tolist() == [1, 2, 3, 4, 0]
+    assert np.exp(got.distributions.logprobs) == pytest.approx([0.5, 0.4, 1, 1, 1])
+    assert np.exp(got.distributions.tail) == pytest.approx([0.5, 0.6, 0, 0, 0])
+    assert got.kind.tolist() == [SAME, SAME, EMPTY, RULE, SAME]
+    assert got.distributions.mass() == pytest.approx(1)
+
+
+@given(cases())
+@settings(max_examples=100)
+def test_chunks_are_as_likely_as_the_text(case):
+    """The rows of a sample multiply to the probability of all that was stored of it."""
+    got = Projector(case.source(), case.student.vocabulary(), policy="chunk").project(*case.shard())
+    stored = [row.get(token, 0.0) for token, row in zip(case.written, case.rows, strict=True)]
+    if all(stored):
+        likely = np.exp(got.distributions.logprobs.astype(np.float64).sum())
+        assert likely == pytest.approx(np.prod(stored), rel=1e-4)
+    assert got.distributions.mass() == pytest.approx(1, abs=1e-6)

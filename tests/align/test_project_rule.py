@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from align import Projection, Projector, concatenate, ragged
 from align.projection import EMPTY, MID, SAME, UNKNOWN_TOKEN
 from tests import oracles_project as oracles
+from tests.strategies import EXAMPLES
 from tests.strategies_project import WHOLE_WORDS, Case, cases, sparse, students, worlds
 
 
@@ -26,7 +27,7 @@ def entries(projection: Projection, row: int) -> dict[int, float]:
 
 
 @given(cases())
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES)
 def test_every_row_follows_the_rule(case):
     got = projector(case).project(*case.shard())
     for i in range(len(case.tokens)):
@@ -46,8 +47,8 @@ def test_every_row_follows_the_rule(case):
 
 
 @given(st.lists(cases(folds=True), min_size=1, max_size=3), st.booleans())
-@settings(max_examples=150)
-def test_rows_are_distributions_over_plain_ids(batch, in_context):
+@settings(max_examples=EXAMPLES)
+def test_p13_rows_are_distributions_over_plain_ids(batch, in_context):
     """P13, and a text with another student's tokens does no harm."""
     case = batch[0]
     encode = case.student.encode_batch if in_context else None
@@ -70,8 +71,8 @@ def tokens_in(case: Case, other: Case) -> list[int]:
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(max_examples=100)
-def test_order_and_repetition_of_stored_entries_do_not_matter(case, random):
+@settings(max_examples=EXAMPLES)
+def test_p14_order_and_repetition_of_stored_entries_do_not_matter(case, random):
     """P14."""
     shuffled = []
     for row in case.rows:
@@ -87,8 +88,8 @@ def test_order_and_repetition_of_stored_entries_do_not_matter(case, random):
 
 
 @given(st.lists(cases(), min_size=4, max_size=6))
-@settings(max_examples=60)
-def test_neither_threads_nor_the_company_of_other_samples_matter(batch):
+@settings(max_examples=EXAMPLES // 5)
+def test_p18_neither_threads_nor_other_samples_matter(batch):
     """P18: a shard's rows are those of its samples alone, bit for bit."""
     first = batch[0]
     like = [case for case in batch if case.teacher == first.teacher] * 4
@@ -109,8 +110,8 @@ def test_neither_threads_nor_the_company_of_other_samples_matter(batch):
 
 
 @given(worlds(WHOLE_WORDS, students()))
-@settings(max_examples=60)
-def test_storing_more_keeps_more(world):
+@settings(max_examples=EXAMPLES)
+def test_p15_storing_more_keeps_more(world):
     """P15, for rows that begin with a source token, where no candidate leaves the next token open.
 
     It does not hold elsewhere: a candidate that just spells what was already read, stored, makes
@@ -128,8 +129,8 @@ def test_storing_more_keeps_more(world):
 
 
 @given(cases())
-@settings(max_examples=60)
-def test_one_vocabulary_gives_the_teachers_rows_unchanged(case):
+@settings(max_examples=EXAMPLES)
+def test_p04_one_vocabulary_gives_the_teachers_rows_unchanged(case):
     """P4, also for a sample whose neighbour is tokenized another way."""
     vocabulary, rows = case.source(), sparse(case.rows)
     alone = Projector(vocabulary, vocabulary).project(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from align import align_batch, align_pieces, build_vocabulary, ragged
@@ -101,34 +101,6 @@ def test_hand_made(name: str) -> None:
     assert align_pieces(b, a).groups() == swapped(groups)
 
 
-@given(strategies.tokenizations())
-def test_equal_texts_have_the_common_boundaries(sides: tuple[Pieces, Pieces]) -> None:
-    assert align_pieces(*sides).groups() == oracles.common_boundaries(*sides)
-
-
-@given(strategies.any_pieces)
-def test_identical_tokenizations_are_one_to_one(side: Pieces) -> None:
-    assert align_pieces(side, side).groups() == [(i, i + 1, i, i + 1) for i in range(len(side))]
-
-
-@given(
-    st.one_of(strategies.pieces, strategies.any_pieces),
-    st.one_of(strategies.pieces, strategies.any_pieces),
-)
-@settings(max_examples=300)
-@example([b""], [b"\xf0\x9f", b"\x8e\x89"])
-def test_total_ordered_and_symmetric_whatever_the_bytes(a: Pieces, b: Pieces) -> None:
-    groups = align_pieces(a, b).groups()
-    i = j = 0
-    for first, last, start, end in groups:
-        assert (first, start) == (i, j)
-        assert last > first or not a
-        assert end > start or not b
-        i, j = last, end
-    assert (i, j) == (len(a), len(b))
-    assert align_pieces(b, a).groups() == swapped(groups)
-
-
 @given(strategies.folded_tokenizations())
 def test_folding_keeps_words_together(sides: tuple[Pieces, Pieces]) -> None:
     """A word's bytes fall into blocks that hold the same bytes, blanks apart, on both sides."""
@@ -136,60 +108,6 @@ def test_folding_keeps_words_together(sides: tuple[Pieces, Pieces]) -> None:
         a = b"".join(sides[0][first:last])
         b = b"".join(sides[1][start:end])
         assert a.split() == b.split() or not sides[0] or not sides[1]
-
-
-@given(strategies.tokenizations(), st.data())
-def test_refining_a_side_never_merges(sides: tuple[Pieces, Pieces], data: st.DataObject) -> None:
-    source, target = sides
-    finer: Pieces = []
-    for piece in source:
-        finer += data.draw(strategies.cuts(piece))
-    lengths = np.cumsum([0] + [len(p) for p in source])
-    finer_lengths = np.cumsum([0] + [len(p) for p in finer])
-    before = {lengths[group[1]] for group in align_pieces(source, target).groups()}
-    after = {finer_lengths[group[1]] for group in align_pieces(finer, target).groups()}
-    assert before <= after
-
-
-@given(strategies.tokenizations(), strategies.tokenizations())
-def test_concatenation_at_a_shared_boundary(
-    one: tuple[Pieces, Pieces], two: tuple[Pieces, Pieces]
-) -> None:
-    n, m = len(one[0]), len(one[1])
-    joined = align_pieces(one[0] + two[0], one[1] + two[1]).groups()
-    moved = [(a + n, b + n, c + m, d + m) for a, b, c, d in align_pieces(*two).groups()]
-    assert joined == align_pieces(*one).groups() + moved
-
-
-@given(strategies.tokenizations(), st.integers(0, 5))
-def test_an_unknown_token_disturbs_only_its_surroundings(
-    sides: tuple[Pieces, Pieces], where: int
-) -> None:
-    """Blocks before the window and behind its anchor stay as they were."""
-    head = [b"before ", b"the window"]
-    tail = [b" behind the", b" anchor of", b" eight bytes"]
-    source, target = (head + side + tail for side in sides)
-    stray = [*target]
-    stray.insert(2 + min(where, len(sides[1])), b"")
-    groups = align_pieces(source, stray).groups()
-    assert groups[0][:2] == (0, 1)
-    n, m = len(source), len(stray)
-    assert groups[-2:] == [(n - 2, n - 1, m - 2, m - 1), (n - 1, n, m - 1, m)]
-
-
-@given(st.lists(st.tuples(strategies.pieces, strategies.pieces), max_size=6), st.integers(1, 3))
-def test_a_batch_is_its_samples(samples: list[tuple[Pieces, Pieces]], threads: int) -> None:
-    known = sorted({piece for pair in samples for side in pair for piece in side})
-    vocabulary = build_vocabulary(known)
-    sides = [ragged([[known.index(p) for p in pair[k]] for pair in samples]) for k in (0, 1)]
-    blocks = align_batch(vocabulary, vocabulary, *sides, threads=threads)
-    for s, pair in enumerate(samples):
-        mine = blocks.groups[blocks.indptr[s] : blocks.indptr[s + 1]]
-        expected = align_pieces(*pair).groups()
-        if pair[0] or pair[1]:
-            assert [tuple(group) for group in mine.tolist()] == expected
-        else:
-            assert len(mine) == 0
 
 
 def test_special_tokens_match_one_another_or_go_forward() -> None:
@@ -228,14 +146,6 @@ def test_links_join_tokens_that_share_bytes(sides: tuple[Pieces, Pieces]) -> Non
     st.one_of(strategies.pieces, strategies.any_pieces),
     st.one_of(strategies.pieces, strategies.any_pieces),
 )
-def test_exchanging_the_sides_exchanges_the_links(a: Pieces, b: Pieces) -> None:
-    assert align_pieces(a, b).transpose().links.tolist() == align_pieces(b, a).links.tolist()
-
-
-@given(
-    st.one_of(strategies.pieces, strategies.any_pieces),
-    st.one_of(strategies.pieces, strategies.any_pieces),
-)
 @settings(max_examples=300)
 def test_kinds_are_true(a: Pieces, b: Pieces) -> None:
     """A literal block spells the same on both sides, a folded one does but for gaps."""
@@ -250,42 +160,6 @@ def test_kinds_are_true(a: Pieces, b: Pieces) -> None:
 @given(strategies.folded_tokenizations())
 def test_folded_texts_need_no_window(sides: tuple[Pieces, Pieces]) -> None:
     assert all(kind != WINDOW for _, _, kind in blocks_of(*sides))
-
-
-@given(strategies.folded_tokenizations())
-def test_folded_texts_have_the_boundaries_of_the_folded_text(
-    sides: tuple[Pieces, Pieces],
-) -> None:
-    assert align_pieces(*sides).groups() == oracles.folded_boundaries(*sides)
-
-
-@given(strategies.tokenizations(), st.data())
-def test_coarsening_a_side_never_splits(sides: tuple[Pieces, Pieces], data: st.DataObject) -> None:
-    source, target = sides
-    if len(source) < 2:
-        return
-    at = data.draw(st.integers(0, len(source) - 2))
-    coarser = [*source[:at], source[at] + source[at + 1], *source[at + 2 :]]
-    assert len(align_pieces(coarser, target).groups()) <= len(align_pieces(*sides).groups())
-
-
-def test_concatenation_needs_a_boundary_that_no_blank_touches() -> None:
-    """A run of blanks that is folded as a whole may be literal in its parts."""
-    source, target = [b"a", b" ", b"\n", b"b"], [b"a", b" ", b"\n\n", b"b"]
-    assert align_pieces(source, target).groups() == [(0, 1, 0, 1), (1, 3, 1, 3), (3, 4, 3, 4)]
-    assert align_pieces(source[:2], target[:2]).groups() == [(0, 1, 0, 1), (1, 2, 1, 2)]
-
-
-@given(strategies.tokenizations(), st.sampled_from([b" ", b"\n", b"  ", b"\r\n"]))
-def test_blanks_change_only_blocks_that_hold_them(
-    sides: tuple[Pieces, Pieces], blank: bytes
-) -> None:
-    """Words between blanks fall into the same blocks, whatever the blanks are."""
-    for side in sides:
-        source = [b"one", blank, b"two", blank, b"three", b" ", *side]
-        target = [b" one", b" two", b" three", b" ", *side]
-        groups = align_pieces(source, target).groups()
-        assert groups[:3] == [(0, 1, 0, 1), (1, 3, 1, 2), (3, 5, 2, 3)]
 
 
 @given(st.data())

@@ -147,3 +147,49 @@ def test_pieces_that_do_not_spell_the_text_have_no_ends():
     ends = piece_ends([b" She", b" x"], "She x")
     assert ends is not None
     assert ends.tolist() == [3, 5]
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_random_bytes_pass_five_pairs_and_lose_nothing(tokenizers, count):
+    """Bytes as a byte-level teacher writes them, one token each or as it would merge them, against
+    what the student's tokenizer makes of their text."""
+    rng = np.random.default_rng(count)
+    for source, target in [*PAIRS[:4], ("t5", "gpt2")]:
+        done = 0
+        while done < count:
+            batch = min(2_000, count - done)
+            check_batch(rng, tokenizers[source], tokenizers[target], batch)
+            done += batch
+
+
+def check_batch(rng: np.random.Generator, source: Tokenizer, target: Tokenizer, count: int) -> None:
+    """Random byte strings through one pair; blocks cover both sides, in order, with all bytes."""
+    alphabet = np.concatenate(
+        [np.arange(256), np.full(64, 32), np.full(32, 10), np.arange(97, 123)]
+    )
+    strings = [
+        rng.choice(alphabet, rng.integers(0, 40)).astype(np.uint8).tobytes() for _ in range(count)
+    ]
+    texts = [string.decode(errors="replace") for string in strings]
+    mine, its = source.encode_batch(texts), target.encode_batch(texts)
+    single = {source.vocabulary().piece(v): v for v in range(source.size - 1, -1, -1)}
+    if all(bytes([byte]) in single for byte in range(256)):  # every other one, byte by byte
+        mine[::2] = [[single[bytes([byte])] for byte in string] for string in strings[::2]]
+    sides = ragged(mine), ragged(its)
+    vocabularies = source.vocabulary(), target.vocabulary()
+    blocks = align_batch(*vocabularies, *sides)
+    groups, sample = blocks.groups, np.repeat(np.arange(count), np.diff(blocks.indptr))
+    first = np.append(True, sample[1:] != sample[:-1])
+    last = np.append(first[1:], True)
+    for side, start, end in ((sides[0], 0, 1), (sides[1], 2, 3)):
+        assert (groups[first, start] == 0).all()
+        assert (groups[last, end] == side.lengths[sample[last]]).all()
+        assert (groups[1:, start] == groups[:-1, end])[~first[1:]].all()
+        assert (groups[:, end] >= groups[:, start]).all()
+        covered = np.zeros(count, np.int64)
+        np.add.at(covered, sample, groups[:, end] - groups[:, start])
+        assert (covered == side.lengths).all()
+    if all(bytes([byte]) in single for byte in range(256)):
+        spelled = [vocabularies[0].pieces(ids) for ids in mine[::2]]
+        assert [b"".join(pieces) for pieces in spelled] == strings[::2]

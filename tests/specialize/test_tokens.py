@@ -14,8 +14,9 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
+from align import align_batch, ragged
 from align.pieces import CHARACTER_OF
 from align.vocabulary import BARE, BYTE, MARKER, SPECIAL, UNKNOWN
 from specialize.errors import ConfigurationError, InputError
@@ -46,7 +47,7 @@ def train_sentencepiece(kind: str, **options: object) -> bytes:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One tokenizer of each family."""
     root = tmp_path_factory.mktemp("tokenizers")
-    for name in ("t5", "llama", "gpt2", "ranks", "unigram", "bpe"):
+    for name in FAMILIES:
         (root / name).mkdir()
     t5 = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, "vocab_size": 120}
     spiece = train_sentencepiece("unigram", character_coverage=0.98, **t5)
@@ -58,6 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bytes_only.save(str(root / "bpe" / "tokenizer.json"))
     bytes_only.model.save(str(root / "gpt2"))
     write_ranks(root / "ranks" / "r50k_base.tiktoken", bytes_only)
+    write_tekken(root / "tekken" / "tekken.json", root / "ranks" / "r50k_base.tiktoken")
     unigram().save(str(root / "unigram" / "tokenizer.json"))
     return root
 
@@ -96,8 +98,19 @@ def write_ranks(path: Path, backend: Backend) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-FAMILIES = ["t5", "llama", "gpt2", "ranks", "unigram", "bpe"]
-BYTE_LEVEL = ["gpt2", "ranks", "bpe"]
+def write_tekken(path: Path, ranks: Path) -> None:
+    """The same tokens behind three special ones; the last rank is beyond those in use."""
+    lines = [line.split() for line in ranks.read_text().splitlines()]
+    vocabulary = [{"rank": int(rank), "token_bytes": token} for token, rank in lines]
+    beyond = {"rank": len(lines), "token_bytes": base64.b64encode(b"beyond").decode()}
+    pattern = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+    config = {"pattern": pattern, "default_num_special_tokens": 3}
+    config["default_vocab_size"] = 3 + len(lines)
+    path.write_text(json.dumps({"config": config, "vocab": [*vocabulary, beyond]}))
+
+
+FAMILIES = ["t5", "llama", "gpt2", "ranks", "unigram", "bpe", "tekken"]
+BYTE_LEVEL = ["gpt2", "ranks", "bpe", "tekken"]
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +165,52 @@ def test_ranks_agree_with_the_rule(folder: Path, loaded: dict[str, Tokenizer], t
     # the library's own training made these merges: id 0 was the special token there
     assert [i - 1 for i in loaded["bpe"].encode(text)] == loaded["ranks"].encode(text)
     assert loaded["bpe"].encode(text) == loaded["gpt2"].encode(text)
+    assert [i - 3 for i in loaded["tekken"].encode(text)] == loaded["ranks"].encode(text)
+
+
+def test_tekken_names_its_special_tokens(loaded: dict[str, Tokenizer]) -> None:
+    tekken = loaded["tekken"]
+    assert (tekken.eos, tekken.size) == (2, loaded["bpe"].size - 1 + 3)
+    assert tekken.vocabulary().flags[:3].tolist() == [SPECIAL] * 3
+
+
+def test_a_damaged_tekken_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tekken.json").write_text('{"vocab": []}')
+    with pytest.raises(
+        InputError, match=r"tekken.json is no Tekken vocabulary: KeyError\('config'"
+    ):
+        load_tokenizer(tmp_path)
+
+
+def word_piece() -> Backend:
+    pieces = ["[UNK]", "she", "earn", "##s", "12", "$", ".", "an", "hour", "##ing"]
+    backend = Backend(models.WordPiece({p: i for i, p in enumerate(pieces)}, unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece()
+    return backend
+
+
+def test_word_pieces_spell_without_whitespace(tmp_path: Path, loaded: dict[str, Tokenizer]) -> None:
+    """Whitespace that the model drops goes with what follows; a case that it drops is a window."""
+    word_piece().save(str(tmp_path / "tokenizer.json"))
+    tokenizer, teacher = load_tokenizer(tmp_path), loaded["bpe"]
+    text = "She earns $12 an hour."
+    ids = tokenizer.encode(text)
+    assert tokenizer.pieces(ids) == [
+        b"she", b"earn", b"s", b"$", b"12", b"an", b"hour", b"."
+    ]  # fmt: skip
+    mine = teacher.encode(text)
+    blocks = align_batch(
+        teacher.vocabulary(), tokenizer.vocabulary(), ragged([mine]), ragged([ids])
+    )
+    spelled = [
+        (b"".join(teacher.pieces(mine[a:b])), b"".join(tokenizer.pieces(ids[c:d])))
+        for a, b, c, d in blocks.groups.tolist()
+    ]
+    assert b"".join(source for source, _ in spelled) == text.encode()
+    assert (b" hour", b"hour") in spelled
+    assert all(one.strip().lower() == other for one, other in spelled)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -351,10 +410,10 @@ def test_a_pair_that_does_not_fit(tmp_path: Path, folder: Path) -> None:
 
 
 def test_a_family_that_does_not_spell(tmp_path: Path) -> None:
-    backend = Backend(models.WordPiece({"[UNK]": 0, "a": 1, "##b": 2}, unk_token="[UNK]"))
+    backend = Backend(models.WordLevel({"[UNK]": 0, "a": 1, "b": 2}, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     backend.save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(InputError, match="WordPiece tokenizer without ByteLevel or Metaspace"):
+    with pytest.raises(InputError, match="WordLevel tokenizer without ByteLevel or Metaspace"):
         load_tokenizer(tmp_path)
 
 
