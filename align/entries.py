@@ -24,20 +24,23 @@ class Found(NamedTuple):
     slot: NDArray[np.int32]
 
 
+# What a row was given: the number of entries, and the masses of the tail and of what can not be.
+Given = tuple[int, float, float]
+
+
 @inlined
-def give(
-    found: Found, count: int, tail: float, wrong: float, token: int, mass: float
-) -> tuple[int, float, float]:
+def give(found: Found, given: Given, token: int, mass: float) -> Given:
     """Give ``mass`` to ``token``, which may be TAIL or WRONG."""
+    count, tail, wrong = given
     if token >= 0:
-        return add(found, count, token, mass), tail, wrong
+        return _add(found, count, token, mass), tail, wrong
     if token == WRONG:
         return count, tail, wrong + mass
     return count, tail + mass, wrong
 
 
 @inlined
-def add(found: Found, count: int, token: int, mass: float) -> int:
+def _add(found: Found, count: int, token: int, mass: float) -> int:
     """Add ``mass`` to the entry of ``token``; the number of entries after it."""
     at = found.slot[token]
     if at < count and found.ids[at] == token:

@@ -34,12 +34,13 @@ from numpy.typing import NDArray
 from align.blocks import Side
 from align.compiled import inlined, kernel
 from align.continuations import NO_TOKENS, Seen, context, find, reading
-from align.entries import Found, add, choose, give
+from align.entries import Found, Given, choose, give
 from align.literal import starts_like
 from align.outcome import (
     FIRST,
     OWN,
     TAIL,
+    WRONG,
     Stand,
     after_word,
     needs_bytes,
@@ -152,92 +153,91 @@ def _spread(
     rows: Rows, path: Path, target: Target, resolved: Resolved, seen: Seen, ends: Ends,
     side: Side, alike: Alike, index: PrefixIndex, found: Found,
     bounds: tuple[int, int, int], i: int,
-) -> tuple[int, float, float]:  # fmt: skip
-    """Give the mass of row ``i`` to target tokens: entries; masses of the tail and of what can not
-    be."""
+) -> Given:  # fmt: skip
+    """Give the mass of row ``i`` to target tokens, the tail, and what can not be."""
     start, stop, first = bounds
     here, offset = start + target.token[i], target.offset[i]
-    count, reach, tail, wrong = 0, 1.0, 0.0, 0.0
-    sums = rows.sums
+    given, reach = (0, 0.0, 0.0), 1.0
     for r in range(here, min(here + DEPTH + 1, stop)):
-        d = r - here
-        stand = Stand(i, first, r, d, offset)
+        stand = Stand(i, first, r, r - here, offset)
         end, word = after_word(path, target, resolved, ends, stand)
-        if d > 0 and needs_bytes(path, ends, r):
+        if stand.d > 0 and needs_bytes(path, ends, r):
             word = spelled(side, index, target, ends, stand, -1)
             end = word if end == TAIL else end
-        kin = path.anchor[r] != NOWHERE
-        again = offset > 0 and d == 0 and path.begins[r]  # the row stands behind the word before
-        for e in range(rows.ptr[r], rows.middle[r]):
-            mass = reach * rows.mass[e]
-            if not kin or rows.seen[e] == UNASKED:
-                token = spelled(side, index, target, ends, stand, rows.ids[rows.entry[e]])
-                count, tail, wrong = give(found, count, tail, wrong, token, mass)
-            elif again:
-                wrong += mass
-            else:
-                count, tail, wrong = _part(
-                    rows, target, resolved, seen, found, (count, tail, wrong),
-                    (first + path.anchor[r], i), e, mass,
-                )  # fmt: skip
+        given = _give_kin(
+            rows, path, target, resolved, seen, ends, side, index, found, stand, reach, given
+        )
         if word in (FIRST, OWN):
-            anchor = i if word == FIRST else first + path.own[r]
+            place = i if word == FIRST else first + path.own[r], i
             for e in range(rows.middle[r], rows.last[r]):
-                count, tail, wrong = _part(
-                    rows, target, resolved, seen, found, (count, tail, wrong),
-                    (anchor, i), e, reach * rows.mass[e],
-                )  # fmt: skip
+                mass = reach * rows.mass[e]
+                given = _part(rows, target, resolved, seen, found, given, place, e, mass)
         else:
-            count, tail, wrong = give(found, count, tail, wrong, word, reach * sums.begun[r])
-        count, tail, wrong = give(found, count, tail, wrong, end, reach * sums.ended[r])
-        tail += reach * sums.silent[r]
-        rest, share = reach * sums.rest[r], 1.0
-        if d == 0 and offset > 0:
+            given = give(found, given, word, reach * rows.sums.begun[r])
+        given = give(found, given, end, reach * rows.sums.ended[r])
+        given = give(found, given, TAIL, reach * rows.sums.silent[r])
+        rest, share = reach * rows.sums.rest[r], 1.0
+        if stand.d == 0 and offset > 0:
             share = _consistent_share(rows, side, alike, r, offset)
-        if d > 0 and word >= 0:
-            count = add(found, count, word, rest)
-        else:
-            tail += rest * share
-            wrong += rest * (1.0 - share)
-        reach *= sums.written[r]
-        if reach == 0.0 or _closes(path, ends, r, d, offset):
+        given = give(found, given, word if stand.d > 0 and word >= 0 else TAIL, rest * share)
+        given = give(found, given, WRONG, rest * (1.0 - share))
+        reach *= rows.sums.written[r]
+        if reach == 0.0 or _closes(path, ends, r, stand.d, offset):
             break
-    if reach > 0.0:
-        count = add(found, count, target.ids[i], reach)
-    return count, tail, wrong
+    return give(found, given, target.ids[i], reach) if reach > 0.0 else given
+
+
+@inlined
+def _give_kin(
+    rows: Rows, path: Path, target: Target, resolved: Resolved, seen: Seen, ends: Ends,
+    side: Side, index: PrefixIndex, found: Found, stand: Stand, reach: float, given: Given,
+) -> Given:  # fmt: skip
+    """Give the mass of the candidates that continue the word before source token r."""
+    r, anchor = stand.r, path.anchor[stand.r]
+    behind = stand.offset > 0 and stand.d == 0 and path.begins[r]  # the row is in the next word
+    for e in range(rows.ptr[r], rows.middle[r]):
+        mass = reach * rows.mass[e]
+        if anchor == NOWHERE or rows.seen[e] == UNASKED:
+            token = spelled(side, index, target, ends, stand, rows.ids[rows.entry[e]])
+            given = give(found, given, token, mass)
+        elif behind:
+            given = give(found, given, WRONG, mass)
+        else:
+            place = stand.first + anchor, stand.i
+            given = _part(rows, target, resolved, seen, found, given, place, e, mass)
+    return given
 
 
 @inlined
 def _part(
-    rows: Rows, target: Target, resolved: Resolved, seen: Seen, found: Found,
-    sums: tuple[int, float, float], place: tuple[int, int], e: int, mass: float,
-) -> tuple[int, float, float]:  # fmt: skip
+    rows: Rows, target: Target, resolved: Resolved, seen: Seen, found: Found, given: Given,
+    place: tuple[int, int], e: int, mass: float,
+) -> Given:  # fmt: skip
     """Give the mass of the candidate in slot ``e`` to what its word is, or has become elsewhere.
 
     ``place`` is where the target's tokens of the word begin, and the row.
     """
-    (count, tail, wrong), (anchor, i) = sums, place
-    c, token = rows.seen[e], int(rows.first[e])
+    (anchor, i), c, token = place, rows.seen[e], int(rows.first[e])
     if anchor < i and c < 0 and 0 <= token != target.ids[anchor]:
-        return count, tail, wrong + mass  # whatever it became begins otherwise
+        return give(found, given, WRONG, mass)  # whatever it became begins otherwise
+    alone = 1.0 if c < 0 else 0.0
     if anchor != i:
-        node = rows.node[e]
+        node, c = rows.node[e], np.int32(-1)
         token = token_at(resolved, node, target.ids, target.flags, anchor, i)
-        c = -1
-        if seen.alone[node] > 0.0 and anchor < i:
-            read = NO_TOKENS
-            for k in range(anchor, i):
-                read = reading(read, target.ids[k])
-            c = find(seen, context(node, read))
-            met = seen.met[c] if c >= 0 else np.float32(0.0)
-            wrong += mass * max(np.float32(1.0) - seen.alone[node] - met, np.float32(0.0))
-            count, tail, wrong = give(found, count, tail, wrong, token, mass * seen.alone[node])
-            mass = 0.0 if c < 0 else mass
-    if c < 0:
-        return give(found, count, tail, wrong, token, mass)
-    for k in range(seen.ptr[c], seen.ptr[c + 1]):
-        count, tail, wrong = give(found, count, tail, wrong, seen.tokens[k], mass * seen.share[k])
-    return count, tail, wrong
+        alone = float(seen.alone[node])
+        if alone == 0.0 or anchor > i:  # never met
+            return give(found, given, token, mass)
+        read = NO_TOKENS
+        for k in range(anchor, i):
+            read = reading(read, target.ids[k])
+        c = np.int32(find(seen, context(node, read)))
+        met = float(seen.met[c]) if c >= 0 else 0.0
+        given = give(found, given, WRONG, mass * max(1.0 - alone - met, 0.0))
+    given = give(found, given, token, mass * alone)
+    if c >= 0:
+        for k in range(seen.ptr[c], seen.ptr[c + 1]):
+            given = give(found, given, seen.tokens[k], mass * seen.share[k])
+    return given
 
 
 @inlined
