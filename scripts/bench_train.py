@@ -1,17 +1,20 @@
 """What our loss costs in time and memory, as ratios to plain cross-entropy in the same run.
 
     python scripts/bench_train.py [--json FILE] [--repeats 5] [--quick]
+        [--models t5-small,causal] [--dtypes fp32,bf16]
 
 ``step_ratio``: forward and backward of a whole model (a T5 of small size with V = 32,128; a causal
 model with V = 151,936), in turns with transformers' own ``labels=``; CPU time, on a GPU wall time.
 ``memory_ratio``: peak of output projection, loss and all gradients on 1,280 (causal: 512) tokens,
-each in a process of its own, above what was there before. Variants:
+each in a process of its own, above what was there before; ``loss_mib`` is the same without the
+gradients of states and projection, which every variant makes. Variants:
 
     ours             our kernel, gradient written over the logits; ``fused``: with the projection
     log_softmax      log_softmax and gather, tail dropped (as axolotl, verl)
     bucket_autograd  gather minus logsumexp and a k + 1 bucket by subtraction (as DistillKit, TRL)
     dense            a dense target filled from the sparse one (as Fu et al. 2023)
-    trl, liger       their losses against a dense teacher, where they are installed
+    trl, liger       their losses against a dense teacher, where they are installed (pip install
+                     --no-deps trl liger-kernel)
 """
 
 from __future__ import annotations
@@ -70,6 +73,7 @@ class Result:
     fused: bool
     step_ratio: float | None
     memory_ratio: float | None
+    loss_mib: float
 
 
 class Rows:
@@ -200,14 +204,20 @@ def _status(key: str) -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(key))
 
 
-def memory_ratios(setting: Setting, dtype: str) -> dict[str, float]:
+def memory_of_all(setting: Setting, dtype: str) -> dict[str, int]:
+    """Peak bytes of every variant, each in a fresh process."""
     context = multiprocessing.get_context("spawn" if DEVICE == "cuda" else "forkserver")
     context.set_forkserver_preload(["__main__"])
     found = {}
     for variant in LOSSES:
         with context.Pool(1) as pool:
             found[variant] = pool.apply(peak_bytes, (variant, dtype, setting))
-    return {variant: bytes_ / found["cross_entropy"] for variant, bytes_ in found.items()}
+    return found
+
+
+def gradient_bytes(setting: Setting, dtype: str) -> int:
+    """Of the states and the projection."""
+    return (setting.memory_tokens + setting.vocabulary) * setting.width * DTYPES[dtype].itemsize
 
 
 # ---- time --------------------------------------------------------------------------------------
@@ -299,18 +309,21 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--repeats", type=int, default=5, help="pairs of steps per variant")
     parser.add_argument("--quick", action="store_true", help="memory only")
+    parser.add_argument("--models", default="t5-small,causal")
+    parser.add_argument("--dtypes", default=",".join(DTYPES))
     given = parser.parse_args()
     torch.set_num_threads(1)
     results = []
-    for setting in (T5, CAUSAL):
-        for dtype in DTYPES:
-            memory = memory_ratios(setting, dtype)
+    for setting in (s for s in (T5, CAUSAL) if s.name in given.models.split(",")):
+        for dtype in given.dtypes.split(","):
+            memory = memory_of_all(setting, dtype)
             steps = {} if given.quick else step_ratios(setting, dtype, given.repeats)
             for variant in LOSSES:
                 name, fused = variant.removesuffix("_fused"), variant in ("ours_fused", "liger")
                 step = round(steps[variant], 4) if steps else None
-                ratio = round(memory[variant], 4)
-                results.append(Result(name, dtype, setting.vocabulary, fused, step, ratio))
+                ratio = round(memory[variant] / memory["cross_entropy"], 4)
+                mib = round((memory[variant] - gradient_bytes(setting, dtype)) / 2**20, 1)
+                results.append(Result(name, dtype, setting.vocabulary, fused, step, ratio, mib))
                 print(json.dumps(asdict(results[-1])), flush=True)
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")

@@ -1,15 +1,18 @@
-"""Train the bundled tiny teacher and student of ``specialize quickstart`` from nothing.
+"""Train the bundled tiny teachers and student of ``specialize quickstart`` from nothing.
 
     python scripts/build_quickstart_models.py --part all --out specialize/quickstart/models
 
-The teacher (GPT-2, its own byte-level BPE) learns every family of the tiny world. The student (T5,
-its own unigram vocabulary) first reads the same world, solutions and all; then it is tuned on the
-general tasks, on facts and problems of one step, and on problems of several steps answered at
-once, without a solution. What is left is a generalist that guesses where it should reason, and
-whose mathematics a short specialization brings out.
+The teacher (GPT-2, its own byte-level BPE) learns every family of the tiny world. The second
+teacher (Llama, SentencePiece with byte fallback) learns the families alone, and to explain a given
+answer; it is trained for half as long, and weaker. The student (T5, its own unigram vocabulary)
+first reads the same world, solutions and all; then it is tuned on the general tasks, on facts and
+problems of one step, and on problems of several steps answered at once, without a solution. What is
+left is a generalist that guesses where it should reason, and whose mathematics a short
+specialization brings out.
 
 Parts may be run alone and at the same time, tokenizers first; a killed part resumes from its last
-state under --state. On one idle core the teacher takes about 25 minutes, the student 20.
+state under --state. On one idle core the teacher takes about 25 minutes, the student 20, the
+second teacher 10.
 """
 
 from __future__ import annotations
@@ -24,16 +27,24 @@ from pathlib import Path
 import numpy as np
 import torch
 from build_quickstart_rows import Mixture, Rows, batches, shares
-from build_quickstart_tokenizers import student_tokenizer, teacher_tokenizer
+from build_quickstart_tokenizers import (
+    second_teacher_tokenizer,
+    student_tokenizer,
+    teacher_tokenizer,
+)
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
 )
 
 from specialize.quickstart.world import BASICS, FAMILIES, GENERAL
+from specialize.tokens import load_tokenizer as read_tokenizer
 
 # ---- tokenizers --------------------------------------------------------------------------------
 
@@ -42,6 +53,7 @@ def build_tokenizers(out: Path) -> None:
     rows = Rows(Mixture(shares(0.6, 0.2, 0.2), 0.0, 0.1), seed=11)
     texts = [prompt + response for prompt, response in rows.draw(0, 30_000)]
     teacher_tokenizer(texts).save_pretrained(out / "teacher")
+    second_teacher_tokenizer(texts, out / "second_teacher")
     student_tokenizer(texts).save_pretrained(out / "student")
 
 
@@ -79,7 +91,7 @@ def train(
     )  # fmt: skip
     file, done = state / f"{stage.name}.pt", 0
     if file.exists():
-        saved = torch.load(file)
+        saved = torch.load(file, weights_only=True)
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         done = saved["step"]
@@ -167,23 +179,64 @@ def build_teacher(out: Path, state: Path, stages: tuple[Stage, ...]) -> None:
             bos_token_id=end, eos_token_id=end, pad_token_id=end,
         )
     )  # fmt: skip
-    print(f"teacher: {sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
+    train_causal(model, tokenizer.encode, (), end, stages, state)
+    model.generation_config.update(eos_token_id=end, pad_token_id=end, max_new_tokens=128)
+    model.save_pretrained(out / "teacher")
+
+
+def train_causal(
+    model: PreTrainedModel,
+    tokens_of: Callable[[str], list[int]],
+    prefix: tuple[int, ...],
+    end: int,
+    stages: tuple[Stage, ...],
+    state: Path,
+) -> None:
+    """Teach a causal model to continue prompts; ``prefix`` stands before, ``end`` behind a row."""
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
 
     def encode(row: tuple[str, str]) -> tuple[list, list]:
-        return tokenizer.encode(row[0]), [*tokenizer.encode(row[1]), end]
+        return [*prefix, *tokens_of(row[0])], [*tokens_of(row[1]), end]
 
     def loss_of(batch: list[tuple[list[int], list[int]]]) -> torch.Tensor:
         ids = _pad([prompt + response for prompt, response in batch], end)
         labels = _pad([[-100] * len(prompt) + response for prompt, response in batch], -100)
-        hidden = model.transformer(ids).last_hidden_state[:, :-1]
+        hidden = model.base_model(ids).last_hidden_state[:, :-1]
         read = labels[:, 1:] != -100
         logits = model.lm_head(hidden[read])
         return torch.nn.functional.cross_entropy(logits, labels[:, 1:][read])
 
     for stage in stages:
         train(model, stage, encode, loss_of, state)
+
+
+SECOND_TEACHER_STAGES = (
+    Stage(
+        "second-teacher",
+        Mixture(
+            shares(0.8, 0.2, 0.0), in_context=0.08, answer_only=0.02, demonstrations=2, forced=0.2
+        ),
+        steps=1600, rows=40, rate=2.5e-3, seed=5,
+    ),
+)  # fmt: skip
+
+
+def build_second_teacher(out: Path, state: Path, stages: tuple[Stage, ...]) -> None:
+    torch.manual_seed(3)
+    tokenizer = read_tokenizer(out / "second_teacher")
+    start, end = 1, tokenizer.eos
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=tokenizer.size, hidden_size=128, intermediate_size=320,
+            num_hidden_layers=4, num_attention_heads=4, max_position_embeddings=512,
+            tie_word_embeddings=True, bos_token_id=start, eos_token_id=end, pad_token_id=end,
+        )
+    )  # fmt: skip
+    train_causal(
+        model, lambda text: tokenizer.encode_batch([text])[0], (start,), end, stages, state
+    )
     model.generation_config.update(eos_token_id=end, pad_token_id=end, max_new_tokens=128)
-    model.save_pretrained(out / "teacher")
+    model.save_pretrained(out / "second_teacher")
 
 
 # ---- student -----------------------------------------------------------------------------------
@@ -241,7 +294,7 @@ def build_student(out: Path, state: Path, stages: tuple[Stage, ...]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = ("tokenizers", "teacher", "student", "all")
+    parts = ("tokenizers", "teacher", "second-teacher", "student", "all")
     parser.add_argument("--part", choices=parts, default="all")
     parser.add_argument("--out", type=Path, default=Path("specialize/quickstart/models"))
     parser.add_argument("--state", type=Path, default=Path("/tmp/quickstart_models_state"))
@@ -254,6 +307,9 @@ def main() -> None:
         build_tokenizers(options.out)
     if options.part in ("teacher", "all"):
         build_teacher(options.out, options.state, _shorten(TEACHER_STAGES, options.steps))
+    if options.part in ("second-teacher", "all"):
+        stages = _shorten(SECOND_TEACHER_STAGES, options.steps)
+        build_second_teacher(options.out, options.state, stages)
     if options.part in ("student", "all"):
         build_student(options.out, options.state, _shorten(STUDENT_STAGES, options.steps))
 

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from specialize.formats import RationaleTemplate
 from specialize.quickstart.world import BASICS, FAMILIES, GENERAL, examples
 from specialize.records import Example
 
+TEMPLATE = RationaleTemplate()  # the dump's own, so that teachers know it
 POOL = 20_000  # training questions drawn per family
 CHUNK = 32  # batches that are drawn together, so that rows of one length share a batch
 
@@ -46,6 +48,7 @@ class Mixture:
     answer_only: float  # share of rows without a rationale
     demonstrations: int = 1  # most demonstrations of a row
     direct: tuple[str, ...] = ()  # sets answered without a rationale, whatever the prompt asks
+    forced: float = 0.0  # share of rows that give the answer and want the rationale alone
 
 
 def shares(families: float, basics: float, general: float) -> dict[str, float]:
@@ -72,6 +75,10 @@ class Rows:
         rows = []
         for name in rng.choice(self.names, size=count, p=self.weights):
             pool = self.pools[name]
+            if self.mixture.forced and rng.random() < self.mixture.forced:
+                example = pool[int(rng.integers(len(pool)))]
+                rows.append((TEMPLATE.forced(example), example.rationale))
+                continue
             demonstrations = 0
             if rng.random() < self.mixture.in_context:
                 demonstrations = int(rng.integers(1, self.mixture.demonstrations + 1))

@@ -1,16 +1,21 @@
-"""Build the vocabularies of the bundled tiny teacher and student from the text they will read.
+"""Build the vocabularies of the bundled tiny teachers and student from the text they will read.
 
-The teacher's is GPT-2's kind (byte-level BPE, numbers are one token up to about 80), the student's
-T5's (unigram pieces, folded whitespace, single digits, no newline and a few symbols missing), so
-that one text is two different sequences, as with the published models.
+The teacher's is GPT-2's kind (byte-level BPE, numbers are one token up to about 80), the second
+teacher's Llama's (SentencePiece BPE that spells what it lacks in bytes), the student's T5's
+(unigram pieces, folded whitespace, single digits, no newline and a few symbols missing), so that
+one text is three different sequences, as with the published models.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
+import sentencepiece
 from tokenizers import (
     Regex,
     Tokenizer,
@@ -25,7 +30,7 @@ from transformers import PreTrainedTokenizerFast
 
 END = "<|endoftext|>"
 UNKNOWN_TO_STUDENT = set("<{}~\\^\n")
-TEACHER_PIECES, STUDENT_PIECES = 600, 190
+TEACHER_PIECES, SECOND_PIECES, STUDENT_PIECES = 600, 600, 190
 
 
 def teacher_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
@@ -47,6 +52,30 @@ def teacher_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
         pad_token=END,
         clean_up_tokenization_spaces=False,
         model_max_length=512,
+    )
+
+
+def second_teacher_tokenizer(texts: list[str], folder: Path) -> None:
+    """Write ``tokenizer.model``: SentencePiece BPE with byte fallback, as Llama's."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(" ".join(text.split()) for text in texts),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=SECOND_PIECES,
+        byte_fallback=True,
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        allow_whitespace_only_pieces=True,
+        num_threads=1,
+        minloglevel=2,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.model").write_bytes(model.getvalue())
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"add_bos_token": True, "bos_token": "<s>", "eos_token": "</s>"}, indent=2)
+        + "\n"
     )
 
 

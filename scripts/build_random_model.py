@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from specialize.models import build_student
+from specialize.new_students import build_student
 from specialize.tokens import Tokenizer, load_tokenizer
 
 

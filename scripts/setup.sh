@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Creates .venv beside the checkout's files and installs the project at the exact versions of
-# constraints.txt. Arguments name extras ("test"). A second call does nothing while neither
-# pyproject.toml nor constraints.txt has changed.
+# constraints.txt. The argument names extras ("test", or several: "test,server"). A second call does
+# nothing while neither pyproject.toml nor constraints.txt has changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extras="${1:-}"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from align.sparse import concatenate
-from specialize.losses import Tail, apply_tail
+from specialize.losses import Tail, apply_tail, mix_label
 from specialize.models import Shape
 from specialize.rows import Row
 
@@ -30,8 +30,9 @@ class Batch:
     """One micro-batch.
 
     Attributes:
-        input_ids, attention_mask: (B, S) int64.
+        input_ids: (B, S) int64. attention_mask: the same shape; None where rows are packed.
         decoder_input_ids: (B, T) int64, None for a causal student.
+        position_ids: (B, S) int64, where rows are packed: each begins at 0. None otherwise.
         positions: (N,) int64, where the logits of the target tokens stand (see ``Student``).
         ids, logprobs: (N, K) the teacher's entries. tail: (N,) what is left of its mass.
         labels: (N,) the target's own tokens. objective: (N,) int64.
@@ -41,8 +42,9 @@ class Batch:
     """
 
     input_ids: Tensor
-    attention_mask: Tensor
+    attention_mask: Tensor | None
     decoder_input_ids: Tensor | None
+    position_ids: Tensor | None
     positions: Tensor
     ids: Tensor
     logprobs: Tensor
@@ -66,7 +68,15 @@ class Batch:
         return replace(self, **moved)
 
 
-def make_batch(rows: Sequence[Row], shape: Shape, *, objectives: int, tail: Tail) -> Batch:
+def make_batch(
+    rows: Sequence[Row],
+    shape: Shape,
+    *,
+    objectives: int,
+    tail: Tail,
+    label_share: float = 0.0,
+    packed: bool = False,
+) -> Batch:
     """The tensors of these rows.
 
     Args:
@@ -74,38 +84,47 @@ def make_batch(rows: Sequence[Row], shape: Shape, *, objectives: int, tail: Tail
         shape: of the student.
         objectives: how many the recipe has.
         tail: what becomes of the mass that the teacher's entries leave.
+        label_share: of every soft row, given to the token that stands there.
+        packed: several rows of a causal student may share a line; none sees another.
     """
     target_lengths = np.array([len(row.target_ids) for row in rows])
     prompt_lengths = np.array([len(row.prompt_ids) for row in rows])
     labels = np.concatenate([row.target_ids for row in rows]).astype(np.int64)
     objective = np.repeat([row.objective for row in rows], target_lengths)
-    rectangle = _encoder_decoder if shape.encoder_decoder else _causal
-    inputs, mask, decoder, positions = rectangle(rows, shape, prompt_lengths, target_lengths)
+    rectangle = _encoder_decoder if shape.encoder_decoder else _packed if packed else _causal
+    made = rectangle(rows, shape, prompt_lengths, target_lengths)
 
     stored = concatenate([row.distributions for row in rows])
     ids, logprobs, left = stored.padded(max(1, int(np.diff(stored.indptr).max())))
     seen = _seen(objective, left, stored.is_hard, objectives)
     target = (torch.from_numpy(ids.astype(np.int64)), *map(torch.from_numpy, (logprobs, left)))
-    ids_, logprobs_, tail_ = apply_tail(tail, *target, torch.from_numpy(labels))
-    size = inputs.size + (0 if decoder is None else decoder.size)
+    labels_ = torch.from_numpy(labels)
+    ruled = apply_tail(tail, *target, labels_)
+    ids_, logprobs_, tail_ = mix_label(*ruled, labels_, label_share)
+    size = made.inputs.size + (0 if made.decoder is None else made.decoder.size)
     read = int(prompt_lengths.sum() + target_lengths.sum())
-    if decoder is None:  # a causal model does not read the last target
+    if made.decoder is None:  # a causal model does not read the last target
         read -= len(rows)
     return Batch(
-        input_ids=torch.from_numpy(inputs),
-        attention_mask=torch.from_numpy(mask),
-        decoder_input_ids=None if decoder is None else torch.from_numpy(decoder),
-        positions=torch.from_numpy(positions),
+        input_ids=torch.from_numpy(made.inputs),
+        attention_mask=_tensor(made.mask),
+        decoder_input_ids=_tensor(made.decoder),
+        position_ids=_tensor(made.places),
+        positions=torch.from_numpy(made.positions),
         ids=ids_,
         logprobs=logprobs_,
         tail=tail_,
-        labels=torch.from_numpy(labels),
+        labels=labels_,
         objective=torch.from_numpy(objective),
         seen=torch.from_numpy(seen),
         keys=tuple(row.key for row in rows),
         padding=size - read,
         size=size,
     )
+
+
+def _tensor(values: NDArray[np.int64] | None) -> Tensor | None:
+    return None if values is None else torch.from_numpy(values)
 
 
 def _seen(
@@ -122,9 +141,15 @@ def _seen(
     return sums
 
 
-_Rectangles = tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64]
-]
+@dataclass(frozen=True, slots=True)
+class _Rectangles:
+    """A model's inputs, (B, S) or (B, T), and the (N,) positions of the target tokens' logits."""
+
+    inputs: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    mask: NDArray[np.int64] | None = None
+    decoder: NDArray[np.int64] | None = None
+    places: NDArray[np.int64] | None = None
 
 
 def _encoder_decoder(
@@ -135,7 +160,7 @@ def _encoder_decoder(
     start = np.array([shape.start], np.int64)
     shifted = [np.concatenate([start, row.target_ids[:-1]]) for row in rows]
     decoder, used = _rectangle(shifted, targets, shape.pad)
-    return inputs, mask, decoder, np.flatnonzero(used)
+    return _Rectangles(inputs, np.flatnonzero(used), mask, decoder)
 
 
 def _causal(
@@ -145,7 +170,57 @@ def _causal(
     texts = [np.concatenate([row.prompt_ids, row.target_ids[:-1]]) for row in rows]
     inputs, mask = _rectangle(texts, prompts + targets - 1, shape.pad)
     predicts = mask.astype(bool) & (np.arange(inputs.shape[1]) >= prompts[:, None] - 1)
-    return inputs, mask, None, np.flatnonzero(predicts)
+    return _Rectangles(inputs, np.flatnonzero(predicts), mask)
+
+
+def _packed(
+    rows: Sequence[Row], shape: Shape, prompts: NDArray[np.int64], targets: NDArray[np.int64]
+) -> _Rectangles:
+    """Rows behind one another on common lines; positions restart with every row.
+
+    From restarting positions and the absent mask transformers makes the attention of each row its
+    own (``masking_utils.find_packed_sequence_indices``).
+    """
+    lengths = prompts + targets - 1
+    line, start = pack(lengths)
+    width = int((start + lengths).max())
+    inputs = np.full((line.max() + 1, width), shape.pad, np.int64)
+    places = np.empty_like(inputs)
+    ends = np.zeros(len(inputs), np.int64)
+    np.maximum.at(ends, line, start + lengths)
+    places[:] = np.arange(width) - ends[:, None]  # the rest of a line is a row of its own
+    positions = []
+    for row, prompt, length, i, at in zip(rows, prompts, lengths, line, start, strict=True):
+        inputs[i, at : at + length] = np.concatenate([row.prompt_ids, row.target_ids[:-1]])
+        places[i, at : at + length] = np.arange(length)
+        positions.append(i * width + at + np.arange(prompt - 1, length))
+    return _Rectangles(inputs, np.concatenate(positions), places=np.maximum(places, 0))
+
+
+def pack(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The line and the start of every row, so that the rectangle of all lines is small.
+
+    First fit, longest first, into lines of one to four times the longest row; the smallest
+    rectangle wins.
+    """
+    tries = [_first_fit(lengths, times * int(lengths.max())) for times in range(1, 5)]
+    return min(tries, key=lambda found: (found[0].max() + 1) * (found[1] + lengths).max())
+
+
+def _first_fit(
+    lengths: NDArray[np.int64], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Line and start of every row on lines of at most ``most`` tokens."""
+    line, start = np.zeros_like(lengths), np.zeros_like(lengths)
+    filled: list[int] = []
+    for row in np.argsort(-lengths, kind="stable").tolist():
+        length = int(lengths[row])
+        chosen = next((i for i, end in enumerate(filled) if end + length <= most), len(filled))
+        if chosen == len(filled):
+            filled.append(0)
+        line[row], start[row] = chosen, filled[chosen]
+        filled[chosen] += length
+    return line, start
 
 
 def _rectangle(

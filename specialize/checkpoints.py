@@ -24,6 +24,7 @@ from pathlib import Path
 from specialize.errors import DiskFullError, StoreError
 from specialize.faults import before_file_operation
 from specialize.files import apply_umask, sync_directory, write_atomically
+from specialize.selection import read_selection
 
 COMPLETE = "COMPLETE"
 _NAME = re.compile(r"step-(\d{6,})")
@@ -99,6 +100,25 @@ def remove_partial(run: Path) -> None:
     """Remove what a killed run left half written."""
     for path in folder(run).glob("step-*.partial"):
         shutil.rmtree(path)
+
+
+def retain(run: Path, newest: int | None) -> None:
+    """Remove all but the ``newest`` checkpoints, the first and the selected one; None: keep all.
+
+    A kill on the way leaves a partial directory, which the next run removes.
+    """
+    if newest is None:
+        return
+    found = complete(run)
+    selection = read_selection(run)
+    chosen = selection.step if selection else None
+    for checkpoint in found[1:-newest]:
+        if checkpoint.step != chosen:
+            doomed = checkpoint.path.with_suffix(".partial")
+            before_file_operation()
+            os.rename(checkpoint.path, doomed)
+            before_file_operation()
+            shutil.rmtree(doomed)
 
 
 def begin(run: Path, step: int) -> Path:

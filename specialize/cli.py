@@ -18,7 +18,7 @@ from specialize import __version__, cli_stores
 from specialize.console import FILE, FOLDER, as_json_option, print_result, run_command
 
 _overrides = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a recipe's value."
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting."
 )
 
 
@@ -91,28 +91,47 @@ def run(recipe: Path, out: Path, dry_run: bool, overrides: tuple[str, ...], as_j
 @click.option(
     "--mode",
     default="sample",
-    type=click.Choice(["sample", "score"]),
+    type=click.Choice(["sample", "score", "rationale"]),
     show_default=True,
-    help="Write solutions, or score the set's own.",
+    help="Write solutions, score the set's own, or say why (--set forced=true: of its answers).",
 )
 @click.option("--format", "format_name", default="zero-shot-cot", show_default=True)
 @click.option("--demonstrations", default=0, show_default=True, help="Drawn for each question.")
 @click.option("--prompt-file", default=None, help="A published few-shot prompt.")
-@click.option("--samples", default=1, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--samples",
+    default=None,
+    type=click.IntRange(min=1),
+    help="Solutions a question.  [default: 40 with mode sample, else 1]",
+)
 @click.option("--temperature", default=0.7, show_default=True)
 @click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(min=1))
 @click.option("--top-k", default=5, show_default=True, type=click.IntRange(min=1))
+@click.option("--entry-mass", default=1.0, help="Of the top k, store so many as reach this mass.")
+@click.option("--draws", default=None, type=int, help="Store ids drawn so often, not the top k.")
+@click.option("--tail-temperature", multiple=True, type=float, help="Store the tail at it too.")
+@click.option("--server", default=None, metavar="KIND", help="Ask a server: vllm, sglang, ...")
+@click.option("--url", "urls", multiple=True, help="Where the server answers; several may.")
+@click.option("--revision", default=None, help="Of a hub id.")
+@click.option("--trust-remote-code", is_flag=True, help="Run the model's own code, if you read it.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--restart", is_flag=True, help="Remove what is there and begin again.")
 @click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and room, then stop.")
+@_overrides
 @as_json_option
 def dump(
     out: Path, teacher: str, name: str, path: str | None, split: str | None, limit: int | None,
-    mode: str, format_name: str, demonstrations: int, prompt_file: str | None, samples: int,
-    temperature: float, max_new_tokens: int, top_k: int, seed: int, restart: bool, dry_run: bool,
-    as_json: bool,
+    mode: str, format_name: str, demonstrations: int, prompt_file: str | None,
+    samples: int | None, temperature: float, max_new_tokens: int, top_k: int,
+    entry_mass: float, draws: int | None,
+    tail_temperature: tuple[float, ...], server: str | None, urls: tuple[str, ...],
+    revision: str | None, trust_remote_code: bool, seed: int, restart: bool, dry_run: bool,
+    overrides: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
-    """Let a teacher answer a set's questions; store its top-k distributions in OUT."""
+    """Let a teacher answer a set's questions; store its top-k distributions in OUT.
+
+    A served one: --server vllm --url http://host:8000 --set server.tokenizer=DIR; docs/teachers.md.
+    """
     from specialize.recipe_files import build_teacher
     from specialize.run import dump_set
 
@@ -123,11 +142,18 @@ def dump(
             "format": format_name,
             "demonstrations": demonstrations,
             "prompt_file": prompt_file,
-            "samples": samples,
+            "samples": samples or (40 if mode == "sample" else 1),
             "temperature": temperature,
             "max_new_tokens": max_new_tokens,
             "top_k": top_k,
-        }
+            "entry_mass": entry_mass,
+            "draws": draws,
+            "tail_temperatures": tail_temperature,
+            "revision": revision,
+            "trust_remote_code": trust_remote_code,
+            **({"server": {"kind": server, "urls": urls}} if server or urls else {}),
+        },
+        overrides,
     )
     result = dump_set(
         out,
@@ -148,7 +174,11 @@ def dump(
 @click.argument("targets", type=FOLDER)
 @click.option("--student", required=True, metavar="MODEL", help="Whose vocabulary to map onto.")
 @click.option(
-    "--policy", default="prefix", show_default=True, type=click.Choice(["prefix", "one-to-one"])
+    "--policy",
+    default="prefix",
+    show_default=True,
+    type=click.Choice(["prefix", "one-to-one", "nearest", "chunk"]),
+    help="How distributions are carried over.",
 )
 @click.option(
     "--top-k",
@@ -199,15 +229,23 @@ def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) ->
     "--split", default="validation", show_default=True, type=click.Choice(["validation", "test"])
 )
 @click.option("--step", "steps", multiple=True, type=int, help="Only these checkpoints.")
+@click.option("--shard", default=None, metavar="I/N", help="Only each Nth example from the Ith on.")
+@click.option(
+    "--processes", default=1, show_default=True, type=click.IntRange(min=1), help="So many shards."
+)
 @_overrides
 @as_json_option
 def evaluate(
-    run: Path, split: str, steps: tuple[int, ...], overrides: tuple[str, ...], as_json: bool
-) -> None:
+    run: Path, split: str, steps: tuple[int, ...], shard: str | None, processes: int,
+    overrides: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
     """Let RUN's checkpoints answer its evaluation sets; predictions are kept and reused."""
     from specialize.run import evaluate_run
 
-    print_result(evaluate_run(run, split=split, steps=steps, overrides=overrides), as_json)
+    found = evaluate_run(
+        run, split=split, steps=steps, overrides=overrides, shard=shard, processes=processes
+    )
+    print_result(found, as_json)
 
 
 @cli.command()
@@ -222,21 +260,28 @@ def select(run: Path, rule: str | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run", type=FOLDER)
+@click.argument("runs", type=FOLDER, nargs=-1, required=True, metavar="RUN [RUN]...")
+@click.option(
+    "--out", default="comparison", show_default=True, type=FOLDER, help="Of several runs."
+)
+@click.option("--push-to-hub", "repository", default=None, metavar="NAME/REPOSITORY",
+              help="Send the selected checkpoint and its card there, private; off by default.")
 @as_json_option
-def report(run: Path, as_json: bool) -> None:
-    """Write RUN/report.html and report.md: the choice, the curves, the test scores."""
-    from specialize.recipe_files import recorded_recipe
-    from specialize.report import write_report
+def report(runs: tuple[Path, ...], out: Path, repository: str | None, as_json: bool) -> None:
+    """Write RUN/report.html, report.md and model_card.md; of several RUNs a comparison."""
+    from specialize.run import report_runs
 
-    print_result({"report": str(write_report(recorded_recipe(run), run))}, as_json)
+    print_result(report_runs(runs, out, repository), as_json)
 
 
 for _command in (
     cli_stores.data,
     cli_stores.import_,
     cli_stores.verify,
+    cli_stores.export,
+    cli_stores.schema,
     cli_stores.inspect,
     cli_stores.recipes,
+    cli_stores.average,
 ):
     cli.add_command(_command)

@@ -80,12 +80,14 @@ def _write_all(handle: int, content: bytes) -> None:
 def append_line(path: Path, line: bytes) -> None:
     """Append ``line``, which ends with a newline, and fsync; on failure the file is as it was.
 
-    A crash may leave a torn last line: one without its newline.
+    A crash may leave a torn last line: one without its newline. The name of a new file is made
+    durable too: a line that was synced into a file which a power loss forgets would be lost.
 
     Raises:
         DiskFullError: no room.
     """
     before_file_operation()
+    is_new = not path.exists()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     try:
         size = os.fstat(handle).st_size
@@ -94,6 +96,8 @@ def append_line(path: Path, line: bytes) -> None:
                 _write_all(handle, line)
                 before_file_operation()
                 os.fsync(handle)
+                if is_new:
+                    sync_directory(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.ftruncate(handle, size)

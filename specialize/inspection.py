@@ -3,11 +3,13 @@
     gsm8k/train/00000  sample 3  correct: True  answer: 72
       0  " Nat"     .602   " Nat" .60 | " she" .26 | " 48" .03     tail .063
 
-Control characters are shown as pictures, bytes that are no UTF-8 as escapes.
+Control characters are shown as pictures; bytes that are no UTF-8, and what is invisible or turns
+the direction of writing, as escapes.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,19 +34,31 @@ def print_sample(path: Path, example: str | None, sample: int, console: Console)
         ConfigurationError: the store has no such sample; names some that it has.
     """
     store = Store.open(path)
+    found = find_sample(store, example, sample)
+    response = found.response
+    console.print(
+        f"{escape(visible(response.example_id))}  sample {response.sample}  "
+        f"correct: {response.correct}  answer: {escape(visible(str(response.answer)))}"
+    )
+    console.print(_table(found, store.vocabulary()))
+
+
+def find_sample(store: Store, example: str | None, sample: int) -> Sample:
+    """One sample of ``store``; of no example in particular, the first.
+
+    Raises:
+        ConfigurationError: the store has no such sample; names some that it has.
+    """
+    if not store.keys:
+        raise ConfigurationError(f"{store.path} has no samples to show")
     key = store.keys[0] if example is None else (example, sample)
     if key not in store:
         there = ", ".join(f"{identity} {number}" for identity, number in store.keys[:3])
         raise ConfigurationError(
-            f"{path} has no sample {key[1]} of {key[0]!r}; it has {len(store)}, such as {there}"
+            f"{store.path} has no sample {key[1]} of {key[0]!r}; it has {len(store)}, such as "
+            f"{there}"
         )
-    shown = store[key]
-    response = shown.response
-    console.print(
-        f"{escape(response.example_id)}  sample {response.sample}  correct: {response.correct}  "
-        f"answer: {escape(str(response.answer))}"
-    )
-    console.print(_table(shown, store.vocabulary()))
+    return store[key]
 
 
 def _table(sample: Sample, vocabulary: Mapping[int, bytes]) -> Table:
@@ -71,6 +85,21 @@ def _table(sample: Sample, vocabulary: Mapping[int, bytes]) -> Table:
 
 def readable(piece: bytes) -> str:
     """A piece in quotes, nothing in it invisible; a special token, which spells nothing, as ∅."""
-    if not piece:
-        return "∅"
-    return '"' + piece.decode("utf-8", "backslashreplace").translate(_PICTURES) + '"'
+    return f'"{shown(piece)}"' if piece else shown(piece)
+
+
+def shown(piece: bytes) -> str:
+    """``readable`` without quotes."""
+    return visible(piece.decode("utf-8", "backslashreplace")) if piece else "∅"
+
+
+def visible(text: str) -> str:
+    """``text`` with pictures in place of control characters, and the rest that shows nothing or
+    turns the writing round as escapes."""
+    pictured = text.translate(_PICTURES)
+    return "".join(
+        c
+        if unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp", "Co", "Cn")
+        else f"\\u{ord(c):04x}"
+        for c in pictured
+    )

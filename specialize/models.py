@@ -26,8 +26,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from specialize.adapters import add_adapters, has_adapters, merged_state, save_adapters
 from specialize.errors import ConfigurationError, InputError
-from specialize.files import apply_umask
+from specialize.hyperparameters import Lora
 from specialize.tokens import Tokenizer
 
 Precision = Literal["fp32", "bf16"]
@@ -75,9 +76,10 @@ class Student(nn.Module):
     def forward(
         self,
         input_ids: Tensor,
-        attention_mask: Tensor,
+        attention_mask: Tensor | None,
         decoder_input_ids: Tensor | None,
         positions: Tensor,
+        position_ids: Tensor | None = None,
     ) -> Tensor:
         """Logits (N, V); with ``fused`` the states (N, d) that the output projection reads.
 
@@ -85,10 +87,13 @@ class Student(nn.Module):
             input_ids, attention_mask: (B, S); for a causal model prompt and target together.
             decoder_input_ids: (B, T), None for a causal model.
             positions: (N,) int64 into the B x T (causal: B x S) positions, row by row.
+            position_ids: (B, S) of packed rows, which then need no attention mask.
         """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
         if decoder_input_ids is not None:
             inputs["decoder_input_ids"] = decoder_input_ids
+        if position_ids is not None:
+            inputs["position_ids"] = position_ids
         self._positions = positions
         half = self.precision == "bf16"
         try:
@@ -116,7 +121,10 @@ class Student(nn.Module):
     def save(self, folder: Path, state: Mapping[str, Tensor] | None = None) -> None:
         """Write weights (safetensors) and configuration; ``state`` when they were gathered."""
         own = None if state is None else {k.removeprefix("model."): v for k, v in state.items()}
-        with _without_bars():
+        if has_adapters(self.model):
+            save_adapters(self.model, folder)
+            own = merged_state(self.model)
+        with without_bars():
             self.model.save_pretrained(folder, state_dict=own)
 
 
@@ -126,6 +134,8 @@ def load_student(
     *,
     precision: str = "fp32",
     dropout: float | None = None,
+    lora: Lora | None = None,
+    seed: int = 0,
 ) -> Student:
     """The model in a directory or hub repository, ready to be trained.
 
@@ -133,6 +143,7 @@ def load_student(
         tokenizer: the student's; its size must fit the model's output.
         precision: ``fp32`` or ``bf16``.
         dropout: replaces every dropout rate of the model; None keeps them.
+        lora: adapters, which alone are trained; None: every weight is. seed: of the adapters.
 
     Raises:
         ConfigurationError: a precision that does not work, or a tokenizer that does not fit.
@@ -149,6 +160,9 @@ def load_student(
     model = load_model(path_or_id, config=config)
     shape = shape_of(model, tokenizer)
     fused = shape.vocabulary >= _WIDE and projects_plainly(model)
+    if lora is not None:
+        add_adapters(model, lora, seed=seed)
+        fused = fused and not has_adapters(model.get_output_embeddings())
     return Student(model, shape, precision, fused=fused)
 
 
@@ -186,7 +200,7 @@ def load_model(
     config = config or _load_config(path_or_id)
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     try:
-        with _without_bars():
+        with without_bars():
             return kind.from_pretrained(
                 path_or_id,
                 config=config,
@@ -195,18 +209,18 @@ def load_model(
                 trust_remote_code=False,
             )
     except (OSError, ValueError) as error:
-        raise InputError(f"no usable model at {path_or_id}: {_first_line(error)}") from error
+        raise InputError(f"no usable model at {path_or_id}: {first_line(error)}") from error
 
 
 def _load_config(path_or_id: str | Path) -> PreTrainedConfig:
     try:
         return AutoConfig.from_pretrained(path_or_id, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"no usable model at {path_or_id}: {_first_line(error)}") from error
+        raise InputError(f"no usable model at {path_or_id}: {first_line(error)}") from error
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
+def without_bars() -> Iterator[None]:
     """Silence the library's own bars, which would stand between ours."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
@@ -217,7 +231,7 @@ def _without_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0]
 
 
@@ -254,38 +268,3 @@ def copy_tokenizer(source: str | Path, tokenizer: Tokenizer, folder: Path) -> No
             shutil.copyfile(file, folder / file.name)
     if not found:
         tokenizer.save(folder)
-
-
-def build_student(
-    config: Mapping[str, object],
-    tokenizer_source: Path,
-    tokenizer: Tokenizer,
-    out: Path,
-    *,
-    seed: int,
-) -> None:
-    """Write a model directory with random weights: ``config`` as config.json, and a tokenizer.
-
-    Args:
-        config: ``model_type`` and whatever that architecture knows.
-        tokenizer_source: where the tokenizer's files are.
-        seed: of the weights; equal seeds give equal files.
-
-    Raises:
-        ConfigurationError: ``config`` names no known architecture.
-    """
-    kind = str(config.get("model_type"))
-    try:
-        built = AutoConfig.for_model(kind, **{k: v for k, v in config.items() if k != "model_type"})
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"model_type {kind!r}: {_first_line(error)}") from error
-    auto = AutoModelForSeq2SeqLM if built.is_encoder_decoder else AutoModelForCausalLM
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = auto.from_config(built)
-    shape_of(model, tokenizer)
-    out.mkdir(parents=True, exist_ok=True)
-    with _without_bars():
-        model.save_pretrained(out)
-    copy_tokenizer(tokenizer_source, tokenizer, out)
-    apply_umask(out)

@@ -57,6 +57,20 @@ class Paired:
         )
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p values of several tests, adjusted so that all may be read together.
+
+    Holm 1979, "A simple sequentially rejective multiple test procedure": the i-th smallest of n is
+    multiplied by n - i + 1, never less than those before it, never above 1.
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, least = [1.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = least
+    return adjusted
+
+
 def pair(first: Sequence[Prediction], second: Sequence[Prediction]) -> Paired:
     """Compare two models' predictions, example by example; those of one model only are left out."""
     right = {prediction.id: prediction.correct for prediction in second}

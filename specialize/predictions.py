@@ -16,6 +16,7 @@ and a prompt (its digest): all equal, and nothing is generated again.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ from specialize.files import write_atomically
 from specialize.records import Example
 
 QUESTIONS = "questions"  # the folder beside the checkpoints'
+_SHARD = ".shard-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,13 @@ class Prediction:
     tokens: int
     task: str = ""
     refused: bool = False
+    samples: tuple[str, ...] = ()  # all drawn texts, where ``text`` is the majority's
 
     def to_line(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True) + "\n"
+        values = asdict(self)
+        if not self.samples:
+            del values["samples"]
+        return json.dumps(values, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,8 @@ class Settings:
     """What a file of predictions holds under; kept beside it.
 
     ``model`` is the digest of the weights and the tokenizer. Only ``model``,
-    ``max_new_tokens`` and every line's prompt decide what may be reused; the rest says what it is.
+    ``max_new_tokens``, ``decoding`` and every line's prompt decide what may be reused; the rest
+    says what it is.
     """
 
     checkpoint: str
@@ -71,9 +78,13 @@ class Settings:
     examples: int
     limited: bool
     max_new_tokens: int
+    decoding: str = "greedy"
 
     def permits_reuse_of(self, other: Settings) -> bool:
-        return (self.model, self.max_new_tokens) == (other.model, other.max_new_tokens)
+        ours, theirs = (
+            (s.model, s.max_new_tokens, s.decoding) for s in (self, other)
+        )  # fmt: skip
+        return ours == theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,20 @@ class PredictionFile:
         name = f"{_plain(set_)}.{split}.{_plain(format_)}.jsonl"
         return cls(run / "predictions" / _plain(checkpoint) / name)
 
+    def of_shard(self, suffix: str) -> PredictionFile:
+        """The file of one of several processes; ``suffix`` begins with ``.shard-``."""
+        return PredictionFile(self.path.with_suffix(f"{suffix}.jsonl"))
+
+    def take_shards(self, settings: Settings) -> None:
+        """Append what shards predicted under the same settings, and remove their files."""
+        for path in sorted(self.path.parent.glob(f"{glob.escape(self.path.stem)}{_SHARD}*.jsonl")):
+            shard = PredictionFile(path)
+            before = shard.settings()
+            if before is not None and settings.permits_reuse_of(before):
+                self.append(shard.read())
+            for file in (path, shard.settings_path):
+                file.unlink(missing_ok=True)
+
     @property
     def settings_path(self) -> Path:
         return self.path.with_suffix(".json")
@@ -95,6 +120,7 @@ class PredictionFile:
         """What the file holds under; None where there is no such file yet."""
         try:
             values = json.loads(self.settings_path.read_text(encoding="utf-8"))
+            values = {"decoding": "greedy"} | values
             return Settings(**{field.name: values[field.name] for field in fields(Settings)})
         except FileNotFoundError:
             return None
@@ -150,7 +176,11 @@ class PredictionFile:
 def prediction_files(run: Path) -> list[PredictionFile]:
     """Every file of predictions in the run's directory, by checkpoint, then by name."""
     found = sorted((run / "predictions").glob("*/*.jsonl"))
-    return [PredictionFile(path) for path in found if path.parent.name != QUESTIONS]
+    return [
+        PredictionFile(path)
+        for path in found
+        if path.parent.name != QUESTIONS and _SHARD not in path.name
+    ]
 
 
 def prompt_digest(prompt: str) -> str:
@@ -191,8 +221,9 @@ def _questions_path(run: Path, set_: str, split: str) -> Path:
 
 def _parse(line: bytes, path: Path, number: int) -> Prediction:
     try:
-        return Prediction(**json.loads(line))
-    except (ValueError, TypeError) as error:
+        values = json.loads(line)
+        return Prediction(**values | {"samples": tuple(values.get("samples", ()))})
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}:{number} is no prediction ({error!r}); remove the file and evaluate again"
         ) from None

@@ -16,22 +16,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from specialize.formats import FORMAT_NAMES, is_format_name
+from specialize.hyperparameters import Lora, Optimization, Running, Training
+from specialize.strict import Positive, PositiveNumber, Strict
 
-Positive = Annotated[int, Field(ge=1)]
+_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+_KEY = re.compile(r"\bsk-\w")
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
+ServerKind = Literal["vllm", "vllm-tokens", "sglang", "llama.cpp", "openai", "openai-chat"]
 Role = Literal["in-distribution", "out-of-distribution", "general"]
-
-
-class Strict(BaseModel):
-    """A frozen model that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Dataset(Strict):
@@ -41,6 +42,7 @@ class Dataset(Strict):
     path: str | None = None  # file or directory as published; None: the hub
     split: str | None = None  # the published split; None: what the file holds
     limit: Positive | None = None  # take only the first examples
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the training examples; nested
     exclude_index: str | None = None  # .npy of positions held out of this file
 
 
@@ -52,10 +54,11 @@ class EvaluationSet(Strict):
     name: str | None = None  # shown in the report; None: ``set``
     path: str | None = None  # with protocol "files": a path that holds {split}
     split: str | None = None  # the published split that is parted
-    protocol: Literal["paper", "index", "first", "files"] = "paper"
+    protocol: Literal["paper", "index", "first", "files", "published"] = "paper"
     index: str | None = None  # protocol "index": the .npy of validation positions
     limit: Positive | None = None  # at most so many of each split; not a result then
     kind: str | None = None  # how answers are compared; None: the set's own
+    prompts: str | None = None  # directory of published few-shot prompts, <task>.txt
 
     @property
     def label(self) -> str:
@@ -74,11 +77,57 @@ class EvaluationSet(Strict):
         return self
 
 
+class Server(Strict):
+    """Where a served teacher answers, and how hard it may be asked.
+
+    No key stands here, nor in a URL: ``key_variable`` names the environment variable that has it.
+    """
+
+    kind: ServerKind
+    urls: Annotated[tuple[str, ...], Field(min_length=1)]  # without /v1; several share the load
+    tokenizer: str | None = None  # directory or hub id of what it tokenizes with; None: ``model``
+    key_variable: str | None = None  # sent as a bearer token
+    concurrency: Positive = 16  # requests under way, over all URLs
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None  # of prompts and of what may be written
+    timeout_seconds: PositiveNumber = 300  # of one request
+    retry_seconds: PositiveNumber = 600  # of one request's retries, all together
+    choices: Positive = 1  # solutions asked for in one request, which pays for its prompt once
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _plain(cls, urls: object) -> tuple[str, ...]:
+        listed = (urls,) if isinstance(urls, str) else urls
+        if not isinstance(listed, list | tuple):
+            raise _refusal("urls must be a list of addresses")
+        for number, url in enumerate(listed):
+            if not isinstance(url, str) or not _ADDRESS.fullmatch(url) or _KEY.search(url):
+                raise _refusal(
+                    f"address {number} must read http(s)://host[:port][/path], with no user, "
+                    f"password, query or key in it; put a key into an environment variable and "
+                    f"name that with key_variable"
+                )
+        return tuple(url.rstrip("/") for url in listed)
+
+    @field_validator("key_variable", mode="before")
+    @classmethod
+    def _name(cls, name: object) -> object:
+        if name is not None and not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
+            raise _refusal("key_variable names an environment variable; it is not the key itself")
+        return name
+
+
+def _refusal(message: str) -> PydanticCustomError:
+    """An error that does not show the value, which may be a key."""
+    return PydanticCustomError("hidden_value", "{message}", {"message": message})
+
+
 class Teacher(Strict):
     """A teacher and what it is asked for. Without ``model`` its store was imported."""
 
-    model: str | None = None  # directory or hub id
-    mode: Literal["sample", "score"] = "sample"  # write solutions, or score the set's own
+    model: str | None = None  # directory or hub id; with a server, the name it serves
+    mode: Literal["sample", "score", "rationale"] = "sample"  # solutions, the set's own, or why
+    forced: bool = False  # mode "rationale": the prompt gives the answer
     format: str = "zero-shot-cot"
     demonstrations: Annotated[int, Field(ge=0)] = 0
     prompt_file: str | None = None  # a published few-shot prompt instead of drawn demonstrations
@@ -86,20 +135,54 @@ class Teacher(Strict):
     temperature: Annotated[float, Field(gt=0)] = 0.7
     max_new_tokens: Positive = 256
     top_k: Positive = 5  # stored entries per position
+    entry_mass: Annotated[float, Field(gt=0, le=1)] = 1.0  # of these, so many as reach it
+    draws: Positive | None = None  # instead: the ids of so many draws from each row
+    tail_temperatures: tuple[PositiveNumber, ...] = ()  # at which the tail is stored too
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0  # draw from the likeliest of this mass
+    stop: tuple[str, ...] = ()  # texts behind which a server stops writing
+    revision: str | None = None  # of a hub id; None: its main branch
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str | None = None  # None: a GPU where there is one
+    trust_remote_code: bool = False  # run the model's own code; a hub id then needs its commit
+    server: Server | None = None  # None: the model runs here
+
+    @model_validator(mode="after")
+    def _named(self) -> Teacher:
+        if self.server is not None and self.model is None:
+            raise ValueError("a teacher with a server needs a model: the name that it serves")
+        if self.stop and self.server is None:
+            raise ValueError("stop is for servers; a local teacher stops behind the answer's line")
+        if self.draws is not None and (self.entry_mass < 1 or self.tail_temperatures):
+            raise ValueError(
+                "drawn entries have no tail: leave out entry_mass and tail_temperatures"
+            )
+        extras = self.draws is not None or self.entry_mass < 1 or bool(self.tail_temperatures)
+        if self.server is not None and (extras or self.trust_remote_code):
+            raise ValueError(
+                "a server tells its top_k alone: draws, entry_mass, tail_temperatures and "
+                "trust_remote_code are for models that run here"
+            )
+        return self
 
 
 class Objective(Strict):
     """One term of the loss: what the student is asked, and what it should answer.
 
     ``distribution``: the teacher's projected rows; ``rationale``: the teacher's text as hard
-    labels; ``answer``: the gold answer as a hard label.
+    labels; ``answer``: the gold answer, or the teacher's where one is named, as a hard label;
+    ``solution``: the teacher's text and answer in one; ``unlikelihood``: the tokens of a wrong
+    response, each made unlikely.
     """
 
     name: str
     format: str
-    target: Literal["answer", "rationale", "distribution"]
+    target: Literal["answer", "rationale", "distribution", "solution", "unlikelihood"]
     teacher: str | None = None
-    keep: Literal["correct", "all"] = "correct"
+    average: Mapping[str, PositiveNumber] = Field(default_factory=dict)  # teachers, by share
+    # sound: a rationale without a fault; first-correct: one a question
+    keep: Literal["correct", "first-correct", "sound", "all", "wrong"] = "correct"
+    missing: Literal["refuse", "mask"] = "refuse"  # what a teacher without responses means
+    examples: Literal["all", "labelled", "unlabelled"] = "all"
     weight: Annotated[float, Field(gt=0)] = 1.0  # multiplies the term's mean nats a token
     demonstrations: Annotated[int, Field(ge=0)] = 4  # used by in-context formats only
 
@@ -110,46 +193,33 @@ class Objective(Strict):
             raise ValueError(
                 f"objective {self.name!r} has format {self.format!r}; known formats: {known}"
             )
-        if self.target != "answer" and self.teacher is None:
+        if self.target != "answer" and not self.teachers:
             raise ValueError(
                 f"objective {self.name!r} has target {self.target!r} but no teacher; name the "
                 f"teacher, or use target: answer"
             )
+        if (self.target == "unlikelihood") != (self.keep == "wrong"):
+            raise ValueError(
+                f"objective {self.name!r}: target: unlikelihood and keep: wrong go together"
+            )
+        if self.average and (self.target != "distribution" or self.teacher is not None):
+            raise ValueError(
+                f"objective {self.name!r}: average takes the place of teacher, and only "
+                f"distributions can be averaged"
+            )
         return self
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Every teacher that it learns from."""
+        return tuple(self.average) or ((self.teacher,) if self.teacher else ())
 
 
 class Alignment(Strict):
     """How the teacher's distributions reach the student's vocabulary."""
 
-    policy: Literal["prefix", "one-to-one"] = "prefix"
+    policy: Literal["prefix", "one-to-one", "nearest", "chunk"] = "prefix"
     top_k: Positive = 5  # entries kept per student position; the rest joins the tail
-
-
-class Optimization(Strict):
-    """The optimizer's schedule, in optimizer steps."""
-
-    steps: Positive = 1000
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_steps: Annotated[int, Field(ge=0)] = 10
-    batch_rows: Positive = 16  # rows of a micro-batch, at most
-    batch_tokens: Positive | None = None  # padded tokens of a micro-batch, at most
-    accumulation: Positive = 4  # micro-batches of an optimizer step
-    clip: Annotated[float, Field(gt=0)] = 1.0  # norm of the gradient
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"  # fp16 overflows in T5
-
-
-class Training(Strict):
-    """What a row may be, and when the student is saved."""
-
-    mixing: Literal["pooled", "joint"] = "pooled"
-    tail: Literal["bucket", "renormalize", "to_label"] = "bucket"
-    max_prompt_tokens: Positive = 1024
-    max_target_tokens: Positive = 256
-    samples_per_question: Positive | None = None  # None: every kept response
-    checkpoint_every: Positive = 200  # optimizer steps
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: the student's own
 
 
 class Evaluation(Strict):
@@ -161,6 +231,9 @@ class Evaluation(Strict):
     prompt_file: str | None = None  # published few-shot prompt for the in-context formats
     max_new_tokens: Positive = 256
     batch_tokens: Positive = 16_384  # padded prompt tokens of a batch
+    samples: Positive = 1  # answers to each question; the answer of most of them counts
+    temperature: PositiveNumber = 0.7  # at which several are drawn; one answer is greedy
+    stop: tuple[str, ...] = ()  # texts at which an answer ends
 
 
 class Recipe(Strict):
@@ -169,11 +242,14 @@ class Recipe(Strict):
     name: str = "specialization"
     student: str  # directory or hub id
     train_on: Dataset
+    unlabelled: tuple[Dataset, ...] = ()  # questions for the teachers; their answers are not used
     teachers: Mapping[str, Teacher] = Field(default_factory=dict)
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
     alignment: Alignment = Alignment()
     training: Training = Training()
     optimization: Optimization = Optimization()
+    lora: Lora | None = None  # None: every weight is trained
+    running: Running = Running()
     evaluation: Evaluation = Evaluation()
     selection: Literal["in-distribution", "out-of-distribution", "mean"] = "mean"
     seed: int = 0
@@ -185,11 +261,12 @@ class Recipe(Strict):
             if names.count(name) > 1:
                 raise ValueError(f"two objectives are named {name!r}; give each its own name")
         for objective in self.objectives:
-            if objective.teacher is not None and objective.teacher not in self.teachers:
-                raise ValueError(
-                    f"objective {objective.name!r} wants teacher {objective.teacher!r}; "
-                    f"teachers of this recipe: {', '.join(self.teachers) or 'none'}"
-                )
+            for teacher in objective.teachers:
+                if teacher not in self.teachers:
+                    raise ValueError(
+                        f"objective {objective.name!r} wants teacher {teacher!r}; "
+                        f"teachers of this recipe: {', '.join(self.teachers) or 'none'}"
+                    )
         return self
 
     def to_yaml(self) -> str:

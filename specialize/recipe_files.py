@@ -22,9 +22,12 @@ from specialize.recipe import (
     Dataset,
     Evaluation,
     EvaluationSet,
+    Lora,
     Objective,
     Optimization,
     Recipe,
+    Running,
+    Server,
     Strict,
     Teacher,
     Training,
@@ -73,10 +76,13 @@ def build_recipe(values: Mapping[str, object], *, where: str = "recipe") -> Reci
         raise ConfigurationError(f"{where}: {_explain(error)}") from None
 
 
-def build_teacher(values: Mapping[str, object]) -> Teacher:
-    """A teacher's settings from plain values; errors name the key."""
+def build_teacher(values: Mapping[str, object], overrides: Sequence[str] = ()) -> Teacher:
+    """A teacher's settings from plain values and overrides; errors name the key."""
+    changed = dict(values)
+    for override in overrides:
+        _override(changed, override)
     try:
-        return Teacher.model_validate(values)
+        return Teacher.model_validate(changed)
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
 
@@ -84,7 +90,7 @@ def build_teacher(values: Mapping[str, object]) -> Teacher:
 def record_recipe(recipe: Recipe, run: Path) -> None:
     """Write ``run/recipe.yaml``, or check that the run was begun with the same recipe.
 
-    Evaluation and selection may change between calls; everything that shapes the weights may not.
+    Evaluation, selection and ``running`` may change between calls; what shapes the weights may not.
 
     Raises:
         ConfigurationError: the run was begun with another recipe; names the keys and both values.
@@ -92,7 +98,7 @@ def record_recipe(recipe: Recipe, run: Path) -> None:
     path = run / "recipe.yaml"
     if path.exists():
         before, now = (_flat(r.model_dump(mode="json")) for r in (recorded_recipe(run), recipe))
-        free = ("evaluation.", "selection")
+        free = ("evaluation.", "selection", "running.", "training.keep_checkpoints")
         changed = [
             f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
             for key in sorted(before.keys() | now.keys())
@@ -184,7 +190,8 @@ def _explain(error: ValidationError) -> str:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"unknown key {where!r}{hint}{more}"
     text = first["msg"].removeprefix("Value error, ")
-    given = "" if first["type"] in ("value_error", "missing") else f", got {first['input']!r}"
+    hidden = first["type"] in ("value_error", "missing", "hidden_value")
+    given = "" if hidden else f", got {first['input']!r}"
     return f"{where + ': ' if where else ''}{text}{given}{more}"
 
 
@@ -198,6 +205,9 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
         "alignment": Alignment,
         "training": Training,
         "optimization": Optimization,
+        "lora": Lora,
+        "running": Running,
+        "server": Server,
         "evaluation": Evaluation,
         "sets": EvaluationSet,
     }

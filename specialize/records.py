@@ -23,6 +23,7 @@ class Example:
     ``id`` is stable across machines and releases: ``<set>/<split>/<position or published id>``.
     ``rationale`` is the worked solution without its answer line; empty where the set has none.
     ``task`` names the part of a set that is scored on its own (a BIG-Bench Hard task).
+    ``context`` is what the question is about, where it is long and may be cut (an abstract).
     """
 
     id: str
@@ -31,6 +32,12 @@ class Example:
     rationale: str = ""
     choices: tuple[str, ...] = ()
     task: str = ""
+    context: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is asked: the context, if any, and the question."""
+        return f"{self.context}\n{self.question}" if self.context else self.question
 
     def __post_init__(self) -> None:
         if not self.id:

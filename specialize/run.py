@@ -15,17 +15,20 @@ What needs torch is imported where it is needed: planning and selecting start wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from specialize import checkpoints, datasets
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
+from specialize.plugins import is_own_file, load_file
 from specialize.recipe import Recipe, Teacher
 from specialize.recipe_files import override_recipe, record_recipe, recorded_recipe
 from specialize.records import Example
-from specialize.selection import read_selection
+from specialize.selection import read_selection, record_test
 from specialize.sets import Split, training_examples
 from specialize.targets import write_targets
+from specialize.teacher.protocol import Teacher as AnyTeacher
 
 
 def run_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
@@ -55,7 +58,7 @@ def make_targets(recipe: Recipe, run: Path) -> None:
     Raises:
         ConfigurationError: a teacher is neither a model nor an imported store.
     """
-    wanted = {objective.teacher for objective in recipe.objectives}
+    wanted = {name for objective in recipe.objectives for name in objective.teachers}
     for name, teacher in recipe.teachers.items():
         responses, targets = run / "responses" / name, run / "targets" / name
         if teacher.model is not None:
@@ -77,18 +80,45 @@ def make_targets(recipe: Recipe, run: Path) -> None:
 
 def _dump(recipe: Recipe, teacher: Teacher, responses: Path) -> None:
     from specialize.teacher.dump import dump
+
+    training = training_examples(recipe)
+    with open_teacher(teacher, responses) as opened:
+        dump(
+            opened,
+            training.questions,
+            responses,
+            teacher,
+            pool=DemonstrationPool(training.examples),
+            kind=datasets.kind_of(recipe.train_on.set),
+            seed=recipe.seed,
+        )
+
+
+def open_teacher(settings: Teacher, store: Path | None) -> AbstractContextManager[AnyTeacher]:
+    """The teacher of ``settings``: served, in the user's own file, or loaded here.
+
+    Raw answers of a server are kept beside ``store``.
+
+    Raises:
+        TeacherError: it can not be had, or a server can not give what is asked for.
+    """
+    if settings.server is not None:
+        from specialize.store.layout import JOURNAL
+        from specialize.teacher.served import connect
+
+        return connect(settings, journal=store / JOURNAL if store is not None else None)
+    if is_own_file(settings.model or ""):
+        return nullcontext(load_file(settings.model or "", "open_teacher").open_teacher(settings))
     from specialize.teacher.local import load_teacher
 
-    examples = training_examples(recipe).examples
-    dump(
-        load_teacher(teacher.model or ""),
-        examples,
-        responses,
-        teacher,
-        pool=DemonstrationPool(examples),
-        kind=datasets.KIND[recipe.train_on.set],
-        seed=recipe.seed,
+    local = load_teacher(
+        settings.model or "",
+        revision=settings.revision,
+        dtype=settings.dtype,
+        device=settings.device,
+        trust_remote_code=settings.trust_remote_code,
     )
+    return nullcontext(local)
 
 
 def dump_set(
@@ -105,20 +135,14 @@ def dump_set(
 ) -> dict[str, object]:
     """Dump a teacher over one set, without a recipe; or only say what that would take."""
     from specialize.teacher.dump import dump
-    from specialize.teacher.local import load_teacher
 
     examples = datasets.load(name, path, split=split, limit=limit)
     if dry_run:
         return plan_dump(settings, examples, out, seed=seed)
-    summary = dump(
-        load_teacher(settings.model or ""),
-        examples,
-        out,
-        settings,
-        kind=datasets.KIND[name],
-        seed=seed,
-        restart=restart,
-    )
+    with open_teacher(settings, out) as opened:
+        summary = dump(
+            opened, examples, out, settings, kind=datasets.kind_of(name), seed=seed, restart=restart
+        )
     return summary.as_json()
 
 
@@ -127,11 +151,10 @@ def plan_dump(
 ) -> dict[str, object]:
     """Rows, tokens, bytes, room and time of a dump; a few responses are drawn to tell."""
     from specialize.teacher.dump import SHARD_SAMPLES
-    from specialize.teacher.local import load_teacher
     from specialize.teacher.planning import plan
 
-    teacher = load_teacher(settings.model or "")
-    planned = plan(teacher, examples, out, settings, seed=seed, shard_samples=SHARD_SAMPLES)
+    with open_teacher(settings, None) as opened:
+        planned = plan(opened, examples, out, settings, seed=seed, shard_samples=SHARD_SAMPLES)
     return planned.as_json()
 
 
@@ -153,17 +176,27 @@ def plan_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
 
 
 def evaluate_run(
-    run: Path, split: Split, *, steps: Sequence[int] = (), overrides: Sequence[str] = ()
+    run: Path,
+    split: Split,
+    *,
+    steps: Sequence[int] = (),
+    overrides: Sequence[str] = (),
+    shard: str | None = None,
+    processes: int = 1,
 ) -> dict[str, object]:
     """Score checkpoints on one split; predictions that still hold are not made again.
 
     On validation: every checkpoint, or those of ``steps``. On test: only the selected one, the
     student before and the teachers that are models, so that no choice can lean on it.
 
+    Args:
+        shard: "0/4": only every fourth example, and no scores; see ``evaluate.shards``.
+        processes: so many shards at once, then what they answered is put together.
+
     Raises:
         ConfigurationError: no such checkpoint, or nothing was selected yet.
     """
-    from specialize.evaluate import evaluate, evaluate_teachers
+    from specialize.evaluate import Shard, evaluate, evaluate_teachers, run_shards
 
     recipe = recorded_recipe(run)
     if overrides:
@@ -175,21 +208,27 @@ def evaluate_run(
         )
     wanted = _test_steps(run) if split == "test" else list(steps)
     chosen = _at_steps(run, wanted) if wanted else None
-    scores = evaluate(recipe, run, checkpoints=chosen, split=split)
+    if processes > 1:
+        named = [word for step in steps for word in ("--step", str(step))]
+        run_shards(["evaluate", str(run), "--split", split, *named], processes)
+    part = Shard.parse(shard) if shard is not None else None
+    scores = evaluate(recipe, run, checkpoints=chosen, split=split, shard=part)
     if split == "test":
-        scores += evaluate_teachers(recipe, run, split=split)
+        scores += evaluate_teachers(recipe, run, split=split, shard=part)
     return {
         f"{s.checkpoint}/{s.set}/{s.format}": round(s.macro_average, 4) for s in scores
     }  # fmt: skip
 
 
 def _test_steps(run: Path) -> list[int]:
+    """The steps to score on test, which is put on record."""
     selection = read_selection(run)
     if selection is None:
         raise ConfigurationError(
             f"{run} has no selection.json; test is scored for the selected checkpoint alone: run "
             f"`specialize select {run}` first"
         )
+    record_test(run, selection)
     return [0, selection.step]
 
 
@@ -216,3 +255,23 @@ def select_run(run: Path, rule: str | None) -> dict[str, object]:
         "value": round(selection.value, 4),
         "warnings": list(selection.warnings),
     }
+
+
+def report_runs(runs: Sequence[Path], out: Path, repository: str | None) -> dict[str, object]:
+    """The report of one run, perhaps sent to the hub; of several runs their comparison in ``out``.
+
+    Raises:
+        ConfigurationError: several runs are to be pushed, or they can not be compared.
+    """
+    from specialize.report import push, write_comparison, write_report
+
+    if len(runs) > 1:
+        if repository is not None:
+            raise ConfigurationError("one checkpoint can be pushed at a time; name one run")
+        read = [(recorded_recipe(run), run) for run in runs]
+        return {"comparison": str(write_comparison(read, out))}
+    recipe = recorded_recipe(runs[0])
+    written: dict[str, object] = {"report": str(write_report(recipe, runs[0]))}
+    if repository is not None:
+        written["pushed"] = push(runs[0], recipe, repository)
+    return written

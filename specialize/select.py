@@ -20,6 +20,7 @@ from specialize.paired import (
     Paired,
     difference_interval,
     examples_to_separate,
+    holm,
     pair,
     standard_error,
 )
@@ -30,6 +31,8 @@ from specialize.scores import CheckpointScore, read_scores
 from specialize.selection import Candidate, Comparison, Judged, Selection
 
 _HOPELESS = 0.02  # accuracy that no rule can choose by
+_LEVEL = 0.05  # of significance
+_MANY = 50_000  # examples beyond which it is no advice to use more
 
 # For two checkpoints and a set: the counts of examples that only one of them answers rightly.
 Compare = Callable[[str, str, str], Paired]
@@ -114,7 +117,8 @@ def choose(
     ballot = _Ballot(rule, sets, compare)
     best = allowed[0]
     chosen = _earliest_equal(best, allowed, ballot, errors)
-    rivals = [j for j in allowed if j is not chosen]
+    compared = ballot.comparisons(chosen, [j for j in allowed if j is not chosen])
+    over = best.candidate.checkpoint if best is not chosen else None
     return Selection(
         checkpoint=chosen.candidate.checkpoint,
         step=chosen.candidate.step,
@@ -124,9 +128,13 @@ def choose(
         format=format_,
         judged=_with_front(judged, trained),
         before=before,
-        runner_up=ballot.comparison(chosen, rivals[0]) if rivals else None,
-        passed_over=ballot.comparison(chosen, best) if best is not chosen else None,
-        warnings=tuple(_warnings(chosen, allowed, before, incomplete, rule)),
+        runner_up=compared[0] if compared else None,
+        passed_over=next((c for c in compared if c.checkpoint == over), None),
+        compared=compared,
+        warnings=(
+            *_warnings(chosen, allowed, before, incomplete, rule),
+            *_inseparable(chosen, compared),
+        ),
     )
 
 
@@ -177,6 +185,12 @@ class _Ballot:
                 counts = self.compare(first.checkpoint, second.checkpoint, label)
                 found.append((weight / len(labels), counts))
         return found
+
+    def comparisons(self, chosen: Judged, others: Sequence[Judged]) -> tuple[Comparison, ...]:
+        """The chosen one against every other, p values adjusted for their number."""
+        made = [c for other in others if (c := self.comparison(chosen, other)) is not None]
+        adjusted = holm([c.p_value for c in made])
+        return tuple(replace(c, p_adjusted=p) for c, p in zip(made, adjusted, strict=True))
 
     def comparison(self, chosen: Judged, other: Judged) -> Comparison | None:
         parts = self.parts(chosen.candidate, other.candidate)
@@ -252,3 +266,19 @@ def _warnings(
     if len(allowed) > 1 and chosen.candidate.step == max(j.candidate.step for j in allowed):
         said.append("the last checkpoint was chosen; longer training may give a better one")
     return said
+
+
+def _inseparable(chosen: Judged, compared: Sequence[Comparison]) -> list[str]:
+    """Which others the validation examples can not tell from the chosen one, and how many could."""
+    close = [c for c in compared if c.p_adjusted >= _LEVEL]
+    if not close:
+        return []
+    needed = [c.needed for c in close if c.needed is not None and c.needed <= _MANY]
+    would = f"; about {max(needed):,} would tell {len(needed)} of these apart" if needed else ""
+    named = ", ".join(c.checkpoint for c in close[:3])
+    more = f" and {len(close) - 3} more" if len(close) > 3 else ""
+    return [
+        f"the {compared[0].examples:,} validation examples do not separate "
+        f"{chosen.candidate.checkpoint} from {named}{more} (McNemar with Holm's correction, "
+        f"p >= {_LEVEL}){would}"
+    ]

@@ -14,6 +14,7 @@ from specialize.errors import InputError
 from specialize.files import write_atomically
 
 FILE = "selection.json"
+TESTED = "tested.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Comparison:
     """The chosen checkpoint against another one, over the validation examples of the rule.
 
     ``difference`` is chosen less other in the rule's value, with its paired bootstrap interval;
-    ``needed`` examples would show a difference of this size with a power of 0.8.
+    ``p_value`` is McNemar's, ``p_adjusted`` the same by Holm over all others; ``needed`` examples
+    would show a difference of this size with a power of 0.8.
     """
 
     checkpoint: str
@@ -72,6 +74,7 @@ class Comparison:
     examples: int
     p_value: float
     needed: int | None
+    p_adjusted: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class Selection:
     before: Candidate | None = None  # the student before training, never chosen
     runner_up: Comparison | None = None
     passed_over: Comparison | None = None  # the highest value, where an earlier one was taken
+    compared: tuple[Comparison, ...] = ()  # with every other that was allowed, by its value
     warnings: tuple[str, ...] = ()
 
     def write(self, run: Path) -> None:
@@ -103,6 +107,7 @@ class Selection:
             "value": self.value,
             "runner_up": self.runner_up.checkpoint if self.runner_up else None,
             "p_value": self.runner_up.p_value if self.runner_up else None,
+            "p_adjusted": self.runner_up.p_adjusted if self.runner_up else None,
             "warnings": list(self.warnings),
         }
 
@@ -123,10 +128,12 @@ def read_selection(run: Path) -> Selection | None:
             for each in values["judged"]
         )
         before = None if values["before"] is None else Candidate(**values["before"])
-        compared = {key: _comparison(values[key]) for key in ("runner_up", "passed_over")}
+        single = {key: _comparison(values[key]) for key in ("runner_up", "passed_over")}
+        others = tuple(_comparison(each) for each in values.get("compared", ()))
         return Selection(
             **values
-            | compared
+            | single
+            | {"compared": others}
             | {"judged": judged, "before": before, "warnings": tuple(values["warnings"])}
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -138,3 +145,41 @@ def _comparison(values: dict[str, object] | None) -> Comparison | None:
         return None
     low, high = values["interval"]
     return Comparison(**values | {"interval": (low, high)})
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredOnTest:
+    """One line of ``tested.jsonl``: a checkpoint that was scored on the test split, and why it."""
+
+    checkpoint: str
+    step: int
+    rule: str
+    value: float  # on validation
+
+
+def record_test(run: Path, selection: Selection) -> list[ScoredOnTest]:
+    """Note that the selected checkpoint is scored on test; returns all that ever were, in order.
+
+    A second line means that test scores were seen before this choice was made.
+    """
+    line = ScoredOnTest(selection.checkpoint, selection.step, selection.rule, selection.value)
+    known = read_tested(run)
+    if all(line.checkpoint != each.checkpoint for each in known):
+        known.append(line)
+        lines = [json.dumps(asdict(each), sort_keys=True) + "\n" for each in known]
+        write_atomically(run / TESTED, "".join(lines).encode())
+    return known
+
+
+def read_tested(run: Path) -> list[ScoredOnTest]:
+    """The checkpoints that were scored on test, in order.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+    path = run / TESTED
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [ScoredOnTest(**json.loads(line)) for line in lines]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} is no record of test scores ({error!r})") from None

@@ -49,20 +49,41 @@ def dense_kl(
     return torch.stack(losses), torch.stack(gradients), torch.stack(sizes)
 
 
-def bucket_by_subtraction(logits: Tensor, ids: Tensor, p: Tensor, floor: float) -> Tensor:
-    """The k + 1 bucket as it is often written: tail = 1 - sum, clamped to ``floor``.
+def _bucket_kl(log_p: Tensor, log_q: Tensor, log_pt: Tensor, log_qt: Tensor) -> Tensor:
+    """Forward KL over k entries and a bucket, as it is written where nothing can be 0."""
+    entries = (log_p.exp() * (log_p - log_q)).sum(-1)
+    return (entries + log_pt.exp() * (log_pt - log_qt)).sum()
 
-    With ``floor`` 0 the tail is clamped from above at 1 - 1e-8, which float32 rounds to 1.
+
+def distillkit_bucket(logits: Tensor, ids: Tensor, log_p: Tensor) -> Tensor:
+    """The tail as 1 - sum with the sum clamped to 1 - 1e-8, which float32 rounds to 1.
+
+    Own transcription of the ``symmetric_uniform`` handling of arcee-ai/DistillKit (a61c2e7).
     """
-    q = torch.softmax(logits, -1).gather(-1, ids)
-    if floor:
-        pt = (1 - p.sum(-1)).clamp(min=floor)
-        qt = (1 - q.sum(-1)).clamp(min=floor)
-    else:
-        pt = 1 - p.sum(-1).clamp(max=1 - 1e-8)
-        qt = 1 - q.sum(-1).clamp(max=1 - 1e-8)
-    kl = (p * (p.log() - q.log())).sum(-1) + pt * (pt.log() - qt.log())
-    return kl.sum()
+    log_q = torch.log_softmax(logits, -1).gather(-1, ids)
+    tails = [(1 - x.exp().sum(-1).clamp(max=1 - 1e-8)).log() for x in (log_p, log_q)]
+    return _bucket_kl(log_p, log_q, *tails)
+
+
+def trl_bucket(logits: Tensor, ids: Tensor, log_p: Tensor) -> Tensor:
+    """The tail as log(1 - exp(s)) with s clamped to -1e-7.
+
+    Own transcription of ``_add_tail_bucket`` of huggingface/trl 1.16.0
+    (experimental/server_distillation).
+    """
+    log_q = torch.log_softmax(logits, -1).gather(-1, ids)
+    sums = [x.logsumexp(-1).clamp(max=-1e-7) for x in (log_p, log_q)]
+    return _bucket_kl(log_p, log_q, *[torch.log(-torch.expm1(s)) for s in sums])
+
+
+def megatron_bucket(logits: Tensor, ids: Tensor, log_p: Tensor) -> Tensor:
+    """The tail as 1 - sum clamped to 1e-8.
+
+    Own transcription of the ghost token of NVIDIA/Megatron-LM (d98e8a6, training/distillation).
+    """
+    log_q = torch.log_softmax(logits, -1).gather(-1, ids)
+    tails = [(1 - x.exp().sum(-1)).clamp(min=1e-8).log() for x in (log_p, log_q)]
+    return _bucket_kl(log_p, log_q, *tails)
 
 
 def epoch_of_rows(order: list[int], count: int) -> list[list[int]]:

@@ -58,13 +58,15 @@ def same_text(given: str, gold: str) -> bool:
 def read_choice(phrase: str, choices: Sequence[str] = ()) -> Choice:
     """The option named by ``phrase``; ``choices`` (texts in order) complete letter and text."""
     text = clean(phrase)
+    options = [plain_text(choice) for choice in choices]
+    if whole := _letter_of(plain_text(text), options):
+        return Choice(whole, plain_text(text))  # "N and P" is an option, no letter with a remark
     match = _LETTER.match(text)
     letter, rest = "", text
     if match:
         *ways, rest = match.groups()
         letter = next(filter(None, ways)).upper()
     rest = plain_text(rest) if rest else ""
-    options = [plain_text(choice) for choice in choices]
     if not letter:
         letter = _letter_of(rest, options) or _only_letter(text)
     elif not rest and ord(letter) - ord("A") < len(options):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from specialize.datasets import records
+from specialize.datasets.choices import CHOICE_SETS, SPLITS, check_split, part_train
 from specialize.datasets.local import BBH_TASKS
 from specialize.datasets.reading import Record, number_field, text_field
 from specialize.errors import ConfigurationError, InputError
@@ -47,6 +48,8 @@ def load_hub(name: str, split: str | None) -> list[Example]:
         ConfigurationError: the set is not on the hub, or the split is not one of its own.
         InputError: the hub can not be reached, or its rows lack a field.
     """
+    if name in CHOICE_SETS:
+        return _load_choices(name, check_split(name, split))
     if name not in HUB:
         raise ConfigurationError(f"set {name!r} is not on the hub; give its file as path")
     source = HUB[name]
@@ -68,6 +71,27 @@ def load_hub(name: str, split: str | None) -> list[Example]:
     if name == "svamp":
         examples.sort(key=lambda example: int(example.id.rpartition("-")[2]))
     return examples
+
+
+def _load_choices(name: str, split: str) -> list[Example]:
+    """A split of a set of choices; validation is a tenth of train where none is published."""
+    about = CHOICE_SETS[name]
+    published = dict(zip(SPLITS, about.hub_splits, strict=True))
+    held_out = split == "validation" and published[split] is None
+    part = published["train" if held_out else split]
+    if about.id is None or part is None:
+        raise ConfigurationError(
+            f"split {split!r} of set {name!r} is not on the hub with its answers; give its file as "
+            f"path"
+        )
+    where = f"{about.id}{'/' + about.config if about.config else ''}, split {part}, row "
+    rows = _fetch(about.id, about.config, part)
+    own = "train" if held_out else split
+    found = [
+        about.read(row, f"{name}/{own}/{at:05d}", f"{where}{at}") for at, row in enumerate(rows)
+    ]
+    parted = published["validation"] is None and own == "train"
+    return part_train(found, split) if parted else found
 
 
 def _fetch(hub_id: str, config: str | None, split: str) -> list[Record]:

@@ -172,7 +172,9 @@ def read_jsonl(path: Path, split: str | None) -> list[Example]:
 
 
 def _own_example(record: Record, where: str) -> Example:
-    unknown = record.keys() - {"id", "question", "answer", "rationale", "choices", "task"}
+    unknown = record.keys() - {
+        "id", "question", "answer", "rationale", "choices", "task", "context"
+    }  # fmt: skip
     if unknown:
         raise InputError(f"{where}: unknown field {_named(sorted(unknown))}")
     values = {key: text_field(record, key, where) for key in record if key != "choices"}
@@ -196,6 +198,7 @@ def write_jsonl(path: Path, examples: Sequence[Example]) -> None:
             "rationale": example.rationale,
             "choices": list(example.choices),
             "task": example.task,
+            "context": example.context,
         }
         values = {key: value for key, value in fields.items() if value}
         lines.append(json.dumps(values, sort_keys=True, ensure_ascii=False) + "\n")

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel
 
-from specialize.evaluate.generation import Limits, context_length, generate
+from specialize.evaluate.generation import (
+    Draws,
+    Generation,
+    Limits,
+    Stop,
+    context_length,
+    generate,
+)
 from specialize.evaluate.grading import grade
 from specialize.evaluate.planning import Asked
+from specialize.evaluate.shards import Shard
+from specialize.evaluate.voting import majority, seed_of
 from specialize.models import load_model
 from specialize.predictions import Prediction, PredictionFile, prompt_digest
 from specialize.progress import Advance
 from specialize.recipe import Evaluation
-from specialize.tokens import load_tokenizer
+from specialize.rows.prompts import Question, encode
+from specialize.tokens import Tokenizer, load_tokenizer
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +44,15 @@ class Work:
     asked: Asked
     file: PredictionFile
     kept: Mapping[str, Prediction]
+    shard: Shard = field(default_factory=lambda: Shard(0, 1))
 
     @property
     def missing(self) -> list[int]:
-        return [i for i, example in enumerate(self.asked.examples) if example.id not in self.kept]
+        return [
+            i
+            for i, example in enumerate(self.asked.examples)
+            if self.shard.has(i) and example.id not in self.kept
+        ]
 
 
 def holding(asked: Asked, predictions: Sequence[Prediction]) -> dict[str, Prediction]:
@@ -44,45 +64,100 @@ def holding(asked: Asked, predictions: Sequence[Prediction]) -> dict[str, Predic
     return {p.id: p for p in predictions if wanted.get(p.id) == p.prompt}
 
 
-def answer(path: Path, parts: Sequence[Work], evaluation: Evaluation, advance: Advance) -> None:
+def answer(
+    path: Path, parts: Sequence[Work], evaluation: Evaluation, seed: int, advance: Advance
+) -> None:
     """Let the model at ``path`` answer all that is missing, sets and formats in common batches.
 
     A prompt that is longer than the model's context is refused: an empty, wrong prediction.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer = load_model(path).eval().to(device), load_tokenizer(path)
-    asking = [(part, i) for part in parts for i in part.missing]
-    prompts = tokenizer.encode_batch(
-        [part.asked.prompts[i] for part, i in asking], eos=bool(model.config.is_encoder_decoder)
-    )
-    fits = [i for i, prompt in enumerate(prompts) if _fits(model, len(prompt))]
-    refused = sorted(set(range(len(prompts))) - set(fits))
-    _keep(
-        [
-            (part, i, replace(_ungraded(part, i), refused=True))
-            for part, i in map(asking.__getitem__, refused)
-        ]
-    )
+    asking, prompts = _fitting(model, tokenizer, parts, advance)
+    several = evaluation.samples
+    made: dict[int, list[Generation]] = {}
+    for batch in generate(
+        model,
+        [prompt for prompt in prompts for _ in range(several)],
+        Limits(evaluation.max_new_tokens, evaluation.batch_tokens),
+        draws=_draws(asking, evaluation, seed, tokenizer.size) if several > 1 else None,
+        stop=_stop(evaluation.stop, tokenizer),
+    ):
+        for position, generation in batch:
+            made.setdefault(position // several, []).append(generation)
+        whole = sorted(position for position, found in made.items() if len(found) == several)
+        _keep(
+            [
+                (*asking[at], _predicted(*asking[at], made.pop(at), evaluation.stop, tokenizer))
+                for at in whole
+            ]
+        )
+        advance(len(whole))
+
+
+def _fitting(
+    model: PreTrainedModel, tokenizer: Tokenizer, parts: Sequence[Work], advance: Advance
+) -> tuple[list[tuple[Work, int]], list[list[int]]]:
+    """What is missing and fits into the model's context, with the ids; the rest is refused."""
+    missing = [(part, i) for part in parts for i in part.missing]
+    questions = [
+        Question(part.asked.prompts[i], part.asked.examples[i].context) for part, i in missing
+    ]
+    most = min((part.asked.max_prompt_tokens for part in parts), default=1)
+    eos = bool(model.config.is_encoder_decoder)
+    fitted = list(encode(questions, tokenizer, most=most, eos=eos))
+    if cut := sum(one.cut for one in fitted):
+        _log.warning("%d prompts lost words of their context, to have %d tokens", cut, most)
+    prompts = [one.ids.tolist() for one in fitted]
+    context = context_length(model) or sys.maxsize
+    # a causal model needs room for what it writes
+    longest = context if model.config.is_encoder_decoder else context - 1
+    fits = [len(prompt) <= longest for prompt in prompts]
+    refused = [one for one, fit in zip(missing, fits, strict=True) if not fit]
+    _keep([(part, i, replace(_ungraded(part, i), refused=True)) for part, i in refused])
     advance(len(refused))
-    limits = Limits(evaluation.max_new_tokens, evaluation.batch_tokens)
-    for batch in generate(model, [prompts[i] for i in fits], limits):
-        answered = []
-        for position, made in batch:
-            part, i = asking[fits[position]]
-            text = tokenizer.decode(made.ids)
-            prediction = replace(
-                _ungraded(part, i), text=text, finished=made.finished, tokens=len(made.ids)
-            )
-            answered.append((part, i, prediction))
-        _keep(answered)
-        advance(len(batch))
+    return list(compress(missing, fits)), list(compress(prompts, fits))
 
 
-def _fits(model: PreTrainedModel, length: int) -> bool:
-    context = context_length(model)
-    if context is None:
-        return True
-    return length <= context if model.config.is_encoder_decoder else length < context
+def _draws(
+    asking: Sequence[tuple[Work, int]], evaluation: Evaluation, seed: int, usable: int
+) -> Draws:
+    """Random numbers for every answer to every question, of its id alone."""
+    ids = [part.asked.examples[i].id for part, i in asking]
+    seeds = [seed_of(seed, id_, number) for id_ in ids for number in range(evaluation.samples)]
+    return Draws(evaluation.temperature, seeds, usable)
+
+
+def _stop(stops: Sequence[str], tokenizer: Tokenizer) -> Stop | None:
+    if not stops:
+        return None
+    # a token spells at least one byte, but for a few that spell none
+    window = max(len(text.encode()) for text in stops) + 8
+    return Stop(window, lambda ids: any(text in tokenizer.decode(ids) for text in stops))
+
+
+def _predicted(
+    part: Work,
+    i: int,
+    made: Sequence[Generation],
+    stops: Sequence[str],
+    tokenizer: Tokenizer,
+) -> Prediction:
+    """The answer to example i: the only one, or that of most of several."""
+    texts = [_before(tokenizer.decode(each.ids), stops) for each in made]
+    chosen = majority(texts, part.asked.kind) if len(texts) > 1 else 0
+    return replace(
+        _ungraded(part, i),
+        text=texts[chosen],
+        finished=made[chosen].finished,
+        tokens=sum(len(each.ids) for each in made),
+        samples=tuple(texts) if len(texts) > 1 else (),
+    )
+
+
+def _before(text: str, stops: Sequence[str]) -> str:
+    """``text`` up to the first of the stops in it."""
+    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]
 
 
 def _ungraded(part: Work, i: int) -> Prediction:

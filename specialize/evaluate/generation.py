@@ -1,4 +1,4 @@
-"""Greedy decoding of many prompts: sorted by length, in batches that shrink as rows end.
+"""Decoding of many prompts: sorted by length, in batches that shrink as rows end.
 
     prompts [[12, 7, 1], [9, 1], ...]  ->  (1, Generation(ids=(55, 8), finished=True)), ...
 
@@ -9,17 +9,26 @@ are not paid for by all), and nothing but the forward pass stands in the loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from specialize.teacher.decoding import start_decoding
+from specialize.evaluate.shared_prefix import SharedPrefixDecoding
+from specialize.evaluate.t5_decoding import T5Decoding, is_t5
+from specialize.teacher.decoding import Decoding, start_decoding
+from specialize.teacher.protocol import Sampling
+from specialize.teacher.sampling import draw_tokens
 
-MAX_ROWS = 256  # of a batch; bounds the cache where prompts are short
-_SHRINK = 0.8  # a batch is packed once at most this share of it still runs
+# Rows of a batch, at most: on a processor as many as its own cache holds the keys of
+MAX_ROWS: Mapping[str, int] = {"cpu": 64, "cuda": 256}
+_SHRINK = 0.95  # a batch is packed once at most this share of it still runs
+_MANY = 8  # prompts
+_HEAD = 64  # prompts of a causal model that share so many first tokens make batches of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,23 @@ class Limits:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Answers are drawn, each from its own random numbers, instead of being the most probable."""
+
+    temperature: float
+    seeds: Sequence[int]  # one for every prompt
+    usable: int  # ids from here on stand for nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Says by the last ``window`` new tokens of an answer whether it has come to its end."""
+
+    window: int
+    ended: Callable[[Sequence[int]], bool]
+
+
 def context_length(model: PreTrainedModel) -> int | None:
     """Most tokens that the model can read (causal: read and write); None: no limit is built in."""
     values = model.config.to_dict()
@@ -65,9 +91,14 @@ def end_tokens(model: PreTrainedModel) -> frozenset[int]:
 
 
 def generate(
-    model: PreTrainedModel, prompts: Sequence[Sequence[int]], limits: Limits
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    limits: Limits,
+    *,
+    draws: Draws | None = None,
+    stop: Stop | None = None,
 ) -> Iterator[list[tuple[int, Generation]]]:
-    """Answer every prompt greedily, longest prompts first.
+    """Answer every prompt, longest prompts first, greedily unless there are ``draws``.
 
     Args:
         model: in evaluation mode, encoder-decoder or causal, on the device to use.
@@ -78,16 +109,20 @@ def generate(
     """
     ends = torch.tensor(sorted(end_tokens(model)), device=model.device)
     lengths = [len(prompt) for prompt in prompts]
-    room = [_room(model, length, limits.max_new_tokens) for length in lengths]
-    for batch in _batches(lengths, room, limits.batch_tokens):
-        with torch.inference_mode():
-            rows = _decode(model, [prompts[i] for i in batch], room[batch[0]], ends)
-        yield list(zip(batch, rows, strict=True))
-
-
-def _room(model: PreTrainedModel, length: int, max_new_tokens: int) -> int:
-    """How many tokens may follow a prompt of ``length``."""
     context = context_length(model)
+    room = [_room(model, context, length, limits.max_new_tokens) for length in lengths]
+    heads = [() if model.config.is_encoder_decoder else tuple(p[:_HEAD]) for p in prompts]
+    most = MAX_ROWS.get(model.device.type, 256)
+    for batch in _batches(lengths, room, _groups(heads), limits.batch_tokens, most):
+        choose = _Chooser(draws, batch, room[batch[0]], model.device)
+        rows = _Rows(len(batch), ends, room[batch[0]], stop)
+        with torch.inference_mode():
+            _decode(_start(model, [prompts[i] for i in batch]), rows, choose)
+        yield list(zip(batch, rows.generations(), strict=True))
+
+
+def _room(model: PreTrainedModel, context: int | None, length: int, max_new_tokens: int) -> int:
+    """How many tokens may follow a prompt of ``length``."""
     if context is None:
         return max_new_tokens
     left = context if model.config.is_encoder_decoder else context - length
@@ -96,16 +131,31 @@ def _room(model: PreTrainedModel, length: int, max_new_tokens: int) -> int:
     return min(left, max_new_tokens)
 
 
-def _batches(lengths: Sequence[int], room: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Positions from long to short prompts, parted so that rows x longest stays in the budget.
+def _groups(heads: Sequence[tuple[int, ...]]) -> list[int]:
+    """A number for every prompt: its own for each head that many share, else 0."""
+    counts = Counter(heads)
+    shared = [head for head, count in counts.items() if count >= _MANY]
+    numbers = {head: number for number, head in enumerate(shared, 1)}
+    return [numbers.get(head, 0) for head in heads]
+
+
+def _batches(
+    lengths: Sequence[int],
+    room: Sequence[int],
+    groups: Sequence[int],
+    batch_tokens: int,
+    max_rows: int,
+) -> Iterator[list[int]]:
+    """Positions by group, long prompts first, so that rows x longest stays in the budget.
 
     Prompts of a batch have equal room for what follows, so that none is cut short for another.
     """
     batch: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+    for i in sorted(range(len(lengths)), key=lambda i: (groups[i], -lengths[i])):
         if batch:
-            most = min(MAX_ROWS, batch_tokens // lengths[batch[0]])
-            if len(batch) >= most or room[i] != room[batch[0]]:
+            first = batch[0]
+            full = len(batch) >= min(max_rows, batch_tokens // lengths[first])
+            if full or room[i] != room[first] or groups[i] != groups[first]:
                 yield batch
                 batch = []
         batch.append(i)
@@ -113,17 +163,13 @@ def _batches(lengths: Sequence[int], room: Sequence[int], batch_tokens: int) -> 
         yield batch
 
 
-def _decode(
-    model: PreTrainedModel, prompts: list[Sequence[int]], max_new_tokens: int, ends: Tensor
-) -> list[Generation]:
+def _decode(decoding: Decoding, rows: _Rows, choose: _Chooser) -> None:
     """One batch, one token of every row at a time."""
-    decoding = start_decoding(model, prompts, [1] * len(prompts))
-    rows = _Rows(len(prompts), ends, max_new_tokens)
     while True:
-        token = decoding.logits.argmax(-1)
+        token = choose(decoding.logits, rows.place)
         rows.take(token)
         if rows.done:
-            return rows.generations()
+            return
         keep = rows.shrink()
         if keep is not None:
             token = token[keep]
@@ -131,14 +177,44 @@ def _decode(
         decoding.advance(token)
 
 
+def _start(model: PreTrainedModel, prompts: list[Sequence[int]]) -> Decoding:
+    """The fastest decoding that knows this kind of model."""
+    if is_t5(model):
+        return T5Decoding(model, prompts)
+    if model.config.is_encoder_decoder:
+        return start_decoding(model, prompts, [1] * len(prompts))
+    return SharedPrefixDecoding(model, prompts)
+
+
+class _Chooser:
+    """The next token of every row: the most probable, or one that the row's own numbers draw."""
+
+    def __init__(
+        self, draws: Draws | None, batch: Sequence[int], steps: int, device: torch.device
+    ) -> None:
+        self.draws, self.step = draws, 0
+        if draws is not None:
+            each = [np.random.default_rng(draws.seeds[i]).random(steps) for i in batch]
+            self.numbers = torch.tensor(np.stack(each), device=device)
+            self.sampling = Sampling(steps, draws.temperature)
+
+    def __call__(self, logits: Tensor, place: Tensor) -> Tensor:
+        """(rows,) from logits (rows, V); ``place`` has every row's place in the batch."""
+        if self.draws is None:
+            return logits.argmax(-1)
+        numbers = self.numbers[place.to(logits.device), self.step]
+        self.step += 1
+        return draw_tokens(logits[:, : self.draws.usable], numbers, self.sampling)
+
+
 class _Rows:
     """The rows of a batch that still run, and what all of them wrote."""
 
-    def __init__(self, count: int, ends: Tensor, max_new_tokens: int) -> None:
+    def __init__(self, count: int, ends: Tensor, max_new_tokens: int, stop: Stop | None) -> None:
         self.written = torch.zeros(count, max_new_tokens, dtype=torch.long)
         self.lengths = [max_new_tokens] * count
         self.finished = [False] * count
-        self.ends, self.step, self.limit = ends, 0, max_new_tokens
+        self.ends, self.step, self.limit, self.stop = ends, 0, max_new_tokens, stop
         self.place = torch.arange(count)  # of every row in the batch: its place in ``written``
         self.running = torch.ones(count, dtype=torch.bool)
 
@@ -151,6 +227,16 @@ class _Rows:
             self.lengths[row], self.finished[row] = self.step, True
         self.running &= ~ended
         self.step += 1
+        if self.stop is not None:
+            self._stop(self.stop)
+
+    def _stop(self, stop: Stop) -> None:
+        """End the rows that wrote a text behind which nothing counts."""
+        recent = self.written[self.place, max(0, self.step - stop.window) : self.step].tolist()
+        for i, row in enumerate(self.place.tolist()):
+            if self.running[i] and stop.ended(recent[i]):
+                self.lengths[row], self.finished[row] = self.step, True
+                self.running[i] = False
 
     @property
     def done(self) -> bool:

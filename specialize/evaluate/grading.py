@@ -14,19 +14,31 @@ from dataclasses import replace
 
 from specialize.answers import find_answer, is_correct
 from specialize.evaluate.planning import Asked
+from specialize.evaluate.voting import majority
 from specialize.predictions import Prediction, Settings
+from specialize.recipe import Recipe
 from specialize.records import Example
 from specialize.scores import Accuracy, CheckpointScore
 
 
 def grade(prediction: Prediction, example: Example, kind: str) -> Prediction:
-    """The prediction with the answer found in its text, compared with the example's."""
-    found = find_answer(prediction.text, kind=kind)
+    """The prediction with the answer found in its text, compared with the example's.
+
+    Of several drawn texts the one that gives the majority's answer is the text.
+    """
+    text, drawn = prediction.text, prediction.samples
+    if drawn:
+        text = drawn[majority(drawn, kind)]
     correct = not prediction.refused and is_correct(
-        prediction.text, example.answer, kind=kind, choices=example.choices
+        text, example.answer, kind=kind, choices=example.choices
     )
     return replace(
-        prediction, answer=found, correct=correct, gold=example.answer, task=example.task
+        prediction,
+        text=text,
+        answer=find_answer(text, kind=kind),
+        correct=correct,
+        gold=example.answer,
+        task=example.task,
     )
 
 
@@ -47,7 +59,7 @@ def score(settings: Settings, predictions: Sequence[Prediction]) -> CheckpointSc
     )
 
 
-def settings_of(asked: Asked, checkpoint: str, step: int, model: str, limit: int) -> Settings:
+def settings_of(asked: Asked, checkpoint: str, step: int, model: str, recipe: Recipe) -> Settings:
     """Under what the predictions of ``asked`` by a model hold."""
     return Settings(
         checkpoint=checkpoint,
@@ -60,8 +72,22 @@ def settings_of(asked: Asked, checkpoint: str, step: int, model: str, limit: int
         kind=asked.kind,
         examples=len(asked.examples),
         limited=asked.spec.limit is not None and asked.spec.protocol != "first",
-        max_new_tokens=limit,
+        max_new_tokens=recipe.evaluation.max_new_tokens,
+        decoding=_decoding(recipe),
     )
+
+
+def _decoding(recipe: Recipe) -> str:
+    """How answers come about, in words that differ where answers may."""
+    evaluation = recipe.evaluation
+    said = "greedy"
+    if evaluation.samples > 1:
+        said = (
+            f"majority of {evaluation.samples} at temperature {evaluation.temperature:g}, seed "
+            f"{recipe.seed}"
+        )
+    stops = ", ".join(map(repr, evaluation.stop))
+    return f"{said}; ends at {stops}" if stops else said
 
 
 def _accuracy(predictions: Sequence[Prediction]) -> Accuracy:

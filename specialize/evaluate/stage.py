@@ -19,6 +19,7 @@ from specialize.checkpoints import Checkpoint
 from specialize.evaluate.asking import Work, answer, holding
 from specialize.evaluate.grading import grade, score, settings_of
 from specialize.evaluate.planning import Asked, plan_evaluation
+from specialize.evaluate.shards import Shard
 from specialize.evaluate.subjects import Subject, run_subjects, subject, teachers
 from specialize.predictions import PredictionFile, Settings, prediction_files, write_questions
 from specialize.progress import progress
@@ -33,55 +34,68 @@ def evaluate(
     *,
     checkpoints: Sequence[Checkpoint] | None = None,
     split: Split = "validation",
+    shard: Shard | None = None,
 ) -> list[CheckpointScore]:
-    """Let checkpoints answer every set of the recipe in every format, greedily.
+    """Let checkpoints answer every set of the recipe in every format.
 
     Args:
         run: the run's directory; receives ``predictions/`` and ``scores.jsonl``.
         checkpoints: whom to ask; None: the student before training and every complete checkpoint.
+        shard: answer only these examples, into files of the shard's own, and score nothing.
 
     Returns:
-        The scores of those asked, by step, set and format.
+        The scores of those asked, by step, set and format; none of a shard.
     """
-    return _evaluate(recipe, run, run_subjects(recipe, run, checkpoints), split)
+    return _evaluate(recipe, run, run_subjects(recipe, run, checkpoints), split, shard)
 
 
-def evaluate_teachers(recipe: Recipe, run: Path, *, split: Split) -> list[CheckpointScore]:
+def evaluate_teachers(
+    recipe: Recipe, run: Path, *, split: Split, shard: Shard | None = None
+) -> list[CheckpointScore]:
     """The same for the recipe's teachers that are models; their labels are ``teacher-<name>``."""
-    return _evaluate(recipe, run, teachers(recipe), split)
+    return _evaluate(recipe, run, teachers(recipe), split, shard)
 
 
 def evaluate_model(
     recipe: Recipe, run: Path, model: str | Path, *, label: str, step: int, split: Split
 ) -> list[CheckpointScore]:
     """The same for any model directory or hub id, causal or encoder-decoder."""
-    return _evaluate(recipe, run, [subject(model, label, step)], split)
+    return _evaluate(recipe, run, [subject(model, label, step)], split, None)
 
 
 def _evaluate(
-    recipe: Recipe, run: Path, subjects: Sequence[Subject], split: Split
+    recipe: Recipe, run: Path, subjects: Sequence[Subject], split: Split, shard: Shard | None
 ) -> list[CheckpointScore]:
     plan = plan_evaluation(recipe, split)
     for asked in plan:
         write_questions(run, asked.spec.label, split, asked.examples)
-    work = [(who, [_open(who, asked, run, recipe) for asked in plan]) for who in subjects]
-    total = sum(len(asked.examples) for asked in plan) * len(subjects)
+    work = [(who, [_open(who, asked, run, recipe, shard) for asked in plan]) for who in subjects]
+    total = (
+        sum(len(asked.examples) for asked in plan) * len(subjects) // (shard or Shard(0, 1)).count
+    )
     missing = sum(len(part.missing) for _, parts in work for part in parts)
-    with progress(f"evaluate ({split})", total, done=total - missing) as advance:
+    with progress(f"evaluate ({split})", total, done=max(0, total - missing)) as advance:
         for who, parts in work:
             if any(part.missing for part in parts):
-                answer(who.model, parts, recipe.evaluation, advance)
+                answer(who.model, parts, recipe.evaluation, recipe.seed, advance)
+    if shard is not None:
+        return []
     labels = [who.label for who in subjects]
     scores = refresh_scores(recipe, run)
     return [s for s in scores if s.split == split and s.checkpoint in labels]
 
 
-def _open(who: Subject, asked: Asked, run: Path, recipe: Recipe) -> Work:
+def _open(who: Subject, asked: Asked, run: Path, recipe: Recipe, shard: Shard | None) -> Work:
     """Open a file of predictions and see which of them still hold."""
     file = PredictionFile.of(run, who.label, asked.spec.label, asked.split, asked.format)
-    limit = recipe.evaluation.max_new_tokens
-    before = file.start(settings_of(asked, who.label, who.step, who.digest, limit))
-    return Work(asked, file, holding(asked, before))
+    settings = settings_of(asked, who.label, who.step, who.digest, recipe)
+    if shard is None:
+        file.start(settings)
+        file.take_shards(settings)
+        return Work(asked, file, holding(asked, file.read()))
+    own, before = file.of_shard(shard.suffix), file.settings()
+    known = file.read() if before is not None and settings.permits_reuse_of(before) else []
+    return Work(asked, own, holding(asked, known + own.start(settings)), shard)
 
 
 def refresh_scores(recipe: Recipe, run: Path) -> list[CheckpointScore]:
@@ -101,9 +115,12 @@ def refresh_scores(recipe: Recipe, run: Path) -> list[CheckpointScore]:
             split: Split = "test" if settings.split == "test" else "validation"
             plans[split] = {(a.spec.label, a.format): a for a in plan_evaluation(recipe, split)}
         asked = plans[settings.split].get((settings.set, settings.format))
-        fresh = digests.get(settings.checkpoint, settings.model) == settings.model
-        if asked and fresh and settings.max_new_tokens == recipe.evaluation.max_new_tokens:
-            scores += _settle(file, settings, asked)
+        if asked is None:
+            continue
+        digest = digests.get(settings.checkpoint, settings.model)
+        present = settings_of(asked, settings.checkpoint, settings.step, digest, recipe)
+        if present.permits_reuse_of(settings):
+            scores += _settle(file, present, asked)
     order = {spec.label: i for i, spec in enumerate(recipe.evaluation.sets)}
     formats = recipe.evaluation.formats
     scores.sort(
@@ -113,13 +130,11 @@ def refresh_scores(recipe: Recipe, run: Path) -> list[CheckpointScore]:
     return scores
 
 
-def _settle(file: PredictionFile, settings: Settings, asked: Asked) -> list[CheckpointScore]:
+def _settle(file: PredictionFile, present: Settings, asked: Asked) -> list[CheckpointScore]:
     """Order and grade a file; its score, or nothing where predictions are missing."""
     found = holding(asked, file.read())
     if len(found) < len(asked.examples):
         return []
     graded = [grade(found[example.id], example, asked.kind) for example in asked.examples]
     file.replace(graded)
-    model, limit = settings.model, settings.max_new_tokens
-    present = settings_of(asked, settings.checkpoint, settings.step, model, limit)
     return [score(present, graded)]

@@ -20,6 +20,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from specialize import checkpoints
 from specialize.checkpoints import Checkpoint
 from specialize.errors import ConfigurationError, InputError
+from specialize.plugins import is_own_file
 from specialize.recipe import Recipe
 
 TEACHER_STEP = -1  # of models that are no step of the run
@@ -53,11 +54,13 @@ def student_before(recipe: Recipe) -> Subject:
 
 
 def teachers(recipe: Recipe) -> list[Subject]:
-    """The recipe's teachers that are models (an imported store has none)."""
+    """The recipe's teachers that are models here; an imported, served or own one has none."""
     return [
         subject(teacher.model, f"teacher-{name}", TEACHER_STEP)
         for name, teacher in recipe.teachers.items()
         if teacher.model is not None
+        and teacher.server is None
+        and not is_own_file(teacher.model)
     ]
 
 

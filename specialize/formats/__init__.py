@@ -1,10 +1,12 @@
 """Formats: how a question is put to a model, and what it should answer.
 
 ``prompts`` has the formats and the strings of the published ones, ``demonstrations`` the pool
-that in-context prompts draw from, ``published`` the reader of prompt files.
+that in-context prompts draw from, ``published`` the reader of prompt files, ``rationales`` the
+prompts that ask a teacher for a rationale.
 """
 
 from specialize.formats.demonstrations import DemonstrationPool
+from specialize.formats.prefixes import TaskPrefix
 from specialize.formats.prompts import (
     BBH,
     BBH_ONE_LINE,
@@ -15,11 +17,16 @@ from specialize.formats.prompts import (
     Format,
     PromptFormat,
     Style,
-    TaskPrefix,
     by_name,
     is_format_name,
 )
 from specialize.formats.published import PublishedPrompt, parse_prompt_file
+from specialize.formats.rationales import (
+    RationaleTemplate,
+    Reading,
+    read_rationale,
+    template_of,
+)
 
 __all__ = [
     "BBH",
@@ -32,9 +39,13 @@ __all__ = [
     "Format",
     "PromptFormat",
     "PublishedPrompt",
+    "RationaleTemplate",
+    "Reading",
     "Style",
     "TaskPrefix",
     "by_name",
     "is_format_name",
     "parse_prompt_file",
+    "read_rationale",
+    "template_of",
 ]

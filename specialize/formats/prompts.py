@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 from specialize.errors import ConfigurationError
+from specialize.formats.prefixes import PREFIX_NAMES, TaskPrefix, find_prefix
 from specialize.records import Example
 
 
@@ -105,7 +106,7 @@ class Format:
             )
         shown = [self._demonstration(shown, example) for shown in demonstrations]
         head = [self.instruction] if self.instruction else []
-        asked = self.style.question + example.question + self._cue
+        asked = self.style.question + example.text + self._cue
         return self.style.between.join([*head, *shown, asked])
 
     def target(self, rationale: str, answer: str) -> str:
@@ -131,49 +132,8 @@ class Format:
                 f"demonstration {shown.id!r} has no rationale, which format {self.name} shows; "
                 f"draw demonstrations from a set with rationales"
             )
-        question = self.style.question + shown.question + self._cue
+        question = self.style.question + shown.text + self._cue
         return question + self.separator + self.target(shown.rationale, shown.answer)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskPrefix:
-    """Name the wanted output before the question (Hsieh et al. 2023, arXiv:2305.02301).
-
-    ``TaskPrefix("predict", "answer")`` turns a question into ``predict: <question>`` and wants the
-    bare answer; ``TaskPrefix("explain", "rationale")`` wants the rationale.
-    """
-
-    prefix: str
-    wants: Literal["answer", "rationale"]
-    demonstrations: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.prefix.strip():
-            raise ValueError("a task prefix needs a word, such as 'predict'")
-        if self.demonstrations:
-            raise ValueError(f"task prefix {self.prefix!r} takes no demonstrations")
-
-    @property
-    def name(self) -> str:
-        return self.prefix
-
-    @property
-    def separator(self) -> str:
-        return "\n"
-
-    def prompt(self, example: Example, demonstrations: Sequence[Example] = ()) -> str:
-        """``<prefix>: <question>``."""
-        if demonstrations:
-            raise ValueError(f"task prefix {self.prefix!r} takes no demonstrations")
-        return f"{self.prefix}: {example.question}"
-
-    def target(self, rationale: str, answer: str) -> str:
-        """The answer or the rationale, whichever the prefix asks for."""
-        if self.wants == "answer":
-            return answer
-        if not rationale.strip():
-            raise ValueError(f"task prefix {self.prefix!r} needs a rationale (answer {answer!r})")
-        return rationale
 
 
 _FOUR: Mapping[str, tuple[bool, bool]] = {  # name -> in context, chain of thought
@@ -182,32 +142,25 @@ _FOUR: Mapping[str, tuple[bool, bool]] = {  # name -> in context, chain of thoug
     "zero-shot-cot": (False, True),
     "zero-shot-answer": (False, False),
 }
-_PREFIXES: Mapping[str, TaskPrefix] = {
-    "predict": TaskPrefix("predict", "answer"),
-    "explain": TaskPrefix("explain", "rationale"),
-}
-FORMAT_NAMES = (*_FOUR, *_PREFIXES)
+FORMAT_NAMES = (*_FOUR, *PREFIX_NAMES)
 
 
 def is_format_name(name: str) -> bool:
-    """Whether ``by_name`` knows ``name``: one of ``FORMAT_NAMES``, or "explain-<teacher>"."""
-    return name in FORMAT_NAMES or bool(name.removeprefix("explain-") != name and name[8:].strip())
+    """Whether ``by_name`` knows ``name``."""
+    return name in _FOUR or find_prefix(name) is not None
 
 
 def by_name(name: str, demonstrations: int = 4, *, style: Style = FU) -> Format | TaskPrefix:
     """The format called ``name``, with ``demonstrations`` if it is an in-context one.
 
-    "explain-<teacher>" is the prefix of one teacher among several (Tian et al. 2024,
-    arXiv:2402.04616).
+    For the names of task prefixes see ``find_prefix``.
 
     Raises:
         ConfigurationError: no such format, or an in-context one without demonstrations.
     """
-    if name in _PREFIXES:
-        return _PREFIXES[name]
+    if (prefix := find_prefix(name)) is not None:
+        return prefix
     if name not in _FOUR:
-        if is_format_name(name):
-            return TaskPrefix(name, "rationale")
         raise ConfigurationError(f"unknown format {name!r}; known: {', '.join(FORMAT_NAMES)}")
     in_context, cot = _FOUR[name]
     if in_context and demonstrations < 1:

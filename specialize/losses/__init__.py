@@ -3,8 +3,19 @@
 ``sparse_kl`` returns the weighted sum in nats and the sum of the weights; whoever trains divides.
 """
 
+from specialize.losses.divergences import Divergence, divergence
 from specialize.losses.fused import fused_kl
 from specialize.losses.sparse import RowMeasures, measured_kl, sparse_kl
-from specialize.losses.tails import Tail, apply_tail
+from specialize.losses.tails import Tail, apply_tail, mix_label
 
-__all__ = ["RowMeasures", "Tail", "apply_tail", "fused_kl", "measured_kl", "sparse_kl"]
+__all__ = [
+    "Divergence",
+    "RowMeasures",
+    "Tail",
+    "apply_tail",
+    "divergence",
+    "fused_kl",
+    "measured_kl",
+    "mix_label",
+    "sparse_kl",
+]

@@ -1,8 +1,10 @@
 """The sparse KL together with the output projection, for vocabularies too wide for their logits.
 
 Instead of (N, V) logits and their gradient only one chunk of rows exists at a time: it is
-projected, turned into its gradient by the same kernel, and multiplied back into the gradients of
-the hidden states and of the projection. The gradients are made in the forward pass.
+projected, turned into its gradient in its own place by the same kernel, and multiplied back into
+the gradients of the hidden states and of the projection. The gradients are made in the forward
+pass. A chunk has as many rows as fit into a fixed memory: every chunk costs one more pass over
+the projection's gradient, so that few large ones are faster than many small ones.
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from specialize.losses.kernel import SparseTargets, kl_rows
-from specialize.losses.sparse import RowMeasures, scaled, summed
+from specialize.losses.kernel import SparseTargets
+from specialize.losses.sparse import RowMeasures, chunk_rows, gradient_rows, scaled, summed
 
-# Values of a chunk, whatever the vocabulary: 32 MiB in float32, more where launches cost more.
-_CPU_CHUNK, _DEVICE_CHUNK = 1 << 23, 1 << 26
+# Bytes of a chunk's logits, whatever the vocabulary.
+_CPU_BYTES, _DEVICE_BYTES = 1 << 26, 1 << 28
 
 
 def fused_kl(
@@ -47,8 +49,8 @@ def fused_kl(
             f"{len(targets)} rows of targets do not fit"
         )
     if chunk is None:
-        values = _CPU_CHUNK if hidden.device.type == "cpu" else _DEVICE_CHUNK
-        chunk = max(1, values // len(projection))
+        size = _CPU_BYTES if hidden.device.type == "cpu" else _DEVICE_BYTES
+        chunk = max(1, size // (len(projection) * hidden.element_size()))
     with torch.autocast(hidden.device.type, enabled=False):  # the type of ``hidden`` decides
         nats, *measures = _FusedKL.apply(hidden, projection, targets, chunk)
     return nats, RowMeasures(*measures)
@@ -63,21 +65,20 @@ class _FusedKL(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         matrix = projection.to(hidden.dtype)
         for_hidden = torch.zeros_like(hidden)
-        for_projection = torch.zeros_like(projection) if projection.requires_grad else None
+        for_projection = None
         measures = torch.zeros(3, len(hidden), device=hidden.device)
         rows = targets.used().nonzero().squeeze(1)
+        buffer = hidden.new_empty(min(chunk, len(rows)), len(projection))
         for start in range(0, len(rows), chunk):
             part = rows[start : start + chunk]
             states = hidden[part]
-            buffer = (states @ matrix.T).float()
-            measures[:, part] = kl_rows(buffer, targets[part])
-            slope = buffer.to(hidden.dtype)
-            for_hidden[part] = slope @ matrix
-            if for_projection is not None and for_projection.dtype == hidden.dtype:
-                for_projection.addmm_(slope.T, states)
-            elif for_projection is not None:
-                for_projection += slope.T @ states
-            del buffer, slope  # before the next chunk is made
+            logits = torch.mm(states, matrix.T, out=buffer[: len(part)])
+            measures[:, part] = gradient_rows(logits, logits, targets[part], chunk_rows(logits))
+            for_hidden[part] = logits @ matrix
+            if projection.requires_grad:
+                for_projection = _plus(for_projection, logits, states, projection.dtype)
+        if projection.requires_grad and for_projection is None:
+            for_projection = torch.zeros_like(projection)
         ctx.gradients = for_hidden, for_projection
         return summed(ctx, measures, targets.weight)
 
@@ -91,3 +92,12 @@ class _FusedKL(torch.autograd.Function):
         if for_projection is not None:
             for_projection = scaled(for_projection, scale)
         return scaled(for_hidden, scale), for_projection, None, None
+
+
+def _plus(total: Tensor | None, slope: Tensor, states: Tensor, dtype: torch.dtype) -> Tensor:
+    """``total`` and the chunk's part of the projection's gradient."""
+    if total is None:
+        return (slope.T @ states).to(dtype)
+    if dtype == slope.dtype:
+        return total.addmm_(slope.T, states)
+    return total.add_(slope.T @ states)

@@ -14,7 +14,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from specialize.losses.kernel import SparseTargets, kl_rows
 
-_CPU_CHUNK = 1 << 19  # values of a chunk that stay in a core's cache
+_CPU_CHUNK = 1 << 20  # values of a chunk that stay in a core's cache
 _DEVICE_CHUNK = 1 << 25  # fewer launches where there is no such cache
 
 
@@ -75,11 +75,14 @@ def measured_kl(
     targets = SparseTargets(ids, logprobs, tail, weight, temperature)
     if len(targets) != len(logits):
         raise ValueError(f"{len(logits)} rows of logits, but {len(targets)} of targets")
-    if chunk is None:
-        values = _CPU_CHUNK if logits.device.type == "cpu" else _DEVICE_CHUNK
-        chunk = max(1, values // logits.shape[1])
-    nats, *measures = _SparseKL.apply(logits, targets, chunk, reuse_logits)
+    nats, *measures = _SparseKL.apply(logits, targets, chunk or chunk_rows(logits), reuse_logits)
     return nats, RowMeasures(*measures)
+
+
+def chunk_rows(logits: Tensor) -> int:
+    """Rows that are turned into their gradient at once where nobody asks for another number."""
+    values = _CPU_CHUNK if logits.device.type == "cpu" else _DEVICE_CHUNK
+    return max(1, values // logits.shape[1])
 
 
 class _SparseKL(torch.autograd.Function):
@@ -89,23 +92,8 @@ class _SparseKL(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, logits: Tensor, targets: SparseTargets, chunk: int, reuse_logits: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        used = targets.used()
-        rows = used.nonzero().squeeze(1)
-        whole = len(rows) == len(logits)
         gradient = logits.detach() if reuse_logits else torch.empty_like(logits)
-        if not whole:
-            gradient.masked_fill_(~used[:, None], 0)
-        in_place = whole and gradient.dtype == torch.float32
-        measures = torch.zeros(3, len(logits), device=logits.device)
-        for start in range(0, len(rows), chunk):
-            part = slice(start, start + chunk) if whole else rows[start : start + chunk]
-            if in_place:
-                buffer = gradient[part] if reuse_logits else gradient[part].copy_(logits[part])
-            else:
-                buffer = logits[part].to(torch.float32, copy=True)
-            measures[:, part] = kl_rows(buffer, targets[part])
-            if not in_place:
-                gradient[part] = buffer.to(gradient.dtype)
+        measures = gradient_rows(logits, gradient, targets, chunk)
         ctx.gradient = gradient if logits.requires_grad else None
         return summed(ctx, measures, targets.weight)
 
@@ -116,6 +104,33 @@ class _SparseKL(torch.autograd.Function):
         if gradient is None:
             raise RuntimeError("the gradient of sparse_kl is made once; call backward once")
         return scaled(gradient, scale), None, None, None
+
+
+def gradient_rows(logits: Tensor, into: Tensor, targets: SparseTargets, chunk: int) -> Tensor:
+    """Write the weighted gradient of (N, V) ``logits`` into ``into``, which may be ``logits``.
+
+    ``chunk`` rows at a time become float32: on a CPU about ten passes over them stay in the cache.
+
+    Returns:
+        (3, N) the rows' measures, 0 for those of weight 0.
+    """
+    used = targets.used()
+    rows = used.nonzero().squeeze(1)
+    whole = len(rows) == len(logits)
+    if not whole:
+        into.masked_fill_(~used[:, None], 0)
+    in_place, same = whole and into.dtype == torch.float32, into.data_ptr() == logits.data_ptr()
+    measures = torch.zeros(3, len(logits), device=logits.device)
+    for start in range(0, len(rows), chunk):
+        part = slice(start, start + chunk) if whole else rows[start : start + chunk]
+        if in_place:
+            buffer = into[part] if same else into[part].copy_(logits[part])
+        else:
+            buffer = logits[part].to(torch.float32, copy=True)
+        measures[:, part] = kl_rows(buffer, targets[part])
+        if not in_place:
+            into[part] = buffer.to(into.dtype)
+    return measures
 
 
 def summed(

@@ -9,13 +9,23 @@ from specialize.errors import ConfigurationError
 from specialize.recipe import Recipe
 from specialize.recipe_files import override_recipe, read_recipe
 from specialize.recipes.specialization import specialization
-from specialize.recipes.step_by_step import step_by_step
-from specialize.recipes.tinyllm import tinyllm
+from specialize.recipes.step_by_step import (
+    distillation,
+    fine_tuning,
+    single_task,
+    step_by_step,
+)
+from specialize.recipes.tinyllm import labels_alone, low_rank, tinyllm
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "specialization": specialization,
     "step-by-step": step_by_step,
+    "fine-tuning": fine_tuning,
+    "distillation": distillation,
+    "single-task": single_task,
     "tinyllm": tinyllm,
+    "tinyllm-labels": labels_alone,
+    "tinyllm-lora": low_rank,
 }
 
 

@@ -1,4 +1,4 @@
-"""The canvas of a report's figures: SVG texts, the same bytes for the same data.
+"""The canvas of a report's figures: SVG and PNG, the same bytes for the same data.
 
 Every figure is drawn on a canvas of its own (no global state), with text as text, ids salted by
 the figure's name and no date. Names of sets and objectives are data: they are never read as
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -45,31 +46,36 @@ _STYLE: Mapping[str, object] = {
 
 
 _LONGEST = 26  # characters of a name in a figure
+_DPI = 160  # of a PNG
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure: a name for its file, what it shows in one sentence, and its SVG."""
+    """A figure: a name for its files, what it shows in one sentence, its SVG and its PNG."""
 
     name: str
     caption: str
     svg: str
+    png: bytes
 
 
 def draw(
     name: str, caption: str, paint: Callable[[Axes], None], *, size: tuple[float, float]
 ) -> Drawing:
-    """Run ``paint`` on empty axes and write them as SVG."""
+    """Run ``paint`` on empty axes and write them as SVG and, on white, as PNG."""
     with warnings.catch_warnings(), mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         # text stays text, so a reader's fonts draw what ours have no glyph for
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        svg, png = io.StringIO(), io.BytesIO()
         figure = Figure(figsize=size, layout="constrained")
         canvas = FigureCanvasSVG(figure)
         paint(figure.subplots())
-        buffer = io.StringIO()
         # savefig would draw everything twice
-        canvas.print_svg(buffer, metadata={"Date": None})
-    return Drawing(name, caption, buffer.getvalue())
+        canvas.print_svg(svg, metadata={"Date": None})
+        figure.set_facecolor("white")
+        figure.set_dpi(_DPI)
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+    return Drawing(name, caption, svg.getvalue(), png.getvalue())
 
 
 def label(text: str) -> str:

@@ -9,13 +9,12 @@ from specialize.predictions import PredictionFile
 from specialize.recipe import Recipe
 from specialize.report.outcome import Outcome
 from specialize.scores import CheckpointScore
-from specialize.selection import Selection
+from specialize.selection import Selection, read_tested
 
 _FEW = 200  # examples of a set below which differences of 5 points are noise
 _HOPELESS = 0.02
 _UNREAD = 0.05
 _CUT = 0.05
-_MANY = 50_000  # examples beyond which it is no advice to use more
 
 
 def cautions(
@@ -37,23 +36,13 @@ def cautions(
         )
     if outcome is not None:
         said += _of_outcome(outcome, scores)
-    others = _other_test_scores(scores, selection)
+    others = _other_test_scores(run, scores, selection)
     if others:
         said.append(
             f"Other checkpoints were scored on the test split too ({', '.join(others)}). If any "
             f"of those scores led to a decision, the test scores here are no longer unbiased."
         )
     said += [f"{warning[0].upper()}{warning[1:]}." for warning in selection.warnings]
-    comparison = selection.passed_over or selection.runner_up
-    if comparison is not None and comparison.p_value >= 0.05:
-        needed = ""
-        if comparison.needed is not None and comparison.needed <= _MANY:
-            needed = f"; about {comparison.needed:,} examples would"
-        said.append(
-            f"The validation sets ({comparison.examples:,} examples) do not separate "
-            f"{selection.checkpoint} from {comparison.checkpoint} (p = {comparison.p_value:.2f})"
-            f"{needed}."
-        )
     return said + _of_predictions(recipe, run, selection, outcome)
 
 
@@ -95,14 +84,13 @@ def _of_outcome(outcome: Outcome, scores: Sequence[CheckpointScore]) -> list[str
     return said
 
 
-def _other_test_scores(scores: Sequence[CheckpointScore], selection: Selection) -> list[str]:
-    return sorted(
-        {
-            s.checkpoint
-            for s in scores
-            if s.split == "test" and s.step > 0 and s.checkpoint != selection.checkpoint
-        }
-    )
+def _other_test_scores(
+    run: Path, scores: Sequence[CheckpointScore], selection: Selection
+) -> list[str]:
+    """Trained checkpoints other than the selected one whose test scores were seen."""
+    seen = {s.checkpoint for s in scores if s.split == "test" and s.step > 0}
+    seen |= {tested.checkpoint for tested in read_tested(run)}
+    return sorted(seen - {selection.checkpoint})
 
 
 def _of_predictions(

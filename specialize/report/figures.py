@@ -158,6 +158,7 @@ def _outcome(lines: Sequence[Line], split: str) -> Drawing:
 
 _TITLES: Mapping[str, tuple[str, str]] = {
     "nats": ("loss (nats a token)", "Loss per objective: forward KL or cross-entropy, per token."),
+    "bits_per_byte": ("loss (bits a byte)", "The same loss per byte of the targets' text."),
     "agreement": ("top-1 agreement", "Tokens whose most probable candidate is the target's."),
     "tail_mass": ("teacher's tail mass", "Teacher probability outside the stored entries."),
     "student_mass": ("student's mass", "Student probability on the stored entries."),
@@ -173,7 +174,7 @@ def _training(measure: str, series: Sequence[Series]) -> Drawing:
             colour = COLOURS[i % len(COLOURS)]
             axes.plot(one.steps, one.values, color=colour, lw=1.4, label=label(one.objective))
         axes.set_ylim(bottom=0)
-        if measure != "nats":
+        if measure not in ("nats", "bits_per_byte"):
             percent(axes)
         axes.set_ylabel(title)
         steps_axis(axes)

@@ -18,6 +18,7 @@ from specialize.report.measures import (
     Series,
     StoreFacts,
     curves,
+    pace,
     read_metrics,
     store_facts,
     training_series,
@@ -25,7 +26,7 @@ from specialize.report.measures import (
 from specialize.report.outcome import Outcome, outcome
 from specialize.report.readings import Readings, read_in_every_mode
 from specialize.scores import CheckpointScore, read_scores
-from specialize.selection import Selection, read_selection
+from specialize.selection import ScoredOnTest, Selection, read_selection, read_tested
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "numba")
 
@@ -46,12 +47,14 @@ class ReportData:
     recipe: Recipe
     format: str
     selection: Selection | None
+    tested: tuple[ScoredOnTest, ...]
     scores: tuple[CheckpointScore, ...]
     curves: tuple[Curve, ...]
     outcome: Outcome | None
     formats: tuple[FormatLine, ...]
     training: Mapping[str, tuple[Series, ...]]  # measure -> one series per objective
     trained_steps: int
+    pace: str  # of training as a whole
     stores: tuple[StoreFacts, ...]
     cases: Cases
     readings: Readings
@@ -78,17 +81,19 @@ def gather(recipe: Recipe, run: Path) -> ReportData:
         chosen, split = selection.checkpoint, found.split
         cases = collect_cases(run, sets, split, format_, chosen, found.before)
         readings = read_in_every_mode(run, sets, split, format_, chosen)
-    measures = ("nats", "agreement", "tail_mass", "student_mass", "hard")
+    measures = ("nats", "bits_per_byte", "agreement", "tail_mass", "student_mass", "hard")
     return ReportData(
         recipe=recipe,
         format=format_,
         selection=selection,
+        tested=tuple(read_tested(run)),
         scores=tuple(scores),
         curves=tuple(curves(scores, sets, format_)),
         outcome=found,
         formats=tuple(_formats(recipe, scores, found)),
         training={name: tuple(training_series(metrics, name)) for name in measures},
         trained_steps=max((line["step"] for line in metrics), default=0),
+        pace=pace(metrics),
         stores=tuple(store_facts(run)),
         cases=cases,
         readings=readings,

@@ -9,6 +9,7 @@ A piece that is missing or damaged is not here; ``gather`` says so in the report
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,14 @@ def mean_curve(curves: Sequence[Curve], role: str) -> list[tuple[int, float]]:
     return [(step, sum(values[step] for values in of_role) / len(of_role)) for step in steps]
 
 
+_PACE = {
+    "tokens_per_second": "{:,.0f} target tokens a second",
+    "gradient_norm": "gradient norm {:.2f}",
+    "padding": "padding {:.1%}",
+    "memory_mib": "at most {:,.0f} MiB of memory",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """One measure of one objective over optimizer steps, averaged in groups of steps."""
@@ -102,6 +111,17 @@ def training_series(lines: Sequence[Mapping[str, object]], measure: str) -> list
             if isinstance(value, (int, float)):
                 values.setdefault(name, []).append((float(line["step"]), float(value)))
     return [_thinned(name, measure, points) for name, points in values.items()]
+
+
+def pace(lines: Sequence[Mapping[str, object]]) -> str:
+    """How training went as a whole: medians of its steps, in one sentence; "" without steps."""
+    shown = []
+    for key, words in _PACE.items():
+        values = [float(line[key]) for line in lines if isinstance(line.get(key), (int, float))]
+        if values:
+            value = max(values) if key == "memory_mib" else statistics.median(values)
+            shown.append(words.format(value))
+    return "; ".join(shown)
 
 
 def _thinned(objective: str, measure: str, points: Sequence[tuple[float, float]]) -> Series:

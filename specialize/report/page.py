@@ -32,20 +32,8 @@ from specialize.report.words import (
 
 def html_page(data: ReportData, drawings: Mapping[str, Sequence[Drawing]]) -> str:
     """The page's text."""
-    folder = files("specialize.report")
-    script = (folder / "filter.js").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "percent": percent_text,
-        "interval": interval_text,
-        "points": points_text,
-        "change": change_text,
-        "inline": _inline,
-        "short": short_name,
-    }
-    template = environment.from_string((folder / "page.html.j2").read_text(encoding="utf-8"))
+    script = resource("filter.js")
+    template = environment().from_string(resource("page.html.j2"))
     return template.render(
         data=data,
         drawings=drawings,
@@ -53,12 +41,34 @@ def html_page(data: ReportData, drawings: Mapping[str, Sequence[Drawing]]) -> st
         reasons=reasons(data),
         kinds=[kind for kind in KINDS if any(c.kind == kind for c in data.cases.shown)],
         modes=MODES,
+        compared={c.checkpoint: c for c in data.selection.compared} if data.selection else {},
         case_sets=list(dict.fromkeys(case.set for case in data.cases.shown)),
         recipe_text=data.recipe.to_yaml(),
-        style=Markup((folder / "page.css").read_text(encoding="utf-8")),
+        style=Markup(resource("page.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def environment() -> Environment:
+    """Templates that escape all data, with the report's way to write numbers."""
+    made = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {
+        "percent": percent_text,
+        "interval": interval_text,
+        "points": points_text,
+        "change": change_text,
+        "inline": _inline,
+        "short": short_name,
+    }
+    return made
+
+
+def resource(name: str) -> str:
+    """A file of this package."""
+    return (files("specialize.report") / name).read_text(encoding="utf-8")
 
 
 def _inline(drawing: Drawing) -> Markup:

@@ -2,18 +2,22 @@
 
     report.html                 everything, in one file
     report.md                   the same in short
-    figures/*.svg               the figures, for papers and slides
+    figures/*.svg, *.png        the figures, for papers and slides
     figures/scores.csv, training.csv
+    model_card.md               what a reader of the selected checkpoint should know
 
 The same run gives the same bytes: nothing in a report depends on when it was made.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from specialize.files import write_atomically
 from specialize.recipe import Recipe
+from specialize.report.canvas import Drawing
+from specialize.report.card import CARD, model_card
 from specialize.report.figures import draw_all
 from specialize.report.gather import gather
 from specialize.report.page import html_page
@@ -31,15 +35,22 @@ def write_report(recipe: Recipe, run: Path) -> Path:
     """
     data = gather(recipe, run)
     drawings = draw_all(data)
-    figures = run / "figures"
-    wanted = {f"{d.name}.svg": d.svg for section in drawings.values() for d in section}
-    wanted |= {"scores.csv": scores_csv(data.scores), "training.csv": training_csv(data)}
-    for stale in sorted(figures.glob("*.svg")):
-        if stale.name not in wanted:
-            stale.unlink()
-    for name, text in wanted.items():
-        write_atomically(figures / name, text.encode())
+    write_figures(run / "figures", [d for section in drawings.values() for d in section])
+    for name, text in (("scores", scores_csv(data.scores)), ("training", training_csv(data))):
+        write_atomically(run / "figures" / f"{name}.csv", text.encode())
     write_atomically(run / "report.md", markdown(data, drawings).encode())
+    write_atomically(run / CARD, model_card(data).encode())
     page = run / "report.html"
     write_atomically(page, html_page(data, drawings).encode())
     return page
+
+
+def write_figures(folder: Path, drawings: Sequence[Drawing]) -> None:
+    """Put exactly these figures into ``folder``, each as SVG and as PNG."""
+    wanted = {f"{d.name}.svg": d.svg.encode() for d in drawings}
+    wanted |= {f"{d.name}.png": d.png for d in drawings}
+    for stale in sorted([*folder.glob("*.svg"), *folder.glob("*.png")]):
+        if stale.name not in wanted:
+            stale.unlink()
+    for name, content in wanted.items():
+        write_atomically(folder / name, content)

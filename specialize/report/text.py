@@ -29,18 +29,25 @@ def markdown(data: ReportData, drawings: Mapping[str, Sequence[Drawing]]) -> str
     parts = [
         _head(data),
         _list("Before you act on these numbers", data.cautions),
-        _outcome(data),
+        outcome_text(data),
         _links(drawings["outcome"]),
         _choice(data),
         _links(drawings["trade-off"]),
         _links(drawings["curves"]),
-        "## Training\n\n" + (_links(drawings["training"]) or "No metrics.jsonl in this run.\n"),
+        _training(data, drawings["training"]),
         _stores(data),
         _links(drawings["stores"]),
         _cases(data.cases.shown),
         _recipe(data),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _training(data: ReportData, drawings: Sequence[Drawing]) -> str:
+    if not data.trained_steps:
+        return "## Training\n\nNo metrics.jsonl in this run.\n"
+    told = "; ".join(part for part in (f"{data.trained_steps:,} steps", data.pace) if part)
+    return f"## Training\n\n{told}.\n\n{_links(drawings)}"
 
 
 def plain(text: str) -> str:
@@ -76,7 +83,8 @@ def _list(title: str, items: Sequence[str]) -> str:
     return "\n".join([f"**{title}**", "", *(f"- {plain(item)}" for item in items), ""])
 
 
-def _outcome(data: ReportData) -> str:
+def outcome_text(data: ReportData) -> str:
+    """The table of the outcome, before, after and by teachers; "" where there is none."""
     if data.outcome is None:
         return ""
     teachers = data.outcome.teachers
@@ -91,7 +99,7 @@ def _outcome(data: ReportData) -> str:
         rows.append(cells)
     return (
         f"## Outcome\n\nAccuracy on the **{data.outcome.split}** split, format "
-        f"{plain(data.format)}; 95 % intervals.{note}\n\n{_table(head, rows)}"
+        f"{plain(data.format)}; 95 % intervals.{note}\n\n{table(head, rows)}"
     )
 
 
@@ -120,7 +128,7 @@ def _choice(data: ReportData) -> str:
         rows.append([str(c.step), percent_text(judged.value), *means, note])
     head = ["step", "value", "in-distribution", "out-of-distribution", "general", ""]
     said = "\n\n".join(plain(reason) for reason in reasons(data))
-    return f"## The choice\n\n{said}\n\n{_table(head, rows)}"
+    return f"## The choice\n\n{said}\n\n{table(head, rows)}"
 
 
 def _stores(data: ReportData) -> str:
@@ -131,7 +139,7 @@ def _stores(data: ReportData) -> str:
             lines += [plain(facts.problem), ""]
             continue
         known = [*facts.summary.items(), *facts.description.items()]
-        lines += [_table(["", ""], [[plain(key), plain(value)] for key, value in known])]
+        lines += [table(["", ""], [[plain(key), plain(value)] for key, value in known])]
         if facts.rows:
             rows = ", ".join(f"{plain(kind)} {count:,}" for kind, count in facts.rows.items())
             lines += [f"Target rows: {rows}.", ""]
@@ -165,7 +173,8 @@ def _links(drawings: Sequence[Drawing]) -> str:
     return "".join(f"![{plain(d.caption)}](figures/{d.name}.svg)\n" for d in drawings)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose cells are text that ``plain`` has made harmless."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 

@@ -95,5 +95,5 @@ def _against(other: Comparison) -> str:
     return (
         f"95 % interval of the difference {low} to {high}; of {other.examples:,} examples only "
         f"the selected one solves {other.only_chosen}, only the other {other.only_other}; McNemar "
-        f"p = {other.p_value:.3f}"
+        f"p = {other.p_value:.3f}, with Holm's correction over all others {other.p_adjusted:.3f}"
     )

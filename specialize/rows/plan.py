@@ -36,6 +36,7 @@ class Plan:
             have more tokens.
         seed: the recipe's.
         overhead: what a micro-batch costs whatever it holds, in padded tokens.
+        joint: micro-batches may hold rows of several formats.
     """
 
     rows: RowSet
@@ -45,7 +46,8 @@ class Plan:
     batch_rows: int
     batch_tokens: int | None
     seed: int
-    overhead: int = 128
+    overhead: int = 96
+    joint: bool = False
     _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -98,12 +100,15 @@ class Plan:
     ) -> list[NDArray[np.int64]]:
         """The micro-batches of one process: rows of one format, cut where that costs least.
 
+        Joint steps put all formats into common micro-batches: one fused pass for all objectives
+        of their examples wherever padding does not cost more than a further pass.
+
         Every row of the step is in exactly one micro-batch of one process. A process may be left
         without any when the step has fewer rows than there are processes.
         """
         taken = self.rows_of(step)
         limit = min(self.batch_rows, -(-len(taken) // processes))
-        formats = self.rows.format_of_row[taken]
+        formats = self.rows.format_of_row[taken] * (not self.joint)
         parts = [
             part
             for number in range(formats.max() + 1)
@@ -127,10 +132,14 @@ class Plan:
         return int(longest) * len(part)
 
     def _part(self, group: NDArray[np.int64], limit: int) -> list[NDArray[np.int64]]:
-        """Cut rows of one format, sorted by prompt or by target, whichever costs less."""
+        """Cut rows sorted by prompt, by target or by format, whichever costs least."""
         prompts, targets = self.rows.prompt_lengths[group], self.rows.target_lengths[group]
+        formats = self.rows.format_of_row[group]
+        orders = [np.lexsort((targets, prompts)), np.lexsort((prompts, targets))]
+        if self.joint:
+            orders.append(np.lexsort((targets, prompts, formats)))
         ways = []
-        for order in (np.lexsort((targets, prompts)), np.lexsort((prompts, targets))):
+        for order in orders:
             slices, cost = cheapest_parts(
                 prompts[order],
                 targets[order],
@@ -143,7 +152,7 @@ class Plan:
 
 
 def plan_steps(
-    rows: RowSet, training: Training, optimization: Optimization, seed: int, *, overhead: int = 128
+    rows: RowSet, training: Training, optimization: Optimization, seed: int, *, overhead: int = 96
 ) -> Plan:
     """The plan of a run: every row once per epoch, in steps of equal size.
 
@@ -162,6 +171,7 @@ def plan_steps(
         batch_tokens=optimization.batch_tokens,
         seed=seed,
         overhead=overhead,
+        joint=training.mixing == "joint",
     )
 
 

@@ -3,12 +3,15 @@
 The demonstrations of an in-context row are drawn once, from the training examples, by a generator
 seeded with the recipe's seed, the objective and the row's key: the row is the same in every epoch
 and in every order.
+
+A prompt that is too long loses words from the end of its context, never from the question.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -22,20 +25,40 @@ from specialize.tokens import Tokenizer
 _BLOCK = 1024  # prompts that are tokenized at once
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One prompt, and the part of it that may be cut; "" where nothing may."""
+
+    text: str
+    context: str = ""
+
+    def cut(self, words: int) -> str:
+        """The prompt with the first ``words`` words of its context alone."""
+        return self.text.replace(self.context, " ".join(self.context.split()[:words]), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A prompt's ids, and whether its context was cut to make it fit."""
+
+    ids: NDArray[np.int32]
+    cut: bool
+
+
 def prompts_of(
     name: str,
     form: PromptFormat,
     examples: Sequence[Example],
     targets: Sequence[Target],
     seed: int,
-) -> Iterator[str]:
+) -> Iterator[Question]:
     """The prompt of every target of objective ``name``.
 
     Raises:
         ConfigurationError: fewer examples than demonstrations.
     """
     if not form.demonstrations:
-        yield from (form.prompt(target.example) for target in targets)
+        yield from (Question(form.prompt(t.example), t.example.context) for t in targets)
         return
     # a chain-of-thought prompt can only show examples that have a rationale
     shows_rationale = isinstance(form, Format) and form.cot
@@ -45,21 +68,48 @@ def prompts_of(
         digest = hashlib.sha256(key.encode()).digest()
         rng = np.random.default_rng([seed, int.from_bytes(digest[:16])])
         shown = pool.draw(target.example, form.demonstrations, rng)
-        yield form.prompt(target.example, shown)
+        yield Question(form.prompt(target.example, shown), target.example.context)
 
 
 def encode(
-    prompts: Iterable[str], tokenizer: Tokenizer, *, eos: bool
-) -> Iterator[NDArray[np.int32]]:
-    """The ids of every prompt; equal prompts that follow one another are encoded once."""
+    prompts: Iterable[Question], tokenizer: Tokenizer, *, most: int, eos: bool
+) -> Iterator[Fitted]:
+    """The ids of every prompt; equal prompts that follow one another are encoded once.
+
+    A prompt of more than ``most`` tokens that has a context is cut to fit; without one, or where
+    the rest alone is too long, it comes as it is.
+    """
     for block in _batched(prompts, _BLOCK):
-        distinct = {text: i for i, text in enumerate(dict.fromkeys(block))}
+        texts = [question.text for question in block]
+        distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         encoded = tokenizer.encode_batch(list(distinct), eos=eos)
         arrays = [np.array(ids, np.int32) for ids in encoded]
-        yield from (arrays[distinct[text]] for text in block)
+        for question, text in zip(block, texts, strict=True):
+            yield fit(question, arrays[distinct[text]], tokenizer, most=most, eos=eos)
 
 
-def _batched(items: Iterable[str], size: int) -> Iterator[list[str]]:
+def fit(
+    question: Question, ids: NDArray[np.int32], tokenizer: Tokenizer, *, most: int, eos: bool
+) -> Fitted:
+    """``ids``, the prompt's, or those of the prompt with as much context as ``most`` tokens hold.
+
+    The most words are found by bisection, in about log2(words) encodings.
+    """
+    if len(ids) <= most or not question.context:
+        return Fitted(ids, False)
+    low, high = 0, len(question.context.split())
+    best = ids
+    while low < high:
+        middle = (low + high) // 2
+        found = np.array(tokenizer.encode_batch([question.cut(middle)], eos=eos)[0], np.int32)
+        if len(found) <= most:
+            low, best = middle + 1, found
+        else:
+            high = middle
+    return Fitted(best, len(best) <= most)
+
+
+def _batched(items: Iterable[Question], size: int) -> Iterator[list[Question]]:
     """Lists of ``size`` items, the last one shorter."""
     rest = iter(items)
     while block := list(islice(rest, size)):

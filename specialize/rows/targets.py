@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.sparse import SparseDistributions, concatenate, one_hot
+from specialize.answers import Kind
 from specialize.formats import Format, PromptFormat
-from specialize.records import Example
+from specialize.formats.quality import rationale_fault
+from specialize.records import Example, Response
 from specialize.store import Sample, Store
 from specialize.tokens import Tokenizer
 
@@ -33,11 +35,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Which responses are kept, how many of a question, and how long a target may be."""
+    """Which responses are kept, how many of a question, and how long a target may be.
+
+    ``kind`` is how answers of the set are compared; ``keep="sound"`` needs it.
+    """
 
     keep: str
     samples_per_question: int | None
     target_tokens: int
+    kind: Kind = "number"
+
+    @property
+    def of_a_question(self) -> int | None:
+        """The most targets of one question; None: no bound."""
+        return 1 if self.keep == "first-correct" else self.samples_per_question
 
 
 def gold_targets(
@@ -57,7 +68,7 @@ def gold_targets(
     Returns:
         The targets, and why others are not among them.
     """
-    wants_rationale = form.cot if isinstance(form, Format) else form.wants == "rationale"
+    wants_rationale = form.cot if isinstance(form, Format) else form.wants != "answer"
     able = [e for e in examples if e.rationale.strip() or not wants_rationale]
     texts = [lead + form.target(example.rationale, example.answer) for example in able]
     encoded = tokenizer.encode_batch(texts, eos=True)
@@ -71,21 +82,75 @@ def teacher_targets(
     store: Store, examples: Sequence[Example], limits: Limits, eos: int
 ) -> tuple[list[Target], Counter[str]]:
     """The kept responses of a store with their distributions, in the order of the examples."""
-    place = {example.id: i for i, example in enumerate(examples)}
+    found: list[Target] = []
     lost: Counter[str] = Counter()
-    found: list[tuple[int, int, Target]] = []
+    for example, sample in _kept(store, examples, limits, lost):
+        found.append(_target(example, sample, eos))
+    targets = _short_enough(found, limits.target_tokens, lost)
+    return _first_of_each(targets, limits.of_a_question, lost), lost
+
+
+def spoken_targets(
+    store: Store,
+    examples: Sequence[Example],
+    limits: Limits,
+    form: PromptFormat,
+    tokenizer: Tokenizer,
+    *,
+    lead: str,
+) -> tuple[list[Target], Counter[str]]:
+    """The teacher's answers in the format's words, as hard rows; responses without one are lost."""
+    lost: Counter[str] = Counter()
+    said: list[tuple[Example, Sample, str]] = []
+    for example, sample in _kept(store, examples, limits, lost):
+        answer = sample.response.answer
+        if answer is None:
+            lost["no_answer"] += 1
+        else:
+            said.append((example, sample, lead + form.target(sample.response.text, answer)))
+    encoded = tokenizer.encode_batch([text for _, _, text in said], eos=True)
+    found = []
+    for (example, sample, _), tokens in zip(said, encoded, strict=True):
+        ids = np.array(tokens, np.int32)
+        found.append(Target(example, sample.response.sample, ids, one_hot(ids)))
+    targets = _short_enough(found, limits.target_tokens, lost)
+    return _first_of_each(targets, limits.of_a_question, lost), lost
+
+
+def _kept(
+    store: Store, examples: Sequence[Example], limits: Limits, lost: Counter[str]
+) -> list[tuple[Example, Sample]]:
+    """The responses that may be learnt from, in the order of the examples; counts the others."""
+    place = {example.id: i for i, example in enumerate(examples)}
+    found: list[tuple[int, int, Sample]] = []
+    answered: set[str] = set()
     for sample in (sample for shard in store.shards() for sample in shard):
         response = sample.response
         if response.example_id not in place:
             lost["not_a_training_example"] += 1
-        elif limits.keep == "correct" and response.correct is not True:
-            lost["not_correct"] += 1
+            continue
+        answered.add(response.example_id)
+        reason = _why_not(response, examples[place[response.example_id]], limits)
+        if reason is None:
+            found.append((place[response.example_id], response.sample, sample))
         else:
-            at = place[response.example_id]
-            found.append((at, response.sample, _target(examples[at], sample, eos)))
+            lost[reason] += 1
+    lost["no_response"] = len(place) - len(answered)
     found.sort(key=lambda entry: entry[:2])
-    targets = _short_enough([target for *_, target in found], limits.target_tokens, lost)
-    return _first_of_each(targets, limits.samples_per_question, lost), lost
+    return [(examples[at], sample) for at, _, sample in found]
+
+
+def _why_not(response: Response, example: Example, limits: Limits) -> str | None:
+    if limits.keep in ("correct", "first-correct") and response.correct is not True:
+        return "not_correct"
+    if not response.text.strip():
+        return "empty"  # never trained on: it would teach silence
+    if limits.keep == "wrong" and response.correct is not False:
+        return "not_wrong"
+    if limits.keep == "sound":
+        fault = rationale_fault(response.text, example, limits.kind)
+        return fault and fault.replace(" ", "_").replace("-", "_")
+    return None
 
 
 def _target(example: Example, sample: Sample, eos: int) -> Target:

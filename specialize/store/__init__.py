@@ -13,6 +13,7 @@ committed shard), ``shards/`` (arrays and texts), and, once finished, ``vocabula
     Store.open(path)["gsm8k/train/00000", 0].rows()
 """
 
+from specialize.store.background import committing
 from specialize.store.description import StoreDescription
 from specialize.store.reader import Store
 from specialize.store.sample import Sample, sample_from_rows
@@ -25,6 +26,7 @@ __all__ = [
     "StoreDescription",
     "StoreWriter",
     "Verification",
+    "committing",
     "sample_from_rows",
     "verify",
 ]

@@ -7,6 +7,8 @@ n samples with R positions become (``docs/store.md`` has types and order)::
     text_ptr (n+1)                         and the bytes text_ptr[i]:text_ptr[i+1] of the texts
     token_id (R) token_logprob (R) topk_id (R,k) topk_logprob (R,k) tail_logprob (R)
     tempered_tails (R,M)                   only where the description names temperatures
+
+In the layout ``ragged`` the entries are stored as ``ragged`` says, without unused slots.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specialize.store.description import StoreDescription
+from specialize.store.ragged import COUNT, Arrays, packed
 from specialize.store.sample import Sample
 
-Arrays = dict[str, NDArray[np.generic]]
 KEY_ARRAYS = ("key_ptr", "key_data", "sample")
 POSITION_ARRAYS = (
     "token_id",
@@ -28,6 +30,9 @@ POSITION_ARRAYS = (
     "topk_logprob",
     "tail_logprob",
     "tempered_tails",
+    "entries",
+    "entry_id",
+    "entry_logprob",
 )
 MASS_TOLERANCE = 2e-3  # float16 rounds each probability by up to 2.5e-4
 
@@ -45,7 +50,8 @@ def position_arrays(samples: Sequence[Sample], description: StoreDescription) ->
                 f"sample {sample.response.key} has {sample.topk_id.shape[1]} entries a position, "
                 f"the store {k}"
             )
-        if sample.tempered_tails.shape != ((len(sample), tails) if tails else (0, 0)):
+        found = sample.tempered_tails
+        if found.shape != (len(sample), tails) if tails else found.size:
             raise ValueError(
                 f"sample {sample.response.key} has tempered tails of shape "
                 f"{sample.tempered_tails.shape}; the store wants {tails} a position"
@@ -127,13 +133,16 @@ def shard_arrays(
             f"sample {samples[owner].response.key} can not be stored: at its position "
             f"{position - int(arrays['row_ptr'][owner])} {problem}"
         )
-    return arrays
+    return packed(arrays) if description.layout == "ragged" else arrays
 
 
 def expected_shapes(
-    description: StoreDescription, samples: int, positions: int, key_bytes: int
+    description: StoreDescription, samples: int, positions: int, key_bytes: int, entries: int
 ) -> dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]]:
-    """Type and shape of every array of a shard; nothing else may be in the file."""
+    """Type and shape of every array of a shard; nothing else may be in the file.
+
+    ``entries`` counts those of all positions in the layout ``ragged``, and is 0 in any other.
+    """
     ids, logprobs, k = description.id_type, description.logprob_type, description.k
     pointer, tails = np.dtype(np.int64), len(description.tail_temperatures)
     shapes: dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]] = {
@@ -144,10 +153,13 @@ def expected_shapes(
         "text_ptr": (pointer, (samples + 1,)),
         "token_id": (ids, (positions,)),
         "token_logprob": (logprobs, (positions,)),
-        "topk_id": (ids, (positions, k)),
-        "topk_logprob": (logprobs, (positions, k)),
         "tail_logprob": (logprobs, (positions,)),
     }
+    if description.layout == "ragged":
+        shapes["entries"] = (COUNT, (positions,))
+        shapes |= {"entry_id": (ids, (entries,)), "entry_logprob": (logprobs, (entries,))}
+    else:
+        shapes |= {"topk_id": (ids, (positions, k)), "topk_logprob": (logprobs, (positions, k))}
     return shapes | ({"tempered_tails": (logprobs, (positions, tails))} if tails else {})
 
 

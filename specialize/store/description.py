@@ -20,6 +20,7 @@ from specialize.store.sealed import Json, canonical, seal, unseal
 FORMAT_VERSION = 1
 Kind = Literal["responses", "targets"]
 Codec = Literal["f16", "f32"]
+Layout = Literal["padded", "ragged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class StoreDescription:
             1 - sum (a teacher known through an API); rows may then not add up to 1.
         codec: log-probabilities as float16 (error at most 2.5e-4 of a probability) or float32.
         tail_temperatures: extra temperatures whose tail is stored too.
+        layout: ``padded`` gives every position k slots, ``ragged`` as many as it uses (at most
+            k). Files name it only where it is ragged.
     """
 
     kind: Kind
@@ -56,12 +59,15 @@ class StoreDescription:
     settings: Mapping[str, Json] = field(default_factory=dict)
     codec: Codec = "f16"
     tail_temperatures: tuple[float, ...] = ()
+    layout: Layout = "padded"
 
     def __post_init__(self) -> None:
         if self.kind not in ("responses", "targets"):
             raise ConfigurationError(f"a store is of responses or targets, not {self.kind!r}")
         if self.codec not in ("f16", "f32"):
             raise ConfigurationError(f"codec must be f16 or f32, not {self.codec!r}")
+        if self.layout not in ("padded", "ragged"):
+            raise ConfigurationError(f"layout must be padded or ragged, not {self.layout!r}")
         texts = (self.teacher, self.tokenizer, self.fingerprint, self.revision, self.dtype)
         if any(not isinstance(text, str) for text in (*texts, self.prompt, self.dataset)):
             raise ConfigurationError(f"names and digests of a store must be text: {texts}")
@@ -104,12 +110,19 @@ class StoreDescription:
 
     @property
     def bytes_per_position(self) -> int:
-        """Size of the per-position arrays: 26 at k = 5 with 2-byte ids and float16."""
+        """Size of the per-position arrays: 26 at k = 5 with 2-byte ids and float16.
+
+        Ragged ones take at most this; ``verify`` tells what they take.
+        """
         ids, logprobs = self.id_type.itemsize, self.logprob_type.itemsize
-        return (1 + self.k) * (ids + logprobs) + (1 + len(self.tail_temperatures)) * logprobs
+        tails = (1 + len(self.tail_temperatures)) * logprobs
+        return (1 + self.k) * (ids + logprobs) + tails + 2 * (self.layout == "ragged")
 
     def as_json(self) -> dict[str, Json]:
-        return {**asdict(self), "tail_temperatures": list(self.tail_temperatures)}
+        values = {**asdict(self), "tail_temperatures": list(self.tail_temperatures)}
+        if self.layout == "padded":
+            del values["layout"]  # what stores had before there was another
+        return values
 
 
 def differences(stored: Mapping[str, Json], asked: Mapping[str, Json]) -> list[str]:
@@ -153,7 +166,8 @@ def read_description(content: bytes, where: str) -> tuple[StoreDescription, int]
             f"use the version of this program that wrote it"
         )
     shard_samples = body.pop("shard_samples", None)
-    if body.keys() != {entry.name for entry in fields(StoreDescription)}:
+    layout = {"layout"} - ({"layout"} & body.keys())
+    if body.keys() | layout != {entry.name for entry in fields(StoreDescription)}:
         raise StoreError(f"{where} has the keys {sorted(body)}, which are not those of a store")
     try:
         temperatures = tuple(body.pop("tail_temperatures"))

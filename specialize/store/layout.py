@@ -26,7 +26,8 @@ from specialize.store.sealed import Json, seal, unseal
 
 STORE, MANIFEST, SUMMARY = "store.json", "manifest.jsonl", "summary.json"
 VOCABULARY, SHARDS, LOCK, OWNER = "vocabulary.safetensors", "shards", ".lock", ".owner.json"
-OWN_NAMES = {STORE, MANIFEST, SUMMARY, VOCABULARY, SHARDS, LOCK, OWNER}
+JOURNAL, QUARANTINE = "journal.jsonl", "quarantine.jsonl"  # of served teachers
+OWN_NAMES = {STORE, MANIFEST, SUMMARY, VOCABULARY, SHARDS, LOCK, OWNER, JOURNAL, QUARANTINE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ from specialize.store.description import (
     read_description,
 )
 from specialize.store.layout import (
+    JOURNAL,
     MANIFEST,
     OWN_NAMES,
+    QUARANTINE,
     SHARDS,
     STORE,
     SUMMARY,
@@ -96,7 +98,7 @@ def _refuse_difference(root: Path, description: StoreDescription, shard_samples:
 
 def _clear(root: Path) -> None:
     """Remove all files of a store, the one that says what it is last."""
-    for name in (SUMMARY, MANIFEST, VOCABULARY):
+    for name in (SUMMARY, MANIFEST, VOCABULARY, JOURNAL, QUARANTINE):
         if (root / name).exists():
             remove(root / name)
     _remove_orphans(root, set())

@@ -90,11 +90,30 @@ def sample_from_rows(
 
     Args:
         token_id: (R,), one for each row.
+        rows: of whole mass; what is stored makes 1 in half precision too.
         token_logprob: (R,) nats; None: the token's own entry in its row, -inf where it has none.
     """
     ids, logprobs, tail = rows.padded(k)
+    logprobs, tail = _whole_in_half(logprobs, tail)
     if token_logprob is None:
         entries = np.repeat(np.asarray(token_id), np.diff(rows.indptr)) == rows.ids
         token_logprob = np.full(len(rows), -np.inf, np.float32)
         token_logprob[rows.row_of_entry()[entries]] = rows.logprobs[entries]
     return Sample(response, np.asarray(token_id), token_logprob, ids, logprobs, tail)
+
+
+def _whole_in_half(
+    logprobs: NDArray[np.floating], tail: NDArray[np.floating]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Values of half precision, (R, K) and (R,), of which every row still makes 1: its largest part
+    takes up what rounding the others changes, as far as the entries stay in order."""
+    parts = np.concatenate([logprobs, tail[:, None]], axis=1).astype(np.float16)
+    mass = np.exp(parts.astype(np.float64))
+    largest = mass.argmax(axis=1)[:, None]
+    own = np.take_along_axis(mass, largest, axis=1)
+    left = np.maximum(1 - (mass.sum(axis=1, keepdims=True) - own), own / 2)
+    np.put_along_axis(parts, largest, np.log(left).astype(np.float16), axis=1)
+    if logprobs.shape[1] > 1:
+        parts[:, 0] = np.maximum(parts[:, 0], parts[:, 1])
+    halves = parts.astype(np.float32)
+    return halves[:, :-1], halves[:, -1]

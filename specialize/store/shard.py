@@ -41,6 +41,7 @@ from specialize.store.layout import (
     read_plain,
     texts_path,
 )
+from specialize.store.ragged import first_entries, padded
 from specialize.store.sample import Sample
 from specialize.store.sealed import Json, canonical
 
@@ -133,6 +134,8 @@ class ShardFile:
         self._path = arrays_path(root, record.shard)
         self._map = _mapped(self._path, record.arrays.bytes)
         self.arrays = _parse(self._map, self._path, record, description)
+        self._k = description.k
+        self._firsts = first_entries(self.arrays["entries"]) if "entries" in self.arrays else None
         self._texts: bytes | None = None
 
     def keys(self) -> list[tuple[str, int]]:
@@ -163,11 +166,21 @@ class ShardFile:
         return self._texts
 
     def sample(self, row: int) -> Sample:
-        """Sample ``row``; its arrays are read-only views of the file."""
+        """Sample ``row``; its arrays are read-only views of the file, but for ragged entries."""
         response = self._response(row)
         start, end = self.arrays["row_ptr"][row : row + 2].tolist()
-        parts = [self.arrays[name][start:end] for name in POSITION_ARRAYS if name in self.arrays]
-        return Sample(response, *parts)
+        rows = self.rows(start, end)
+        return Sample(response, *(rows[name] for name in POSITION_ARRAYS if name in rows))
+
+    def rows(self, start: int, end: int) -> Arrays:
+        """The arrays of positions ``start`` to ``end``, with k slots for entries each."""
+        span = slice(start, end)
+        if self._firsts is None:
+            return {n: self.arrays[n][span] for n in POSITION_ARRAYS if n in self.arrays}
+        plain = [n for n in POSITION_ARRAYS if n in self.arrays and not n.startswith("entr")]
+        return {n: self.arrays[n][span] for n in plain} | padded(
+            self.arrays, self._firsts, self._k, span
+        )
 
     def _response(self, row: int) -> Response:
         texts = self.checked_texts()
@@ -210,7 +223,8 @@ def _parse(
         if about["shard"] != record.shard or about["kind"] != description.kind:
             raise ValueError(f"it is {about['kind']} shard {about['shard']}")
         key_bytes = header["key_data"]["shape"][0]
-        wanted = expected_shapes(description, record.samples, record.positions, key_bytes)
+        entries = header["entry_id"]["shape"][0] if description.layout == "ragged" else 0
+        wanted = expected_shapes(description, record.samples, record.positions, key_bytes, entries)
         arrays, end = {}, 8 + length
         for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
             kind, shape = wanted.pop(name)
@@ -222,7 +236,7 @@ def _parse(
                 raise ValueError(f"{name} is not where it should be")
             arrays[name] = np.frombuffer(content, kind, count, start).reshape(shape)
             end = stop
-        _check_pointers(arrays, record)
+        _check_pointers(arrays, record, description.k)
         if wanted or end != len(content):
             raise ValueError(f"{sorted(wanted)} are missing, or bytes are left over")
     except (
@@ -237,9 +251,13 @@ def _parse(
     return arrays
 
 
-def _check_pointers(arrays: Mapping[str, NDArray[np.generic]], record: ShardRecord) -> None:
+def _check_pointers(arrays: Mapping[str, NDArray[np.generic]], record: ShardRecord, k: int) -> None:
     ends = {"key_ptr": len(arrays["key_data"]), "row_ptr": record.positions}
     for name, end in {**ends, "text_ptr": record.texts.bytes}.items():
         pointers = arrays[name]
         if pointers[0] != 0 or pointers[-1] != end or (np.diff(pointers) < 0).any():
             raise ValueError(f"{name} does not rise from 0 to {end}")
+    if "entries" in arrays:
+        counts = arrays["entries"]
+        if counts.sum(dtype=np.int64) != len(arrays["entry_id"]) or (counts > k).any():
+            raise ValueError(f"entries do not count up to {k} of {len(arrays['entry_id'])} each")

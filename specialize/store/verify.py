@@ -156,7 +156,8 @@ class _Walk:
         self.positions += record.positions
         sizes = [array.nbytes for name, array in file.arrays.items() if name in POSITION_ARRAYS]
         self._position_bytes += sum(sizes)
-        for position, problem in row_problems(file.arrays, self._description):
+        rows = file.rows(0, record.positions)
+        for position, problem in row_problems(rows, self._description):
             yield f"{arrays_path(root, shard)}: at position {position} {problem}"
         for row, (key, said) in enumerate(zip(keys, responses, strict=True)):
             if key != said:
@@ -164,7 +165,7 @@ class _Walk:
             first = self._keys.setdefault(key, (shard, row))
             if first != (shard, row):
                 yield f"{arrays_path(root, shard)}: {key} is in shard {first[0]} already"
-        self._mark_used(file.arrays)
+        self._mark_used(rows)
 
     def _mark_used(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         stored = arrays["topk_id"][~np.isneginf(arrays["topk_logprob"])]

@@ -204,7 +204,8 @@ class StoreWriter:
         """Every id that stands in a committed shard, sorted."""
         used = np.zeros(max(self.description.vocabulary_size, 1), np.bool_)
         for record in self._records.values():
-            arrays = ShardFile(self.path, record, self.description).arrays
+            shard = ShardFile(self.path, record, self.description)
+            arrays = shard.rows(0, record.positions)
             used[arrays["token_id"]] = True
             used[arrays["topk_id"][~np.isneginf(arrays["topk_logprob"])]] = True
         return np.flatnonzero(used)

@@ -30,6 +30,7 @@ from specialize.formats import (
 from specialize.questions import question_key
 from specialize.recipe import Teacher as TeacherSettings
 from specialize.records import Example
+from specialize.teacher.rationale_prompts import RationalePrompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """The whole list, and the examples left out because they have no rationale to score."""
+    """The whole list, and the examples left out: no rationale to score, or no answer to give."""
 
     entries: tuple[Ask, ...]
     left_out: tuple[str, ...] = ()
@@ -59,7 +60,7 @@ class Asks:
     def dataset_digest(self) -> str:
         """sha256 of the examples that are asked, with their answers."""
         asked = {ask.example.id: ask.example for ask in self.entries}
-        return _digest([(e.id, e.question, e.answer, e.rationale) for e in asked.values()])
+        return _digest([(e.id, e.text, e.answer, e.rationale) for e in asked.values()])
 
 
 def build_asks(
@@ -86,6 +87,9 @@ def build_asks(
     entries: list[Ask] = []
     left_out: list[str] = []
     for example in examples:
+        if settings.forced and not example.answer.strip():
+            left_out.append(example.id)  # there is no answer to give
+            continue
         form, prompt = prompter.put(example)
         _refuse_half_characters(example.id, prompt)
         text = None
@@ -132,8 +136,10 @@ class _Prompter:
         pool: DemonstrationPool | None,
         seed: int,
         published: Sequence[Example] = (),
+        rationales: RationalePrompts | None = None,
     ) -> None:
         self._form, self._pool, self._seed, self._published = form, pool, seed, published
+        self._rationales = rationales
 
     def put(self, example: Example) -> tuple[PromptFormat, str]:
         """The format and the prompt; all samples of a question have the same demonstrations."""
@@ -142,9 +148,11 @@ class _Prompter:
             shown = [d for d in self._published if question_key(d.question) != own]
             form = Format(self._form.cot, len(shown), self._form.style, self._form.instruction)
             return form, form.prompt(example, shown)
-        if self._pool is None or not self._form.demonstrations:
+        if self._rationales is None and (self._pool is None or not self._form.demonstrations):
             return self._form, self._form.prompt(example)
         rng = np.random.default_rng(sample_seed(self._seed, example.id, -1))
+        if self._rationales is not None:
+            return self._form, self._rationales.prompt(example, rng)
         drawn = self._pool.draw(example, self._form.demonstrations, rng)
         return self._form, self._form.prompt(example, drawn)
 
@@ -160,6 +168,14 @@ def _prompter(
             f"mode 'score' has one given text a question, but samples is {settings.samples}; "
             f"leave it at 1"
         )
+    if settings.mode == "rationale":
+        shown = (
+            parse_prompt_file(settings.prompt_file).demonstrations if settings.prompt_file else ()
+        )
+        count = len(shown) or settings.demonstrations
+        drawn_from = shown or (pool.examples if pool else examples)
+        rationales = RationalePrompts(drawn_from, count, forced=settings.forced)
+        return _Prompter(by_name("zero-shot-cot"), None, seed, rationales=rationales)
     if settings.prompt_file is None:
         form = by_name(settings.format, settings.demonstrations)
         return _Prompter(form, pool or DemonstrationPool(examples), seed)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,13 +23,17 @@ from align.vocabulary import SPECIAL, Vocabulary
 from specialize.answers import Kind
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool, TaskPrefix, by_name
+from specialize.formats.quality import FAULTS
 from specialize.progress import progress
 from specialize.recipe import Teacher as TeacherSettings
 from specialize.records import Example
-from specialize.store import Sample, Store, StoreDescription, StoreWriter
+from specialize.store import Sample, Store, StoreDescription, StoreWriter, committing
+from specialize.store.sealed import Json
 from specialize.teacher.asking import Ask, Asks, build_asks
 from specialize.teacher.judging import REASONS, cut_behind_answer, judge
 from specialize.teacher.protocol import Sampling, Teacher
+from specialize.teacher.quarantine import PREFIX, Quarantine
+from specialize.teacher.rationale import judge_rationale
 from specialize.teacher.statistics import Statistics, summarize
 
 SHARD_SAMPLES = 512
@@ -36,12 +41,17 @@ SHARD_SAMPLES = 512
 
 @dataclass(frozen=True, slots=True)
 class DumpSummary:
-    """What a finished dump holds; ``dropped`` maps a reason to its number of responses."""
+    """What a finished dump holds; ``dropped`` maps a reason to its number of responses.
+
+    ``quarantined`` does so for responses that are not in the store: rows of a served teacher that
+    could not be believed.
+    """
 
     statistics: Statistics
     positions: int
     bytes_per_position: int
     dropped: dict[str, int]
+    quarantined: dict[str, int]
     left_out: int  # examples without a rationale to score
     seconds: float  # of this call; the store does not hold it
     resumed: int  # samples that were there already
@@ -53,7 +63,7 @@ class DumpSummary:
             "bytes_per_position": self.bytes_per_position,
             "dropped": self.dropped,
             "left_out": self.left_out,
-        }
+        } | ({"quarantined": self.quarantined} if self.quarantined else {})
 
 
 def dump(
@@ -96,18 +106,29 @@ def _write(writer: StoreWriter, job: _Job, asks: Asks) -> DumpSummary:
     started = time.monotonic()
     shards = job.shards(asks)
     resumed = sum(len(shards[i]) for i in writer.committed)
-    with progress(f"dump {writer.path.name}", len(asks.entries), done=resumed) as advance:
-        for i, shard in enumerate(shards):
-            if i not in writer.committed:
-                samples, lost = job.answer(shard)
-                writer.write(i, samples, counts=lost)
-                advance(len(shard))
+    missing = [i for i in range(len(shards)) if i not in writer.committed]
+    with (
+        progress(f"dump {writer.path.name}", len(asks.entries), done=resumed) as advance,
+        committing(writer) as commit,
+    ):
+        quarantine = Quarantine(writer.path, [a for i in writer.committed for a in shards[i]])
+        for i in missing:
+            samples, lost, unbelieved = job.answer(shards[i])
+            quarantine.add(unbelieved)
+            quarantine.check((i + 1) * writer.shard_samples)
+            commit(i, samples, lost)
+            advance(len(shards[i]))
     store = Store.open(writer.path, allow_partial=True)
     summary = DumpSummary(
-        statistics=summarize(sample.response for sample in store),
+        statistics=summarize((sample.response for sample in store), kind=job.kind),
         positions=store.positions,
         bytes_per_position=store.description.bytes_per_position,
-        dropped={reason: store.counts[reason] for reason in REASONS if reason in store.counts},
+        dropped={r: store.counts[r] for r in (*REASONS, *FAULTS) if r in store.counts},
+        quarantined={
+            reason.removeprefix(PREFIX): count
+            for reason, count in sorted(store.counts.items())
+            if reason.startswith(PREFIX)
+        },
         left_out=len(asks.left_out),
         seconds=time.monotonic() - started,
         resumed=resumed,
@@ -136,7 +157,7 @@ class _Job:
     def describe(self, asks: Asks) -> StoreDescription:
         """Everything that decides the store's bytes."""
         settings, who = self.settings, self.teacher.description
-        sampled = settings.mode == "sample"
+        sampled = settings.mode != "score"
         return StoreDescription(
             kind="responses",
             teacher=who.name,
@@ -145,7 +166,7 @@ class _Job:
             tokenizer=who.tokenizer,
             fingerprint=who.fingerprint,
             vocabulary_size=who.vocabulary_size,
-            k=min(settings.top_k, who.vocabulary_size),
+            k=settings.draws or min(settings.top_k, who.vocabulary_size),
             temperature=settings.temperature if sampled else None,
             prompt=f"{settings.format} sha256:{asks.prompt_digest}",
             dataset=f"sha256:{asks.dataset_digest}",
@@ -155,13 +176,19 @@ class _Job:
                 "max_new_tokens": settings.max_new_tokens if sampled else None,
                 "seed": self.seed if sampled else None,
                 "answers": self.kind,
-                "tail": "exact",
+                "tail": who.tail,
                 "arithmetic": who.arithmetic,
+                **({"probe": dict(who.probe)} if who.probe else {}),
+                **({"top_p": settings.top_p} if sampled and settings.top_p < 1 else {}),
+                **({"stop": list(settings.stop)} if settings.stop else {}),
+                **_entries(settings),
             },
+            tail_temperatures=settings.tail_temperatures,
+            layout="ragged" if settings.draws or settings.entry_mass < 1 else "padded",
         )
 
-    def answer(self, shard: Sequence[Ask]) -> tuple[list[Sample], Counter[str]]:
-        """The samples of one shard, and how many of them are no correct solution, by reason."""
+    def answer(self, shard: Sequence[Ask]) -> Answered:
+        """The samples of one shard, and what of them is no correct solution."""
         settings, tokenizer = self.settings, self.teacher.tokenizer
         sampling = sampling_of(settings)
         prompts = [ask.prompt for ask in shard]
@@ -170,16 +197,48 @@ class _Job:
             scored = self.teacher.score(prompts, texts, sampling)
         else:
             drawn = self.teacher.sample(prompts, [ask.seed for ask in shard], sampling)
-            scored = [cut_behind_answer(text, tokenizer) for text in drawn]
+            cut = settings.mode == "sample"
+            scored = [cut_behind_answer(text, tokenizer) if cut else text for text in drawn]
         announces = is_announced(settings.format)
-        samples: list[Sample] = []
-        lost: Counter[str] = Counter()
+        answered, told = Answered([], Counter(), []), True
         for ask, text in zip(shard, scored, strict=True):
-            sample, reason = judge(ask, text, kind=self.kind, announces=announces)
-            samples.append(sample)
+            told = told and ask.sample > 0  # whether the question's prompt is stored already
+            if text.fault:
+                answered.lost[PREFIX + text.fault] += 1
+                answered.unbelieved.append((ask, text.fault))
+                continue
+            if settings.mode == "rationale":
+                sample, reason = judge_rationale(
+                    ask, text, tokenizer, kind=self.kind, forced=settings.forced,
+                    with_prompt=not told,
+                )  # fmt: skip
+            else:
+                sample, reason = judge(
+                    ask, text, kind=self.kind, announces=announces, with_prompt=not told
+                )
+            told = True
+            answered.samples.append(sample)
             if reason is not None:
-                lost[reason] += 1
-        return samples, lost
+                answered.lost[reason] += 1
+        return answered
+
+
+class Answered(NamedTuple):
+    """A shard's samples, how many are no correct solution by reason, and which are not stored."""
+
+    samples: list[Sample]
+    lost: Counter[str]
+    unbelieved: list[tuple[Ask, str]]
+
+
+def _entries(settings: TeacherSettings) -> dict[str, Json]:
+    """What differs from the plain ``top_k`` entries, and whether foreign code was run."""
+    found: dict[str, Json] = {}
+    if settings.draws is not None:
+        found["entries"] = f"{settings.draws} draws"
+    elif settings.entry_mass < 1:
+        found["entries"] = f"mass {settings.entry_mass:g}"
+    return found | ({"trust_remote_code": True} if settings.trust_remote_code else {})
 
 
 def sampling_of(settings: TeacherSettings) -> Sampling:
@@ -187,8 +246,13 @@ def sampling_of(settings: TeacherSettings) -> Sampling:
     return Sampling(
         max_new_tokens=settings.max_new_tokens,
         temperature=settings.temperature,
+        top_p=settings.top_p,
         top_k=settings.top_k,
-        stop_after_answer=is_announced(settings.format),
+        stop=settings.stop,
+        stop_after_answer=is_announced(settings.format) and not settings.forced,
+        entry_mass=settings.entry_mass,
+        draws=settings.draws,
+        tail_temperatures=settings.tail_temperatures,
     )
 
 

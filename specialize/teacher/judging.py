@@ -10,6 +10,7 @@ that is not correct is stored with the rest, and the reason is counted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from specialize.answers import Kind, cut_after_answer, find_answer, is_correct
@@ -24,16 +25,40 @@ REASONS = ("empty", "cut by length", "no answer line", "no answer", "wrong answe
 
 def cut_behind_answer(scored: ScoredText, tokenizer: Tokenizer) -> ScoredText:
     """``scored`` up to the token in which its answer line ends; itself if nothing is behind."""
+    text = spelled(scored, tokenizer)
+    kept = cut_after_answer(text) if text is not None else None
+    if text is None or kept is None or len(kept) == len(text):
+        return scored
+    ended = "answer" if scored.finish == "length" else scored.finish
+    return replace(first_bytes(scored, len(kept), tokenizer), finish=ended)
+
+
+def cut_at_stop(scored: ScoredText, stops: Sequence[str], tokenizer: Tokenizer) -> ScoredText:
+    """``scored`` up to the token in which the first of the texts ``stops`` begins."""
+    text = spelled(scored, tokenizer) if stops else None
+    if text is None:
+        return scored
+    found = [text.find(stop.encode().decode("latin-1")) for stop in stops]
+    first = min((at for at in found if at >= 0), default=None)
+    if first is None:
+        return scored
+    return replace(first_bytes(scored, first, tokenizer), finish="stop")
+
+
+def spelled(scored: ScoredText, tokenizer: Tokenizer) -> str | None:
+    """One character a byte, so that places in the text are places in the pieces.
+
+    None where an id is beyond the tokenizer.
+    """
     pieces = tokenizer.pieces([token for token in scored.token_ids if token < tokenizer.size])
-    if len(pieces) < len(scored):
-        return scored
-    # one character a byte, so that positions in the text are positions in the pieces
-    text = b"".join(pieces).decode("latin-1")
-    kept = cut_after_answer(text)
-    if kept is None or len(kept) == len(text):
-        return scored
+    return b"".join(pieces).decode("latin-1") if len(pieces) == len(scored) else None
+
+
+def first_bytes(scored: ScoredText, wanted: int, tokenizer: Tokenizer) -> ScoredText:
+    """The tokens that spell the first ``wanted`` bytes, the last of them whole."""
     count = covered = 0
-    while covered < len(kept):
+    pieces = tokenizer.pieces(scored.token_ids.tolist())
+    while covered < wanted:
         covered += len(pieces[count])
         count += 1
     tokens = scored.token_ids[:count]
@@ -45,26 +70,26 @@ def cut_behind_answer(scored: ScoredText, tokenizer: Tokenizer) -> ScoredText:
         topk_ids=scored.topk_ids[:count],
         topk_logprobs=scored.topk_logprobs[:count],
         tail_logprobs=scored.tail_logprobs[:count],
-        finish="answer" if scored.finish == "length" else scored.finish,
+        tempered_tails=scored.tempered_tails[:count],
     )
 
 
 def judge(
-    ask: Ask, scored: ScoredText, *, kind: Kind, announces: bool
+    ask: Ask, scored: ScoredText, *, kind: Kind, announces: bool, with_prompt: bool
 ) -> tuple[Sample, str | None]:
     """The sample to store, and why it is not a correct solution (None: it is one).
 
     Args:
         kind: how answers of this set are compared.
         announces: solutions must have a line "The answer is ...".
+        with_prompt: store the prompt too: the samples of a question share it.
     """
     answer = find_answer(scored.text, kind=kind)
     reason = _reason(ask, scored, answer, kind, announces)
     response = Response(
         example_id=ask.example.id,
         sample=ask.sample,
-        # the samples of a question share their prompt, which may be longer than they are
-        prompt=ask.prompt if ask.sample == 0 else "",
+        prompt=ask.prompt if with_prompt else "",
         text=scored.text,
         answer=answer,
         correct=reason is None,
@@ -76,6 +101,7 @@ def judge(
         scored.topk_ids,
         scored.topk_logprobs,
         scored.tail_logprobs,
+        scored.tempered_tails,
     )
     return sample, reason
 

@@ -1,12 +1,13 @@
 """A model with its tokenizer from a local directory or the hub: whole, or a clear refusal.
 
-Only safetensors are read (a pickle can run code), no code of a repository is run, and a model
-whose weights are not all there is refused: the library would fill the gaps with random numbers.
+Only safetensors are read (a pickle can run code), no code of a repository is run unless that was
+asked for at a pinned commit, and a model whose weights are not all there is refused: the library
+would fill the gaps with random numbers.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ import huggingface_hub
 import torch
 import xxhash
 from safetensors import SafetensorError
-from tokenizers import Tokenizer as Backend
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -26,9 +26,11 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from specialize.errors import ConfigurationError, InputError, TeacherError
+from specialize.teacher.framing import ids_in_front
 from specialize.tokens import Tokenizer, load_tokenizer
 
 _FILES = ["*.json", "*.safetensors", "*.model", "*.tiktoken", "merges.txt", "vocab.bpe"]
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -44,35 +46,53 @@ class Loaded:
 
 
 def load_model(
-    path_or_id: str, *, revision: str | None = None, dtype: str = "float32", device: str = "cpu"
+    path_or_id: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "float32",
+    device: str = "cpu",
+    trust_remote_code: bool = False,
 ) -> Loaded:
     """Read model and tokenizer; ``revision`` of the result names the exact weights.
 
+    Args:
+        trust_remote_code: run the code that comes with the model, as the user's own program would
+            run. A repository's needs the commit as ``revision``; a directory's is part of its
+            digest.
+
     Raises:
-        ConfigurationError: an unknown dtype.
+        ConfigurationError: an unknown dtype, or code to be trusted at no fixed commit.
         InputError: the directory is missing or damaged.
         TeacherError: the hub does not give it, or its weights do not fill the model.
     """
     if dtype not in _DTYPES:
         raise ConfigurationError(f"dtype {dtype!r} is none of {', '.join(_DTYPES)}")
     path, name = Path(path_or_id), path_or_id
+    if trust_remote_code and not path.is_dir() and not _COMMIT.fullmatch(revision or ""):
+        raise ConfigurationError(
+            f"trust_remote_code runs whatever {path_or_id} holds, and revision {revision!r} can "
+            f"change; give the full commit (40 hexadecimal digits) that you have read"
+        )
     if path.is_dir():
         name, found = path.resolve().name, f"xxh3:{_weights_digest(path)}"
     else:
-        path = _download(path_or_id, revision)
+        path = _download(path_or_id, revision, [*_FILES, "*.py"] if trust_remote_code else _FILES)
         found = path.name  # a snapshot's folder is named after its commit
-    config = _read_config(path)
-    model = _read_weights(path, config, name, _DTYPES[dtype])
+    config = _read_config(path, trust_remote_code)
+    model = _read_weights(path, config, name, _DTYPES[dtype], trust_remote_code)
     tokenizer = load_tokenizer(path)
-    return Loaded(name, found, model.to(device), tokenizer, _prefix(path, config))
+    prefix = [] if config.is_encoder_decoder else ids_in_front(path)
+    return Loaded(name, found, model.to(device), tokenizer, prefix)
 
 
-def _download(repository: str, revision: str | None) -> Path:
+def _download(repository: str, revision: str | None, patterns: Sequence[str]) -> Path:
     if repository.startswith((".", "/", "~")) or repository.count("/") > 1:
         raise InputError(f"no teacher at {repository}: there is no such directory")
     try:
         return Path(
-            huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=_FILES)
+            huggingface_hub.snapshot_download(
+                repository, revision=revision, allow_patterns=[*patterns]
+            )
         )
     except (OSError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -85,7 +105,7 @@ def _download(repository: str, revision: str | None) -> Path:
 def _weights_digest(path: Path) -> str:
     """xxh3-128 of everything that decides the numbers, in hexadecimal."""
     digest = xxhash.xxh3_128()
-    for file in sorted([path / "config.json", *path.glob("*.safetensors")]):
+    for file in sorted([path / "config.json", *path.glob("*.safetensors"), *path.glob("*.py")]):
         if file.is_file():
             with file.open("rb") as content:
                 while block := content.read(1 << 24):
@@ -93,16 +113,23 @@ def _weights_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_config(path: Path) -> PreTrainedConfig:
+def _read_config(path: Path, trust_remote_code: bool) -> PreTrainedConfig:
     try:
-        return AutoConfig.from_pretrained(path, local_files_only=True)
+        # said either way: left open, the library would ask at the terminal
+        return AutoConfig.from_pretrained(
+            path, local_files_only=True, trust_remote_code=trust_remote_code
+        )
     except (OSError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} holds no model that can be read: {first}") from error
 
 
 def _read_weights(
-    path: Path, config: PreTrainedConfig, name: str, dtype: torch.dtype
+    path: Path,
+    config: PreTrainedConfig,
+    name: str,
+    dtype: torch.dtype,
+    trust_remote_code: bool,
 ) -> PreTrainedModel:
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     disable_progress_bar()  # the library's own bar would go to logs and pipes too
@@ -113,6 +140,7 @@ def _read_weights(
             dtype=dtype,
             local_files_only=True,
             use_safetensors=True,
+            trust_remote_code=trust_remote_code,
             output_loading_info=True,
         )
     except (OSError, ValueError, SafetensorError) as error:
@@ -125,16 +153,3 @@ def _read_weights(
             f"its files are incomplete"
         )
     return model
-
-
-def _prefix(path: Path, config: PreTrainedConfig) -> list[int]:
-    """The ids that the tokenizer puts in front of every text of a causal model."""
-    if config.is_encoder_decoder:
-        return []
-    if (path / "tokenizer.json").is_file():
-        backend = Backend.from_file(str(path / "tokenizer.json"))
-        framed, bare = backend.encode("a").ids, backend.encode("a", add_special_tokens=False).ids
-        return framed[: framed.index(bare[0])] if bare else []
-    settings = path / "tokenizer_config.json"
-    adds = settings.is_file() and json.loads(settings.read_text("utf-8")).get("add_bos_token")
-    return [config.bos_token_id] if adds and isinstance(config.bos_token_id, int) else []

@@ -3,7 +3,7 @@
     teacher = load_teacher("gpt2-medium")
     teacher.sample(["Q: ...\\nLet's think step by step\\n"], [7], Sampling(max_new_tokens=256))
 
-Weights are read from safetensors only and no code of a repository is ever run. Arithmetic is
+Weights are read from safetensors only; code of a repository is run only on request. Arithmetic is
 float32 unless asked otherwise; log-probabilities are always taken in float32.
 """
 
@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from specialize.errors import TeacherError
+from specialize.teacher.framing import given_ids
 from specialize.teacher.loading import Loaded, load_model
 from specialize.teacher.protocol import Sampling, ScoredText, TeacherDescription
 from specialize.teacher.sampling import Request, sample_batch
@@ -34,6 +35,7 @@ def load_teacher(
     revision: str | None = None,
     dtype: str = "float32",
     device: str | None = None,
+    trust_remote_code: bool = False,
     batch_rows: int = BATCH_ROWS,
 ) -> LocalTeacher:
     """The teacher in a local directory or a repository on the hub.
@@ -42,13 +44,22 @@ def load_teacher(
         revision: of a repository; None: its main branch.
         dtype: of the weights, ``float32``, ``bfloat16`` or ``float16``.
         device: None: a GPU where there is one.
+        trust_remote_code: run the code that comes with the model; a repository's needs its commit
+            as ``revision``.
 
     Raises:
+        ConfigurationError: code to be trusted at no fixed commit.
         InputError: the directory is missing or damaged.
         TeacherError: the hub does not give it, or its weights do not fill the model.
     """
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    loaded = load_model(path_or_id, revision=revision, dtype=dtype, device=chosen)
+    loaded = load_model(
+        path_or_id,
+        revision=revision,
+        dtype=dtype,
+        device=chosen,
+        trust_remote_code=trust_remote_code,
+    )
     return LocalTeacher(loaded, batch_rows=batch_rows)
 
 
@@ -137,7 +148,7 @@ class LocalTeacher:
         positions = max(1, _LOGITS.get(device, _LOGITS["cpu"]) // width)
         scored: dict[int, ScoredText] = {}
         for batch in batches_of(given, rows=self._rows, tokens=BATCH_TOKENS, positions=positions):
-            rows = score_batch(self._model, [given[i] for i in batch], settings.top_k)
+            rows = score_batch(self._model, [given[i] for i in batch], settings)
             scored |= dict(zip(batch, rows, strict=True))
         return [scored[i] for i in range(len(given))]
 
@@ -160,17 +171,14 @@ class LocalTeacher:
         return min(settings.max_new_tokens, room)
 
     def _given(self, prompts: Sequence[str], texts: Sequence[str]) -> list[Given]:
-        """Ids of prompt and text. A causal teacher's text is tokenized where it stands, behind
-        its prompt, if the prompt's ids are the same there; else alone."""
-        heads = self._encoded(prompts)
-        ended = not self.continues and self._tokenizer.eos is not None
-        alone = self._tokenizer.encode_batch(list(texts), eos=ended)
-        joined = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
+        """Ids of prompt and text; an encoder-decoder's text stands alone, and ends."""
+        if self.continues:
+            parted = given_ids(self._tokenizer, self._prefix, prompts, texts)
+        else:
+            alone = self._tokenizer.encode_batch(list(texts), eos=self._tokenizer.eos is not None)
+            parted = list(zip(self._encoded(prompts), map(tuple, alone), strict=True))
         given = []
-        for i, whole in enumerate(self.prompt_tokens(joined) if self.continues else alone):
-            head = heads[i]
-            in_place = self.continues and tuple(whole[: len(head)]) == head
-            tokens = tuple(whole[len(head) :]) if in_place else tuple(alone[i])
+        for i, (head, tokens) in enumerate(parted):
             if not tokens:
                 raise TeacherError(f"text {i} is empty, so there is nothing to score")
             longest = len(head) + len(tokens) if self.continues else max(len(head), len(tokens))

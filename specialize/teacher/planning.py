@@ -20,7 +20,7 @@ from specialize.teacher.asking import Ask, build_asks
 from specialize.teacher.dump import check_context, sampling_of
 from specialize.teacher.protocol import ScoredText, Teacher
 
-_PILOT = 64  # responses
+_PILOT, _SERVED_PILOT = 64, 4  # responses; a served teacher may have to be paid for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,13 @@ def plan(
     prompts = teacher.tokenizer.encode_batch([ask.prompt for ask in firsts])
     started = time.monotonic()
     # spread over the list, so that early and late questions count alike
-    pilot = _try(teacher, entries[:: max(1, len(entries) // _PILOT)][:_PILOT], settings)
+    drawn = _SERVED_PILOT if teacher.description.probe else _PILOT
+    pilot = _try(teacher, entries[:: max(1, len(entries) // drawn)][:drawn], settings)
     seconds = time.monotonic() - started
     per_row = sum(map(len, pilot)) / len(pilot)
     text_bytes = sum(len(text.text.encode()) for text in pilot) / len(pilot)
     tokens = round(per_row * len(entries))
-    most = len(entries) * settings.max_new_tokens if settings.mode == "sample" else tokens
+    most = len(entries) * settings.max_new_tokens if settings.mode != "score" else tokens
     position = _bytes_per_position(teacher, settings)
     texts = round(text_bytes * len(entries)) + sum(len(ask.prompt.encode()) for ask in firsts)
     return DumpPlan(
@@ -106,7 +107,9 @@ def _bytes_per_position(teacher: Teacher, settings: TeacherSettings) -> int:
         tokenizer=who.tokenizer,
         fingerprint=who.fingerprint,
         vocabulary_size=who.vocabulary_size,
-        k=min(settings.top_k, who.vocabulary_size),
+        k=settings.draws or min(settings.top_k, who.vocabulary_size),
+        tail_temperatures=settings.tail_temperatures,
+        layout="ragged" if settings.draws or settings.entry_mass < 1 else "padded",
     )
     return description.bytes_per_position
 

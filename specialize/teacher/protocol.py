@@ -16,8 +16,8 @@ K is part of the tail. The last token is the end of sequence where the teacher w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from specialize.tokens import Tokenizer
 
-Finish = Literal["eos", "answer", "length", "given"]
+Finish = Literal["eos", "answer", "stop", "length", "given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ class TeacherDescription:
 
     ``tokenizer`` is a name for people, ``fingerprint`` decides; ``vocabulary_size`` is the width
     of a distribution, which may be padded beyond the tokenizer's ids. ``arithmetic`` says what
-    else decides the last bits of a number: device and batches.
+    else decides the last bits of a number: device and batches. ``tail`` is ``exact`` where it is
+    summed from all logits, ``complement`` where only 1 - sum of the entries can be known.
+    ``probe`` is what a served teacher was found to return; empty for a local one.
     """
 
     name: str
@@ -44,6 +46,8 @@ class TeacherDescription:
     fingerprint: str
     vocabulary_size: int
     arithmetic: str = ""
+    tail: Literal["exact", "complement"] = "exact"
+    probe: Mapping[str, bool | int | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ class Sampling:
     top_p: float = 1.0  # draw from the most probable tokens of at least this mass
     top_k: int = 5  # entries kept per position; it does not limit what is drawn
     stop_after_answer: bool = True  # end with the line "The answer is ..."
+    stop: tuple[str, ...] = ()  # a server ends with the first of these texts
+    entry_mass: float = 1.0  # of the top_k, keep only so many entries as reach this mass
+    draws: int | None = None  # keep the ids of so many draws from the row, not the top_k
+    tail_temperatures: tuple[float, ...] = ()  # at which the tail is taken too
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1 or self.top_k < 1:
@@ -66,14 +74,35 @@ class Sampling:
             raise ValueError(f"temperature must be above 0 and finite, got {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be in (0, 1], got {self.top_p}")
+        if not 0 < self.entry_mass <= 1 or (self.draws is not None and self.draws < 1):
+            raise ValueError(
+                f"entry_mass must be in (0, 1] and draws at least 1, got {self.entry_mass} and "
+                f"{self.draws}"
+            )
+        if self.draws is not None and (self.entry_mass < 1 or self.tail_temperatures):
+            raise ValueError(
+                "drawn entries have no tail, so that neither a mass nor its "
+                "temperatures can be asked for; leave out entry_mass and them"
+            )
+
+    @property
+    def slots(self) -> int:
+        """The most entries that a position can have."""
+        return self.top_k if self.draws is None else self.draws
+
+
+def _no_tails() -> NDArray[np.float32]:
+    return np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredText:
     """A text with the teacher's sparse rows; shapes and units are in the module's docstring.
 
-    ``finish``: the teacher ended it (eos), its answer line was complete (answer), the limit or
-    the context cut it (length), or it was given to be scored (given).
+    ``finish``: the teacher ended it (eos), its answer line was complete (answer), it came to a
+    text of ``Sampling.stop`` (stop), the limit or the context cut it (length), or it was given to
+    be scored (given). ``fault`` says why a served teacher's response could not be believed; there
+    are no tokens then, and the response is counted but never stored.
     """
 
     text: str
@@ -83,6 +112,8 @@ class ScoredText:
     topk_logprobs: NDArray[np.float32]
     tail_logprobs: NDArray[np.float32]
     finish: Finish
+    fault: str = ""
+    tempered_tails: NDArray[np.float32] = field(default_factory=_no_tails)  # (R, M)
 
     def __post_init__(self) -> None:
         rows = len(self.token_ids)
@@ -102,6 +133,13 @@ class ScoredText:
     def finished(self) -> bool:
         """Whether the text is whole, not cut by a limit."""
         return self.finish != "length"
+
+
+def quarantined(fault: str, k: int) -> ScoredText:
+    """In place of a response that could not be believed."""
+    none, empty = np.zeros(0, np.float32), np.zeros((0, k), np.float32)
+    ids = np.zeros(0, np.int32)
+    return ScoredText("", ids, none, empty.astype(np.int32), empty, none, "length", fault)
 
 
 class Teacher(Protocol):

@@ -20,7 +20,7 @@ from align.vocabulary import Vocabulary
 from specialize.errors import TeacherError
 from specialize.teacher.decoding import start_decoding
 from specialize.teacher.protocol import Finish, Sampling, ScoredText
-from specialize.teacher.sparse_rows import take_sparse_rows, to_numpy
+from specialize.teacher.sparse_rows import entry_numbers, sparse_rows, to_numpy
 from specialize.tokens import Tokenizer
 
 _DROP_SHARE = 8  # finished rows leave the batch once they are 1 in so many: leaving copies the rest
@@ -75,22 +75,30 @@ class _Record:
         self.length = np.zeros(count, np.int64)
         self.line_start = np.zeros(count, np.int64)
         self.step = 0
-        width, device = min(settings.top_k, logits.shape[-1]), self.device
+        width, device = settings.slots, self.device
+        if settings.draws is None:
+            width = min(width, logits.shape[-1])
         self.usable = min(tokenizer.size, logits.shape[-1])
         self.tokens = np.zeros((count, steps), np.int32)
         self.token_logprobs = torch.zeros(count, steps, device=device)
         self.ids = torch.zeros(count, steps, width, dtype=torch.int32, device=device)
         self.logprobs = torch.zeros(count, steps, width, device=device)
         self.tails = torch.zeros(count, steps, device=device)
+        self.tempered = torch.zeros(count, steps, len(settings.tail_temperatures), device=device)
+        numbers = [entry_numbers(r.seed, steps, settings) for r in requests]
+        drawn = [array for array in numbers if array is not None]
+        self.numbers = torch.tensor(np.stack(drawn), device=device) if drawn else None
 
     def draw(self, logits: Tensor) -> Tensor:
         """The next token of every present row; its sparse row is kept."""
         numbers = self.uniforms[self.rows, self.step]
         tokens = draw_tokens(logits[:, : self.usable], numbers, self.settings)
         at = (self.rows, self.step)
-        token_logprobs, ids, logprobs, tails = take_sparse_rows(logits, tokens, self.settings.top_k)
-        self.token_logprobs[at], self.ids[at] = token_logprobs, ids.int()
-        self.logprobs[at], self.tails[at] = logprobs, tails
+        entries = None if self.numbers is None else self.numbers[at]
+        rows = sparse_rows(logits, tokens, self.settings, entries)
+        self.token_logprobs[at], self.ids[at] = rows.token_logprobs, rows.ids.int()
+        self.logprobs[at], self.tails[at] = rows.logprobs, rows.tails
+        self.tempered[at] = rows.tempered_tails
         return tokens
 
     def take(self, tokens: Tensor) -> Tensor | None:
@@ -124,6 +132,7 @@ class _Record:
     def texts(self) -> list[ScoredText]:
         self.token_logprobs, self.ids = self.token_logprobs.cpu(), self.ids.cpu()
         self.logprobs, self.tails = self.logprobs.cpu(), self.tails.cpu()
+        self.tempered = self.tempered.cpu()
         if bool(self.token_logprobs.isnan().any()):
             raise TeacherError(
                 "the teacher's logits hold NaN; its weights are damaged or overflow in this dtype"
@@ -141,6 +150,7 @@ class _Record:
             topk_logprobs=to_numpy(self.logprobs[row, :end]),
             tail_logprobs=to_numpy(self.tails[row, :end]),
             finish=self.finish[row] or "length",
+            tempered_tails=to_numpy(self.tempered[row, :end]),
         )
 
 

@@ -6,6 +6,7 @@ so that the same call gives the same bits.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,8 @@ from transformers import PreTrainedModel
 
 from specialize.errors import TeacherError
 from specialize.teacher.decoding import right_padded, start_token
-from specialize.teacher.protocol import ScoredText
-from specialize.teacher.sparse_rows import take_sparse_rows, to_numpy
+from specialize.teacher.protocol import Sampling, ScoredText
+from specialize.teacher.sparse_rows import entry_numbers, sparse_rows, to_numpy
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,19 @@ def batches_of(
 
 
 @torch.inference_mode()
-def score_batch(model: PreTrainedModel, given: Sequence[Given], top_k: int) -> list[ScoredText]:
+def score_batch(
+    model: PreTrainedModel, given: Sequence[Given], settings: Sampling
+) -> list[ScoredText]:
     """The sparse rows of every text, in order."""
-    logits = _logits(model, given)
+    logits = text_logits(model, given)
     scored, start = [], 0
     for item in given:
         stop = start + len(item.tokens)
         tokens = torch.tensor(item.tokens, device=logits.device)
-        rows = take_sparse_rows(logits[start:stop], tokens, top_k)
-        token_logprobs, ids, logprobs, tails = rows
-        if bool(token_logprobs.isnan().any()):
+        numbers = entry_numbers(_seed(item), len(item.tokens), settings)
+        drawn = None if numbers is None else torch.from_numpy(numbers).to(logits.device)
+        rows = sparse_rows(logits[start:stop], tokens, settings, drawn)
+        if bool(rows.token_logprobs.isnan().any()):
             raise TeacherError(
                 "the teacher's logits hold NaN; its weights are damaged or overflow in this dtype"
             )
@@ -73,18 +77,25 @@ def score_batch(model: PreTrainedModel, given: Sequence[Given], top_k: int) -> l
             ScoredText(
                 text=item.text,
                 token_ids=np.array(item.tokens, np.int32),
-                token_logprobs=to_numpy(token_logprobs),
-                topk_ids=to_numpy(ids.int()),
-                topk_logprobs=to_numpy(logprobs),
-                tail_logprobs=to_numpy(tails),
+                token_logprobs=to_numpy(rows.token_logprobs),
+                topk_ids=to_numpy(rows.ids.int()),
+                topk_logprobs=to_numpy(rows.logprobs),
+                tail_logprobs=to_numpy(rows.tails),
                 finish="given",
+                tempered_tails=to_numpy(rows.tempered_tails),
             )
         )
         start = stop
     return scored
 
 
-def _logits(model: PreTrainedModel, given: Sequence[Given]) -> Tensor:
+def _seed(item: Given) -> int:
+    """A given text's own seed for drawn entries: it follows from what is scored alone."""
+    ids = np.array([len(item.prompt), *item.prompt, *item.tokens], np.int64)
+    return int.from_bytes(hashlib.sha256(ids.tobytes()).digest()[:8], "big")
+
+
+def text_logits(model: PreTrainedModel, given: Sequence[Given]) -> Tensor:
     """(N, V) raw logits of all tokens of all texts, one text after the other.
 
     The output projection sees these N positions only, neither prompts nor padding.

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import comb
 
-from specialize.answers import canonical
+from specialize.answers import Kind, canonical
 from specialize.records import Response
 from specialize.scores import Accuracy
 
@@ -53,8 +53,12 @@ class Statistics:
         return values | {f"pass@{k}": value for k, value in self.pass_at.items()}
 
 
-def summarize(responses: Iterable[Response]) -> Statistics:
-    """The statistics of a teacher's responses, in any order."""
+def summarize(responses: Iterable[Response], *, kind: Kind = "number") -> Statistics:
+    """The statistics of a teacher's responses, in any order.
+
+    Args:
+        kind: how answers of this set are compared, which decides what votes together.
+    """
     by_question: dict[str, list[Response]] = {}
     for response in responses:
         by_question.setdefault(response.example_id, []).append(response)
@@ -68,7 +72,7 @@ def summarize(responses: Iterable[Response]) -> Statistics:
         judged=sum(response.correct is not None for response in every),
         duplicates=sum(len(group) - len({r.text for r in group}) for group in questions),
         first_sample=_share(group[0].correct is True for group in judged),
-        majority_vote=_share(_vote_is_right(group) for group in judged),
+        majority_vote=_share(_vote_is_right(group, kind) for group in judged),
         pass_at=_pass_at(judged),
     )
 
@@ -78,7 +82,7 @@ def _share(right: Iterable[bool]) -> Accuracy | None:
     return Accuracy(sum(outcomes), len(outcomes)) if outcomes else None
 
 
-def _vote_is_right(group: list[Response]) -> bool:
+def _vote_is_right(group: list[Response], kind: Kind) -> bool:
     """Whether the most frequent answer is right; ties go to the one that came first.
 
     Right responses vote together; a wrong one votes for the value of its answer.
@@ -86,7 +90,7 @@ def _vote_is_right(group: list[Response]) -> bool:
     votes: Counter[str | None] = Counter()
     for response in group:
         if response.answer is not None:
-            votes[None if response.correct else canonical(response.answer)] += 1
+            votes[None if response.correct else canonical(response.answer, kind=kind)] += 1
     return bool(votes) and votes.most_common(1)[0][0] is None
 
 

@@ -18,8 +18,8 @@ from specialize.recipe import Recipe
 from specialize.rows import RowSet
 
 _FILE = "training.json"
-_PARTS = ("student", "objectives", "training", "optimization", "seed")
-_FREE = {"training.checkpoint_every"}
+_PARTS = ("student", "objectives", "training", "optimization", "lora", "seed")
+_FREE = {"training.checkpoint_every", "training.keep_checkpoints"}
 
 
 def check_recipe(recipe: Recipe, run: Path) -> None:

@@ -56,6 +56,8 @@ class StepLoader:
     tail: Tail
     stop: int
     start: int = 0
+    label_share: float = 0.0
+    packed: bool = False
     process: int = 0
     processes: int = 1
     ahead: int = 0
@@ -94,4 +96,6 @@ class StepLoader:
             self.shape,
             objectives=len(rows.objectives),
             tail=self.tail,
+            label_share=self.label_share,
+            packed=self.packed,
         )

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from specialize import checkpoints, sets
+from specialize.adapters import load_adapters
 from specialize.errors import ConfigurationError, LockedError, StoreError
 from specialize.models import Student, is_encoder_decoder, load_student
 from specialize.progress import progress
@@ -28,10 +28,11 @@ from specialize.store import Store
 from specialize.tokens import Tokenizer, load_tokenizer
 from specialize.train import agreement, metrics
 from specialize.train.loader import StepLoader
+from specialize.train.stopping import listening
 from specialize.train.trainer import Setting, SparseTrainer, save_student, training_arguments
 
 # Padded tokens that take as long as starting a micro-batch does.
-_OVERHEAD = {"cpu": 128, "accelerator": 1024}
+_OVERHEAD = {"cpu": 96, "accelerator": 1024}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def train(recipe: Recipe, run: Path) -> TrainSummary:
         StoreError: a store or the checkpoint to go on from is damaged.
         DiskFullError: the checkpoints do not fit.
         LockedError: another process trains here.
+        KeyboardInterrupt: SIGTERM or SIGINT came; the step was finished and saved.
     """
     began = time.perf_counter()
     arguments = training_arguments(recipe, run)
@@ -150,7 +152,7 @@ def _summary(
 def prepare_rows(recipe: Recipe, run: Path, tokenizer: Tokenizer) -> tuple[RowSet, int]:
     """The rows of a run, checked; and how many examples were left out as held out."""
     stores = {}
-    for teacher in {o.teacher for o in recipe.objectives if o.teacher is not None}:
+    for teacher in {name for o in recipe.objectives for name in o.teachers}:
         path = run / "targets" / teacher
         if not path.exists():
             raise StoreError(
@@ -161,7 +163,7 @@ def prepare_rows(recipe: Recipe, run: Path, tokenizer: Tokenizer) -> tuple[RowSe
     training = sets.training_examples(recipe)
     rows = build_rows(
         recipe, training.examples, stores, tokenizer,
-        encoder_decoder=is_encoder_decoder(recipe.student),
+        encoder_decoder=is_encoder_decoder(recipe.student), unlabelled=training.unlabelled,
     )  # fmt: skip
     for row in rows.rows:
         if row.target_ids[-1] != tokenizer.eos:
@@ -194,8 +196,10 @@ def _unknown_share(rows: RowSet, tokenizer: Tokenizer) -> dict[str, float]:
     shares = {}
     for number, name in enumerate(rows.objectives):
         mine = [row.target_ids for row in rows.rows if row.objective == number]
-        unknown = 0 if tokenizer.unk is None else int((np.concatenate(mine) == tokenizer.unk).sum())
-        shares[name] = round(unknown / sum(map(len, mine)), 6)
+        unknown = (
+            0 if tokenizer.unk is None else sum(int((ids == tokenizer.unk).sum()) for ids in mine)
+        )
+        shares[name] = round(unknown / max(1, sum(map(len, mine))), 6)
     return shares
 
 
@@ -208,10 +212,7 @@ def _go_on(setting: Setting, rows: RowSet, before: checkpoints.Checkpoint | None
     if before is not None:
         checkpoints.check(before)
     start, steps = before.step if before else 0, recipe.optimization.steps
-    student = load_student(
-        before.path if before else recipe.student, setting.tokenizer,
-        precision=recipe.optimization.precision, dropout=recipe.training.dropout,
-    )  # fmt: skip
+    student = _student(setting, before)
     checkpoints.check_room(run, _bytes_needed(student, steps - start, recipe))
     plan = plan_steps(
         rows,
@@ -232,15 +233,36 @@ def _go_on(setting: Setting, rows: RowSet, before: checkpoints.Checkpoint | None
             plan,
             student.shape,
             recipe.training.tail,
+            label_share=recipe.training.label_share,
+            packed=recipe.running.packing,
             stop=steps,
             start=start,
             process=arguments.process_index,
             processes=arguments.world_size,
             ahead=0 if arguments.device.type == "cpu" else 2,
         )
-        trainer = SparseTrainer(student, loader, setting, advance)
-        trainer.train(resume_from_checkpoint=str(before.path) if before and start else None)
+        with listening() as asked:
+            trainer = SparseTrainer(student, loader, setting, advance, asked_to_stop=asked)
+            trainer.train(resume_from_checkpoint=str(before.path) if before and start else None)
+    if trainer.stopping and trainer.state.global_step < steps:
+        raise KeyboardInterrupt(f"stopped and saved behind step {trainer.state.global_step}")
     return steps - start
+
+
+def _student(setting: Setting, before: checkpoints.Checkpoint | None) -> Student:
+    """The recipe's student, or what ``before`` made of it."""
+    recipe = setting.recipe
+    whole = before is not None and recipe.lora is None
+    student = load_student(
+        before.path if before and whole else recipe.student, setting.tokenizer,
+        precision=recipe.optimization.precision, dropout=recipe.training.dropout,
+        lora=recipe.lora, seed=recipe.seed,
+    )  # fmt: skip
+    if before is not None and not whole:
+        load_adapters(student.model, before.path)
+    if recipe.running.gradient_checkpointing:
+        student.model.activation_checkpointing_enable({"use_reentrant": False})
+    return student
 
 
 def _bytes_needed(student: Student, steps: int, recipe: Recipe) -> int:

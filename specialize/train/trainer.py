@@ -13,27 +13,36 @@ clipping, the loop. What is ours:
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from specialize import checkpoints
 from specialize.batches import Batch
 from specialize.errors import ConfigurationError
 from specialize.files import write_atomically
-from specialize.losses import RowMeasures, fused_kl, measured_kl
+from specialize.losses import RowMeasures, divergence, fused_kl, measured_kl
 from specialize.models import Student, copy_tokenizer
 from specialize.progress import Advance
 from specialize.recipe import Recipe
 from specialize.tokens import Tokenizer
 from specialize.train import metrics
 from specialize.train.loader import Step, StepLoader
+from specialize.train.stopping import never
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
@@ -52,19 +61,30 @@ class SparseTrainer(Trainer):
     """Trains a ``Student`` on the steps of a ``StepLoader``."""
 
     def __init__(
-        self, student: Student, steps: StepLoader, setting: Setting, advance: Advance
+        self,
+        student: Student,
+        steps: StepLoader,
+        setting: Setting,
+        advance: Advance,
+        *,
+        asked_to_stop: Callable[[], bool] = never,
     ) -> None:
         super().__init__(model=student, args=setting.arguments)
         self.remove_callback(PrinterCallback)
+        self.asked_to_stop, self.stopping = asked_to_stop, False
+        self.add_callback(_SaveAndStop(self))
         self.student = student
         self.steps = steps
         self.setting = setting
         self.advance = advance
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            student.fused = False  # the projection is not whole on any process
+        self.divergence = setting.recipe.training.loss
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled or self.divergence != "forward_kl":
+            student.fused = False  # the projection is not whole on any process, or needs autograd
         self.metrics_file = setting.run / metrics.FILE
         weights = [objective.weight for objective in setting.recipe.objectives]
         self.objective_weights = torch.tensor(weights, dtype=torch.float64)
+        spelled = setting.tokenizer.pieces(range(setting.tokenizer.size))
+        self.token_bytes = torch.tensor([len(piece) for piece in spelled], device=self.args.device)
         self.sums: Tensor | None = None
         self.keys: Sequence[tuple[str, int]] = ()
         self.clock = time.perf_counter()
@@ -84,7 +104,9 @@ class SparseTrainer(Trainer):
         """Forward and backward of every micro-batch; gradients are exchanged in the last one."""
         model.train()
         self.keys = inputs.keys
-        measures = metrics.Measures(len(self.objective_weights), self.args.device)
+        measures = metrics.Measures(
+            len(self.objective_weights), self.token_bytes, stopping=self.asked_to_stop()
+        )
         total = torch.zeros((), device=self.args.device)
         tokens = torch.from_numpy(inputs.tokens).clamp(min=1)
         # gradients are averaged over processes, so each contributes its part that many times
@@ -99,15 +121,22 @@ class SparseTrainer(Trainer):
             total += loss.detach()
             measures.add(batch, rows)
         self.sums = self.accelerator.reduce(measures.sums, "sum")
+        self.stopping = metrics.asked_to_stop(self.sums)
         self._refuse_not_finite(self.sums[:-1, 0].sum(), "loss")
         return total
 
     def _loss(self, model: nn.Module, batch: Batch, weight: Tensor) -> tuple[Tensor, RowMeasures]:
         """The weighted sum of the micro-batch's nats; the caller has put the division in."""
         output = model(
-            batch.input_ids, batch.attention_mask, batch.decoder_input_ids, batch.positions
+            batch.input_ids,
+            batch.attention_mask,
+            batch.decoder_input_ids,
+            batch.positions,
+            batch.position_ids,
         )
         targets = (batch.ids, batch.logprobs, batch.tail, weight)
+        if self.divergence != "forward_kl":
+            return divergence(self.divergence, output, *targets)
         if self.student.fused:
             return fused_kl(output, self.student.projection, *targets)
         return measured_kl(output, *targets, reuse_logits=True)
@@ -145,11 +174,12 @@ class SparseTrainer(Trainer):
             "gradient_norm": round(logs["grad_norm"], 6),
             "learning_rate": logs["learning_rate"],
             "tokens_per_second": round(tokens.sum().item() / (now - before), 1),
+            "memory_mib": metrics.memory_mib(self.args.device),
             **found,
         }
         if self.accelerator.is_main_process:
             metrics.append(self.metrics_file, line)
-        super().log({"loss": line["loss"], **logs}, start_time)
+        super().log({**logs, **_flat(line)}, start_time)  # for the trackers of ``report_to``
         self.state.log_history.clear()  # it would grow in every checkpoint
         self.advance(1)
 
@@ -179,7 +209,32 @@ class SparseTrainer(Trainer):
             self.accelerator.wait_for_everyone()
             if main:
                 checkpoints.commit(partial)
+                checkpoints.retain(run, self.setting.recipe.training.keep_checkpoints)
         self.clock = time.perf_counter()
+
+
+class _SaveAndStop(TrainerCallback):
+    """Ends the run behind a step in which some process was asked to stop."""
+
+    def __init__(self, trainer: SparseTrainer) -> None:
+        self.trainer = trainer
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        if self.trainer.stopping:
+            control.should_save = control.should_training_stop = True
+
+
+def _flat(line: Mapping[str, object], prefix: str = "") -> dict[str, float]:
+    """Numbers under ``objectives/<name>/nats`` and the like."""
+    found: dict[str, float] = {}
+    for key, value in line.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}/")
+        elif isinstance(value, int | float):
+            found[f"{prefix}{key}"] = value
+    return found
 
 
 def save_student(
@@ -213,6 +268,17 @@ def training_arguments(recipe: Recipe, run: Path) -> TrainingArguments:
         dataloader_pin_memory=False,
         remove_unused_columns=False,
         disable_tqdm=True,
-        report_to="none",
+        report_to=_trackers(recipe),
         log_level="error",
     )
+
+
+def _trackers(recipe: Recipe) -> list[str]:
+    """The recipe's trackers, each installed."""
+    for name in recipe.running.report_to:
+        if importlib.util.find_spec(name) is None:
+            raise ConfigurationError(
+                f"running.report_to names {name}, which is not installed; pip install {name}, or "
+                f"leave it out: metrics.jsonl has every figure"
+            )
+    return list(recipe.running.report_to) or ["none"]

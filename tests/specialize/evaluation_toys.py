@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
     GPT2Config,
     GPT2LMHeadModel,
+    PreTrainedConfig,
     PreTrainedModel,
     T5Config,
     T5ForConditionalGeneration,
@@ -66,14 +70,21 @@ def write_world(folder: Path, *, count: int = 6) -> Recipe:
     )
 
 
-def tiny_t5(*, seed: int) -> PreTrainedModel:
+def random_prompts(count: int, seed: int) -> list[list[int]]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(2, SIZE, size=rng.integers(1, 20)).tolist() for _ in range(count)]
+
+
+def tiny_t5(*, seed: int, gated: bool = False, layers: int = 1) -> PreTrainedModel:
     torch.manual_seed(seed)
     config = T5Config(
         vocab_size=SIZE,
         d_model=16,
         d_kv=8,
         d_ff=24,
-        num_layers=1,
+        num_layers=layers,
+        feed_forward_proj="gated-gelu" if gated else "relu",
+        tie_word_embeddings=gated,
         num_heads=2,
         decoder_start_token_id=0,
         eos_token_id=1,
@@ -95,6 +106,29 @@ def tiny_gpt2(*, seed: int, context: int = 512) -> PreTrainedModel:
         pad_token_id=0,
     )
     return _lively(GPT2LMHeadModel(config))
+
+
+def tiny_bart(*, seed: int) -> PreTrainedModel:
+    torch.manual_seed(seed)
+    sides = {f"{side}_{key}": value for side in ("encoder", "decoder") for key, value in
+             (("layers", 1), ("attention_heads", 2), ("ffn_dim", 24))}  # fmt: skip
+    ids = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 1}
+    config = BartConfig(
+        vocab_size=SIZE, d_model=16, forced_eos_token_id=None, **sides, **ids
+    )  # fmt: skip
+    return _lively(BartForConditionalGeneration(config))
+
+
+# of causal toys of any kind
+DIMENSIONS = {
+    "vocab_size": SIZE, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 0,
+}  # fmt: skip
+
+
+def tiny_causal(kind: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedModel:
+    torch.manual_seed(4)
+    return _lively(kind(config))
 
 
 def _lively(model: PreTrainedModel) -> PreTrainedModel:

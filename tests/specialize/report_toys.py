@@ -48,10 +48,11 @@ def toy_recipe(names: Sequence[str] = tuple(SETS), **values: object) -> Recipe:
 
 
 def write_toy_run(
-    run: Path, recipe: Recipe, *, count: int = 120, steps: Sequence[int] = STEPS, test: bool = True
-) -> None:
+    run: Path, recipe: Recipe, *, count: int = 120, steps: Sequence[int] = STEPS, test: bool = True,
+    seed: int = 5,
+) -> None:  # fmt: skip
     """Predictions, scores, metrics, stores and a selection."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     scores = []
     for spec, key in zip(recipe.evaluation.sets, SETS, strict=False):
         _, low, high = SETS[key]

@@ -1,18 +1,14 @@
 """Stores of a few samples for tests: the same numbers make the same bytes.
 
-Run as a program it is the writer that the tests kill::
+Run as a program it is a writer for the tests to kill::
 
-    python -m tests.specialize.store_samples write DIR            writes, or continues, one store
-    python -m tests.specialize.store_samples sweep DIR FIRST STEP kills a writer at operation FIRST,
-                                                                  FIRST + STEP, ... and resumes it
+    python -m tests.specialize.store_samples DIR    writes, or continues, one store
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from specialize import faults
 from specialize.records import Response
 from specialize.store import Sample, StoreDescription, StoreWriter
 
@@ -85,43 +80,5 @@ def tree(root: Path) -> dict[str, bytes]:
     }
 
 
-def run_forked(root: Path, fatal: int) -> bool:
-    """Write in a child process that dies before file operation ``fatal``; True if it lived."""
-    child = os.fork()
-    if child == 0:
-        faults.arm(fatal)
-        write_store(root)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return False
-    if status != 0:
-        raise RuntimeError(f"the writer at {root} failed with status {status}")
-    return True
-
-
-def sweep(folder: Path, first: int, step: int) -> dict[str, object]:
-    """Kill at every ``step``-th operation, resume (a third of the time after a second kill)."""
-    write_store(folder / "whole")
-    whole = tree(folder / "whole")
-    killed, differing = [], []
-    fatal = first
-    while True:
-        root = folder / f"killed-{fatal}"
-        if run_forked(root, fatal):
-            return {"killed": killed, "differing": differing, "files": len(whole)}
-        killed.append(fatal)
-        if fatal % 3 == 0:
-            run_forked(root, 1 + fatal // 2)
-        write_store(root)
-        if tree(root) != whole:
-            differing.append(fatal)
-        fatal += step
-
-
 if __name__ == "__main__":
-    command, where, *numbers = sys.argv[1:]
-    if command == "write":
-        write_store(Path(where))
-    else:
-        print(json.dumps(sweep(Path(where), *map(int, numbers))))
+    write_store(Path(sys.argv[1]))

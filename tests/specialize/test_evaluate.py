@@ -8,6 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+)
 
 from specialize import checkpoints, datasets
 from specialize.errors import ConfigurationError, InputError
@@ -21,12 +29,17 @@ from specialize.evaluate import (
 )
 from specialize.evaluate.generation import context_length
 from specialize.evaluate.planning import plan_evaluation
+from specialize.evaluate.shared_prefix import SharedPrefixDecoding, shared_length
 from specialize.predictions import PredictionFile, prediction_files, read_questions
 from specialize.recipe import Recipe, Teacher
 from specialize.records import Example
 from specialize.scores import read_scores
 from tests.specialize.evaluation_toys import (
+    DIMENSIONS,
     SIZE,
+    random_prompts,
+    tiny_bart,
+    tiny_causal,
     tiny_gpt2,
     tiny_t5,
     write_checkpoint,
@@ -35,16 +48,22 @@ from tests.specialize.evaluation_toys import (
 )
 
 MODELS = {"t5": tiny_t5, "gpt2": tiny_gpt2}
+CAUSAL = {
+    "gpt2": lambda: tiny_gpt2(seed=8),
+    "llama": lambda: tiny_causal(LlamaForCausalLM, LlamaConfig(**DIMENSIONS)),
+    "mistral": lambda: tiny_causal(
+        MistralForCausalLM, MistralConfig(**DIMENSIONS, num_key_value_heads=2, sliding_window=16)
+    ),
+    "opt": lambda: tiny_causal(
+        OPTForCausalLM,
+        OPTConfig(**DIMENSIONS, ffn_dim=32, word_embed_proj_dim=16, max_position_embeddings=512),
+    ),
+}
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> tuple[Recipe, Path]:
     return write_world(tmp_path), tmp_path / "run"
-
-
-def _random_prompts(count: int, seed: int) -> list[list[int]]:
-    rng = np.random.default_rng(seed)
-    return [rng.integers(2, SIZE, size=rng.integers(1, 20)).tolist() for _ in range(count)]
 
 
 def _one_by_one(model, prompt: list[int], limit: int) -> tuple[tuple[int, ...], bool]:
@@ -64,7 +83,7 @@ def _one_by_one(model, prompt: list[int], limit: int) -> tuple[tuple[int, ...], 
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("batch_tokens", [1, 60, 10_000])
 def test_generates_what_generate_does(kind: str, batch_tokens: int) -> None:
-    model, prompts = MODELS[kind](seed=3), _random_prompts(24, seed=1)
+    model, prompts = MODELS[kind](seed=3), random_prompts(24, seed=1)
     model.generation_config.eos_token_id = list(range(1, 12))
     found = {}
     for batch in generate(model, prompts, Limits(12, batch_tokens)):
@@ -79,8 +98,55 @@ def test_generates_what_generate_does(kind: str, batch_tokens: int) -> None:
     assert len({ids for ids, _ in wanted.values()}) > len(prompts) // 2
 
 
+@pytest.mark.parametrize("gated", [True, False])
+def test_every_t5_decodes_as_the_library_does(gated: bool) -> None:
+    """Scaled and unscaled output, either feed-forward, prompts that repeat, many layers."""
+    model = tiny_t5(seed=9, gated=gated, layers=3)
+    prompts = [p for p in random_prompts(12, seed=4) for _ in range(2)]
+    found = {i: made for batch in generate(model, prompts, Limits(40, 200)) for i, made in batch}
+    for i, prompt in enumerate(prompts):
+        assert (found[i].ids, found[i].finished) == _one_by_one(model, prompt, 40)
+    long = [tuple(range(4, 60)) * 9]  # beyond the farthest distance that has a bucket of its own
+    found = dict(next(generate(model, long, Limits(150, 10_000))))
+    assert (found[0].ids, found[0].finished) == _one_by_one(model, list(long[0]), 150)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "mistral", "opt"])
+def test_shared_beginnings_change_no_token(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two few-shot prompts, each with several questions, some other prompts between them."""
+    model = CAUSAL[kind]()
+    rng = np.random.default_rng(5)
+    heads = [rng.integers(2, SIZE, size=size).tolist() for size in (70, 90)]
+    prompts = [head + p for p in random_prompts(9, seed=6) for head in heads]
+    prompts += random_prompts(5, seed=7)
+    read: list[tuple[int, int]] = []
+    kept = SharedPrefixDecoding._read_once
+    monkeypatch.setattr(
+        SharedPrefixDecoding,
+        "_read_once",
+        lambda self, prefix, rows: read.append((len(prefix), rows)) or kept(self, prefix, rows),
+    )
+    found = {i: made for batch in generate(model, prompts, Limits(9, 9000)) for i, made in batch}
+    for i, prompt in enumerate(prompts):
+        assert (found[i].ids, found[i].finished) == _one_by_one(model, prompt, 9), i
+    assert read == ([] if kind == "mistral" else [(70, 9), (90, 9)])
+
+
+def test_shared_length_leaves_every_prompt_a_token() -> None:
+    assert shared_length([[1, 2, 3], [1, 2]]) == 1
+    assert shared_length([[1, 2, 3], [1, 2, 4], [1, 2, 3]]) == 2
+    assert shared_length([[5], [6]]) == 0
+
+
+def test_an_encoder_decoder_of_another_kind() -> None:
+    model, prompts = tiny_bart(seed=2), random_prompts(10, seed=8)
+    found = {i: made for batch in generate(model, prompts, Limits(8, 60)) for i, made in batch}
+    for i, prompt in enumerate(prompts):
+        assert (found[i].ids, found[i].finished) == _one_by_one(model, prompt, 8)
+
+
 def test_a_context_bounds_every_row_alone() -> None:
-    model, prompts = tiny_gpt2(seed=5, context=20), _random_prompts(16, seed=2)
+    model, prompts = tiny_gpt2(seed=5, context=20), random_prompts(16, seed=2)
     found = {i: made for batch in generate(model, prompts, Limits(12, 400)) for i, made in batch}
     for i, prompt in enumerate(prompts):
         ids, finished = _one_by_one(model, prompt, min(12, 20 - len(prompt)))
@@ -178,7 +244,9 @@ def test_more_examples_ask_only_the_new_ones(
     monkeypatch.setattr(
         asking,
         "generate",
-        lambda m, prompts, limits: counted.append(len(prompts)) or real(m, prompts, limits),
+        lambda m, prompts, *rest, **how: (
+            counted.append(len(prompts)) or real(m, prompts, *rest, **how)
+        ),
     )
     evaluate(recipe, run)
     assert counted == [3 * (6 - 2)]
@@ -202,7 +270,9 @@ def test_an_interrupted_evaluation_goes_on(
     monkeypatch.setattr(
         asking,
         "generate",
-        lambda m, prompts, limits: counted.append(len(prompts)) or real(m, prompts, limits),
+        lambda m, prompts, *rest, **how: (
+            counted.append(len(prompts)) or real(m, prompts, *rest, **how)
+        ),
     )
     evaluate(recipe, run)
     assert counted == [4]
@@ -218,8 +288,8 @@ def test_a_failure_in_the_middle_keeps_what_was_answered(
     )
     real = asking.generate
 
-    def failing(model, prompts, limits):
-        for number, batch in enumerate(real(model, prompts, limits)):
+    def failing(*asked, **how):
+        for number, batch in enumerate(real(*asked, **how)):
             if number == 5:
                 raise KeyboardInterrupt
             yield batch

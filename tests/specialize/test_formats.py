@@ -73,7 +73,7 @@ def test_a_demonstration_reads_as_prompt_and_target(name: str) -> None:
 
 
 def test_names_are_their_formats() -> None:
-    for name in FORMAT_NAMES:
+    for name in (name.replace("PREFIX", "[label]") for name in FORMAT_NAMES):
         assert by_name(name).name == name
         assert is_format_name(name)
     assert by_name("explain-llama-2") == TaskPrefix("explain-llama-2", "rationale")

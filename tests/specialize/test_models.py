@@ -12,13 +12,13 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from specialize.batches import make_batch
 from specialize.errors import ConfigurationError, InputError
 from specialize.models import (
-    build_student,
     copy_tokenizer,
     is_encoder_decoder,
     load_model,
     load_student,
     projects_plainly,
 )
+from specialize.new_students import build_student
 from specialize.tokens import load_tokenizer
 from tests.specialize import toys
 

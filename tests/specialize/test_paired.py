@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from specialize.paired import (
     Paired,
     difference_interval,
     examples_to_separate,
+    holm,
     pair,
     standard_error,
 )
@@ -47,6 +48,22 @@ def test_p_is_the_share_of_coin_tosses_as_uneven(n: int, data: st.DataObject) ->
 def test_p_of_the_worked_example_and_of_many() -> None:
     assert Paired(31, 18, 500).p_value == pytest.approx(0.0854, abs=1e-4)
     assert 0 < Paired(2000, 1500, 9000).p_value < 1e-15
+
+
+@given(st.lists(st.floats(0, 1), max_size=7))
+def test_holm_is_the_closed_test_of_bonferroni(p_values: list[float]) -> None:
+    """Rejected at a level iff every group of tests that it is in is rejected by Bonferroni."""
+    numbers = range(len(p_values))
+    groups = [g for size in numbers for g in combinations(numbers, size + 1)]
+    wanted = [
+        max(min(1.0, len(g) * min(p_values[j] for j in g)) for g in groups if i in g)
+        for i in numbers
+    ]
+    assert holm(p_values) == pytest.approx(wanted)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
 @given(counts)

@@ -20,6 +20,7 @@ from specialize.predictions import PredictionFile, prediction_files
 from specialize.recipe import EvaluationSet, Recipe
 from specialize.report import write_report
 from specialize.report.cases import shorten
+from specialize.report.measures import pace
 from specialize.report.readings import read_in_every_mode
 from specialize.report.text import fenced, plain
 from specialize.scores import Accuracy, CheckpointScore, read_scores, write_scores
@@ -348,3 +349,16 @@ def test_readings_part_where_the_last_number_is_not_the_answer(tmp_path: Path) -
 def test_long_texts_are_cut_and_say_so() -> None:
     assert shorten("a" * 4000) == "a" * 4000
     assert shorten("a" * 5234).endswith("a ... (1,234 more characters)")
+
+
+def test_training_as_a_whole_is_told_in_medians():
+    lines = [
+        {"tokens_per_second": 900.0, "gradient_norm": 0.5, "padding": 0.02, "memory_mib": 1400},
+        {"tokens_per_second": 1100.0, "gradient_norm": 0.7, "padding": 0.04, "memory_mib": 1500},
+        {"tokens_per_second": 5000.0, "gradient_norm": 9.0, "padding": 0.03},
+    ]
+    assert pace(lines) == (
+        "1,100 target tokens a second; gradient norm 0.70; padding 3.0%; "
+        "at most 1,500 MiB of memory"
+    )
+    assert pace([{"step": 1}]) == ""

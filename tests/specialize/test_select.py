@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specialize.errors import ConfigurationError, InputError, NothingPassedError
-from specialize.paired import Paired
+from specialize.paired import Paired, holm
 from specialize.predictions import Prediction, PredictionFile, Settings
 from specialize.recipe import Dataset, Evaluation, EvaluationSet, Objective, Recipe
 from specialize.rules import (
@@ -26,7 +26,7 @@ from specialize.rules import (
 )
 from specialize.scores import Accuracy, CheckpointScore, write_scores
 from specialize.select import choose, select
-from specialize.selection import Candidate, read_selection
+from specialize.selection import Candidate, ScoredOnTest, read_selection, read_tested, record_test
 
 ROLES = {
     "near": "in-distribution",
@@ -316,6 +316,43 @@ def test_select_passes_over_what_the_examples_can_not_tell_apart(tmp_path: Path)
     made = select(_recipe(), tmp_path)
     assert (made.step, made.passed_over.step) == (15, 20)
     assert select(_recipe(), tmp_path, errors=0).step == 20
+
+
+def test_every_other_is_compared_with_holm_s_correction(tmp_path: Path) -> None:
+    _write_run(tmp_path, TABLE)
+    made = select(_recipe(), tmp_path)
+    assert [c.step for c in made.compared] == [30, 40, 10]
+    assert made.compared[0] == made.runner_up
+    assert [c.p_adjusted for c in made.compared] == holm([c.p_value for c in made.compared])
+    assert all(c.p_adjusted >= c.p_value for c in made.compared)
+    _write_run(tmp_path, {10: (10, 9, 9, 9), 20: (90, 90, 90, 90), 30: (15, 15, 15, 0)})
+    made = select(_recipe(), tmp_path)
+    assert not any("do not separate" in warning for warning in made.warnings)
+
+
+def test_what_the_examples_can_not_separate_is_said(tmp_path: Path) -> None:
+    _write_run(tmp_path, TABLE | {15: (50, 44, 44, 50), 16: (50, 43, 46, 50)})
+    made = select(_recipe(), tmp_path)
+    (said,) = [warning for warning in made.warnings if "do not separate" in warning]
+    assert said.startswith(f"the 300 validation examples do not separate {made.checkpoint} from ")
+    close = [c for c in made.compared if c.p_adjusted >= 0.05]
+    assert {c.step for c in close} >= {15, 16, 20} - {made.step}
+    assert all(c.checkpoint in said for c in close[:3])
+    most = max(c.needed for c in close if c.needed is not None and c.needed <= 50_000)
+    assert f"about {most:,} would tell" in said
+
+
+def test_a_test_is_put_on_record(tmp_path: Path) -> None:
+    _write_run(tmp_path, TABLE)
+    first = select(_recipe(), tmp_path)
+    assert read_tested(tmp_path) == []
+    assert record_test(tmp_path, first) == record_test(tmp_path, first)
+    second = select(_recipe(), tmp_path, "in-distribution")
+    assert [t.step for t in record_test(tmp_path, second)] == [20, 30]
+    assert read_tested(tmp_path)[0] == ScoredOnTest("step-000020", 20, "mean", first.value)
+    (tmp_path / "tested.jsonl").write_text("{}\n")
+    with pytest.raises(InputError, match="is no record of test scores"):
+        read_tested(tmp_path)
 
 
 def test_select_ignores_test_scores_in_the_file(tmp_path: Path) -> None:

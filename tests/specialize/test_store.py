@@ -77,7 +77,10 @@ def test_what_is_written_comes_back(data: st.DataObject) -> None:
 def round_trip(data: st.DataObject, root: Path) -> None:
     k = data.draw(st.integers(0, 6))
     size = data.draw(st.sampled_from([7, 65_536, 65_537]))
-    about = description(k=k, vocabulary_size=size, codec=data.draw(st.sampled_from(["f16", "f32"])))
+    about = description(
+        k=k, vocabulary_size=size, codec=data.draw(st.sampled_from(["f16", "f32"])),
+        layout=data.draw(st.sampled_from(["padded", "ragged"])),
+    )  # fmt: skip
     plan = data.draw(st.lists(st.integers(0, 3), max_size=3))
     written = [
         [data.draw(samples(10 * i + j, k, size)) for j in range(count)]
@@ -117,6 +120,25 @@ def same_sample(found: Sample, given_: Sample, about: object) -> None:
         array = getattr(found, name)
         assert (array.dtype, array.shape) == (expected.dtype, expected.shape)
         assert array.tobytes() == expected.tobytes(), name
+
+
+def test_ragged_rows_take_what_they_use(tmp_path: Path) -> None:
+    """Two bytes for the count, and nothing for slots that are not in use."""
+    one = sample(3)
+    few = np.where(np.arange(K) < 2, one.topk_logprob, -np.inf)
+    rest = np.log(1 - np.exp(few.astype(np.float64)).sum(axis=1)).astype(np.float32)
+    one = dataclasses.replace(one, topk_logprob=few, tail_logprob=rest)
+    for layout, expected in [("padded", 26), ("ragged", (1 + 2) * 4 + 2 + 2)]:
+        with StoreWriter(tmp_path / layout, description(layout=layout), shard_samples=1) as writer:
+            writer.write(0, [one])
+            writer.finish(PIECES, {})
+        checked = verify(tmp_path / layout)
+        assert (checked.problems, checked.bytes_per_position) == ((), expected)
+    stores = [Store.open(tmp_path / name) for name in ("padded", "ragged")]
+    padded, ragged = (store[one.response.key] for store in stores)
+    assert padded.topk_id.tolist() == ragged.topk_id.tolist()
+    assert padded.topk_logprob.tolist() == ragged.topk_logprob.tolist()
+    assert b"layout" not in (tmp_path / "padded" / "store.json").read_bytes()
 
 
 def test_rows_are_the_sparse_rows_that_were_given(tmp_path: Path) -> None:
@@ -413,7 +435,7 @@ def test_one_writer(tmp_path: Path) -> None:
         ):
             pass
         done = subprocess.run(
-            [sys.executable, "-m", "tests.specialize.store_samples", "write", str(tmp_path)],
+            [sys.executable, "-m", "tests.specialize.store_samples", str(tmp_path)],
             capture_output=True, text=True, cwd=ROOT, check=False,
         )  # fmt: skip
         assert f"LockedError: {tmp_path} is being written by process {os.getpid()}" in done.stderr

@@ -30,8 +30,11 @@ from tests.specialize.store_samples import (
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
+    return small_store(tmp_path / "small")
+
+
+def small_store(root: Path) -> Path:
     """Two shards of one short sample."""
-    root = tmp_path / "small"
     with StoreWriter(root, description(), shard_samples=1) as writer:
         for number in (4, 5):
             writer.write(number - 4, [sample(number, positions=2)])
@@ -83,45 +86,62 @@ def test_a_flipped_bit_in_every_byte(small: Path, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["store.json", "manifest.jsonl", "summary.json", "shards/00000.safetensors"]
-)
-def test_every_flipped_bit(small: Path, name: str) -> None:
-    whole, path = read_all(small), small / name
-    content = path.read_bytes()
-    for number, harmed in enumerate(flips(content, iter(range(8 * len(content))))):
-        path.write_bytes(harmed)
-        assert_found(small, f"{name} bit {number}", whole)
-
-
-def test_random_data_bits(small: Path) -> None:
-    whole, rng = read_all(small), np.random.default_rng(0)
-    files = [*sorted((small / "shards").iterdir()), small / "vocabulary.safetensors"]
-    for _ in range(300):
-        path = files[rng.integers(len(files))]
+    "name",
+    [
+        "store.json", "manifest.jsonl", "summary.json", "shards/00000.safetensors",
+        "vocabulary.safetensors",
+    ],
+)  # fmt: skip
+def test_every_flipped_bit(name: str) -> None:
+    with memory_folder() as folder:
+        root = small_store(folder / "small")
+        whole, path = read_all(root), root / name
         content = path.read_bytes()
-        (harmed,) = flips(content, iter([int(rng.integers(8 * len(content)))]))
-        path.write_bytes(harmed)
-        assert_found(small, path.name, whole)
-        if path.parent == small / "shards" and path.name.startswith("00000"):
-            with pytest.raises(StoreError, match="00000"):
-                read_all(small)
-        path.write_bytes(content)
-
-
-def test_truncation_and_addition(small: Path) -> None:
-    whole = read_all(small)
-    for path in sorted(
-        path for path in small.rglob("*") if path.is_file() and path.name != ".lock"
-    ):
-        content = path.read_bytes()
-        cuts = {0, 1, 7, 8, 9, len(content) // 2, len(content) - 1} - {len(content)}
-        for harmed in [*(content[:cut] for cut in sorted(cuts)), content + b"\0", content + b"\n"]:
+        for number, harmed in enumerate(flips(content, iter(range(8 * len(content))))):
             path.write_bytes(harmed)
-            assert_found(small, f"{path.name} of {len(harmed)} bytes", whole)
-        path.unlink()
-        assert_found(small, f"{path.name} removed", whole)
-        path.write_bytes(content)
-    assert verify(small).ok
+            assert_found(root, f"{name} bit {number}", whole)
+
+
+@pytest.mark.parametrize("flipped", [300, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_random_data_bits(flipped: int) -> None:
+    rng = np.random.default_rng(0)
+    with memory_folder() as folder:
+        root = small_store(folder / "small")
+        whole = read_all(root)
+        files = [*sorted((root / "shards").iterdir()), root / "vocabulary.safetensors"]
+        contents = [path.read_bytes() for path in files]
+        for _ in range(flipped):
+            number = int(rng.integers(len(files)))
+            path, content = files[number], contents[number]
+            (harmed,) = flips(content, iter([int(rng.integers(8 * len(content)))]))
+            path.write_bytes(harmed)
+            assert_found(root, path.name, whole)
+            if path.parent.name == "shards" and path.name.startswith("00000"):
+                with pytest.raises(StoreError, match="00000"):
+                    read_all(root)
+            path.write_bytes(content)
+        assert verify(root).ok
+
+
+@pytest.mark.parametrize("step", [97, pytest.param(1, marks=pytest.mark.slow)])
+def test_truncation_and_addition(step: int) -> None:
+    """Every file cut at every ``step``-th byte, longer by one, or gone."""
+    with memory_folder() as folder:
+        root = small_store(folder / "small")
+        whole = read_all(root)
+        for path in sorted(
+            path for path in root.rglob("*") if path.is_file() and path.name != ".lock"
+        ):
+            content = path.read_bytes()
+            cuts = {0, 1, 7, 8, 9, len(content) - 1, *range(0, len(content), step)}
+            cut = [content[:size] for size in sorted(cuts - {len(content)})]
+            for harmed in [*cut, content + b"\0", content + b"\n"]:
+                path.write_bytes(harmed)
+                assert_found(root, f"{path.name} of {len(harmed)} bytes", whole)
+            path.unlink()
+            assert_found(root, f"{path.name} removed", whole)
+            path.write_bytes(content)
+        assert verify(root).ok
 
 
 def swap_shards(root: Path) -> None:
@@ -274,15 +294,18 @@ def any_value(root: Path, file: str, key: int, value: object) -> None:
 
 
 @settings(max_examples=200)
-@given(at=st.integers(0, 2_000), bit=st.integers(0, 7), cut=st.integers(1, 40))
-def test_a_damaged_shard_with_the_right_hash(at: int, bit: int, cut: int) -> None:
+@given(
+    at=st.integers(0, 2_000), bit=st.integers(0, 7), cut=st.integers(1, 40),
+    layout=st.sampled_from(["padded", "ragged"]),
+)  # fmt: skip
+def test_a_damaged_shard_with_the_right_hash(at: int, bit: int, cut: int, layout: str) -> None:
     """The shard's bytes are changed and its line too: still no other error than a StoreError."""
     with memory_folder() as root:
-        rehashed(root, at, bit, cut)
+        rehashed(root, at, bit, cut, layout)
 
 
-def rehashed(root: Path, at: int, bit: int, cut: int) -> None:
-    with StoreWriter(root, description(), shard_samples=1) as writer:
+def rehashed(root: Path, at: int, bit: int, cut: int, layout: str) -> None:
+    with StoreWriter(root, description(layout=layout), shard_samples=1) as writer:
         writer.write(0, [sample(4, positions=2)])
     path = sorted((root / "shards").iterdir())[at % 2]
     content = bytearray(path.read_bytes())

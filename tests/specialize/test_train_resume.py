@@ -1,14 +1,17 @@
 """Killed at any moment and called again, a run ends with the weights of an uninterrupted one.
 
 Every run is a process of its own, forked from a server that has imported everything once.
+``SPECIALIZE_KILLS=40`` kills at 40 random moments instead of 3.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,8 @@ from specialize.train import metrics, train
 from tests.specialize import toys
 
 STEPS, EVERY = 8, 3
-WALL_CLOCK = ("tokens_per_second",)
+WALL_CLOCK = ("tokens_per_second", "memory_mib")
+KILLS = int(os.environ.get("SPECIALIZE_KILLS", "3"))
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +69,14 @@ class Caller:
         shutil.copytree(self.folder / "run", path)
         return path
 
-    def __call__(self, run: Path, *, step: int = -1, fault: int = 0) -> int | None:
+    def __call__(
+        self, run: Path, *, step: int = -1, fault: int = 0, seconds: float = 120
+    ) -> int | None:
         process = self.processes.Process(target=train_until, args=(self.values, run, step, fault))
         process.start()
-        process.join(120)
+        process.join(seconds)
+        process.kill()
+        process.join()
         return process.exitcode
 
 
@@ -135,3 +143,33 @@ def test_killed_again_and_again(world):
     assert call(run) == 0
     assert weights(run) == weights(whole)
     assert lines(run) == lines(whole)
+
+
+def test_killed_at_random_moments(world):
+    """By the clock, after a step, before a file operation of a save; in turns."""
+    call, whole = world
+    started = time.monotonic()
+    assert call(call.new_run()) == 0
+    duration = time.monotonic() - started
+    rng, killed = random.Random(7), 0
+    while killed < KILLS:
+        run = call.new_run()
+        moments = (
+            {"seconds": rng.uniform(0.3, 1) * duration},
+            {"fault": rng.randint(1, 60)},
+            {"step": rng.randint(1, STEPS)},
+        )
+        ended = call(run, **moments[killed % 3])
+        if ended == 0:  # it was faster, or had fewer file operations
+            shutil.rmtree(run)
+            continue
+        assert ended == -signal.SIGKILL
+        killed += 1
+        for found in checkpoints.complete(run):
+            checkpoints.check(found)
+        assert call(run) == 0
+        assert not list(run.glob("checkpoints/*.partial"))
+        assert weights(run) == weights(whole)
+        assert files(run) == files(whole)
+        assert lines(run) == lines(whole)
+        shutil.rmtree(run)

@@ -12,7 +12,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
 from align.sparse import SparseDistributions, concatenate, one_hot
-from specialize.models import build_student
+from specialize.new_students import build_student
 from specialize.recipe import Recipe
 from specialize.recipe_files import build_recipe
 from specialize.records import Example, Response

@@ -1,0 +1,140 @@
+r"""PaLM 540B's continuations of Hsieh et al. 2023 (arXiv:2305.02301) -> a store of responses.
+
+``llm/<split>_CoT_<i>.json`` are JSON lists of raw texts, in batches, in the order of the set's
+records. A text runs on into an invented next question::
+
+    "The answer must be ... need. So the answer is (c) wooded area.\n\nQ: What is the best way ..."
+    -> rationale "The answer must be ... need.", answer "wooded area"
+
+Every record is accounted for: right, wrong, or unparsed with its cause. A text that names several
+choices ("either (a) aquarium or (e) pond") is unparsed, whatever letter stands first or last.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from specialize.answers import Kind, is_correct
+from specialize.datasets.reading import clean_text, json_document
+from specialize.errors import InputError
+from specialize.formats.labels import read_label
+from specialize.formats.quality import rationale_fault
+from specialize.formats.rationales import read_rationale
+from specialize.imports.text_store import TeacherText, write_texts
+from specialize.records import Example
+
+TEACHER_NAME = "palm-540b"
+SHOWN = 3  # unparsed records listed per cause
+
+
+def import_palm(
+    source: Path,
+    out: Path,
+    *,
+    examples: Sequence[Example],
+    kind: Kind,
+    split: str,
+    restart: bool = False,
+) -> dict[str, object]:
+    """Write one rationale and label per example into the store ``out``.
+
+    Args:
+        source: the directory of the ``<split>_CoT_<i>.json`` files.
+        examples: the whole published split, in its order.
+        kind: how answers of the set are compared.
+
+    Returns:
+        Records, right, wrong and unparsed by cause, some of the latter by id, and how many
+        rationales have which fault.
+
+    Raises:
+        InputError: no such files, or not one text per example.
+    """
+    sources = batch_files(source, split)
+    texts = [text for path in sources for text in read_texts(path)]
+    check_count(texts, examples, source, split)
+    read = [_read(text, example, kind) for text, example in zip(texts, examples, strict=True)]
+    summary = {
+        **account([made for made, _ in read], [cause for _, cause in read]),
+        "faults": faults([made for made, _ in read], kind),
+    }
+    write_texts(
+        out, [made for made, _ in read], teacher=TEACHER_NAME, sources=sources, summary=summary,
+        restart=restart,
+    )  # fmt: skip
+    return summary
+
+
+def batch_files(folder: Path, split: str) -> list[Path]:
+    """``<split>_CoT_0.json``, ``<split>_CoT_1.json`` ... without a gap.
+
+    Raises:
+        InputError: none there, or a batch is missing.
+    """
+    found = {int(path.stem.rpartition("_")[2]): path for path in folder.glob(f"{split}_CoT_*.json")
+             if path.stem.rpartition("_")[2].isdecimal()}  # fmt: skip
+    if not found:
+        raise InputError(f"{folder} holds no {split}_CoT_0.json; name the directory of the batches")
+    missing = sorted(set(range(max(found) + 1)) - found.keys())
+    if missing:
+        raise InputError(f"{folder} lacks {split}_CoT_{missing[0]}.json; the order would be lost")
+    return [found[number] for number in sorted(found)]
+
+
+def read_texts(path: Path) -> list[str]:
+    """The texts of one batch.
+
+    Raises:
+        InputError: the file is no JSON list of texts.
+    """
+    values = json_document(path, "a JSON list of texts")
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise InputError(f"{path} is not a JSON list of texts")
+    return [clean_text(value, f"{path}, record {at}") for at, value in enumerate(values)]
+
+
+def check_count(
+    texts: Sequence[str], examples: Sequence[Example], source: Path, split: str
+) -> None:
+    """Refuse texts that can not be told which example they answer."""
+    if len(texts) != len(examples):
+        raise InputError(
+            f"{source} holds {len(texts)} texts of split {split!r}, but the set has "
+            f"{len(examples)} examples; texts are matched by position, so give the whole file of "
+            f"the split"
+        )
+
+
+def _read(text: str, example: Example, kind: Kind) -> tuple[TeacherText, str | None]:
+    reading = read_rationale(text)
+    label, cause = read_label(reading.answer, example, kind)
+    right = label is not None and is_correct(
+        label, example.answer, kind=kind, choices=example.choices
+    )
+    return TeacherText(example, reading.rationale, label, right), cause
+
+
+def account(made: Sequence[TeacherText], causes: Sequence[str | None]) -> dict[str, object]:
+    """Every record once: right, wrong, or unparsed by cause; the ids of some of these."""
+    unparsed = Counter(cause for cause in causes if cause is not None)
+    right = sum(text.correct for text in made)
+    listed = {
+        cause: [text.example.id for text, why in zip(made, causes, strict=True) if why == cause]
+        for cause in sorted(unparsed)
+    }
+    return {
+        "records": len(made),
+        "right": right,
+        "wrong": len(made) - right - sum(unparsed.values()),
+        "unparsed": dict(sorted(unparsed.items())),
+        "unparsed_ids": {cause: ids[:SHOWN] for cause, ids in listed.items()},
+        "accuracy": round(right / len(made), 4) if made else None,
+    }
+
+
+def faults(made: Sequence[TeacherText], kind: Kind) -> dict[str, int]:
+    """How many rationales have which fault; "none" for sound ones."""
+    found = (rationale_fault(text.rationale, text.example, kind) or "none" for text in made)
+    return dict(sorted(Counter(found).items()))

@@ -1,0 +1,112 @@
+r"""The glued rationales of two teachers (Tian et al. 2024, arXiv:2402.04616) -> one store each.
+
+``llm/<split>_CoT_<i>.json`` hold one text a record, in the order of the set's records::
+
+    "Marshes are wet. Thus, the answer is (a) a marsh\n\nQ: There is ... llama rationale: Fog ..."
+    -> flan-t5: rationale "Marshes are wet.", answer "a marsh"
+       llama-2: rationale "Fog ..."
+
+Both teachers were given the answer, so a half that announces none has the given one. The second
+half is absent from every record of PIQA: it is counted as absent and has no response, so that its
+objective is masked there instead of trained on empty text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from specialize.answers import Kind, is_correct
+from specialize.formats.labels import read_label
+from specialize.formats.rationales import read_rationale
+from specialize.imports.palm import batch_files, check_count, faults, read_texts
+from specialize.imports.text_store import TeacherText, write_texts
+from specialize.records import Example
+
+FIRST, SECOND = "flan-t5", "llama-2"
+_MARKER = "llama rationale:"
+
+
+def import_tinyllm(
+    source: Path,
+    out: Path,
+    *,
+    examples: Sequence[Example],
+    kind: Kind,
+    split: str,
+    restart: bool = False,
+) -> dict[str, object]:
+    """Write the rationales of both teachers into ``out/flan-t5`` and ``out/llama-2``.
+
+    Args:
+        source: the directory of the ``<split>_CoT_<i>.json`` files.
+        examples: the whole published split, in its order.
+        kind: how answers of the set are compared.
+
+    Returns:
+        Per teacher: rationales, absent ones, what is announced (right, wrong, or nothing, with
+        the cause), and how many rationales have which fault.
+
+    Raises:
+        InputError: no such files, or not one text per example.
+    """
+    sources = batch_files(source, split)
+    texts = [text for path in sources for text in read_texts(path)]
+    check_count(texts, examples, source, split)
+    found: dict[str, object] = {"records": len(texts)}
+    halves = [split_halves(text) for text in texts]
+    for number, teacher in enumerate((FIRST, SECOND)):
+        own = [(pair[number], e) for pair, e in zip(halves, examples, strict=True)]
+        made, summary = _teacher(own, kind)
+        summary["faults"] = faults(made, kind)
+        write_texts(
+            out / teacher, made, teacher=teacher, sources=sources, summary=summary, restart=restart
+        )
+        found[teacher] = summary
+    return found
+
+
+def split_halves(text: str) -> tuple[str | None, str | None]:
+    """What each teacher wrote; None where it wrote nothing.
+
+    The question is repeated between the halves, and may hold any words but the marker.
+    """
+    first, marker, second = text.partition(_MARKER)
+    first = first.partition("\n\nQ:")[0]
+    return first.strip() or None, (second.strip() or None) if marker else None
+
+
+def _teacher(
+    own: Sequence[tuple[str | None, Example]], kind: Kind
+) -> tuple[list[TeacherText], dict[str, object]]:
+    """The texts of one teacher, and an account of all records."""
+    made: list[TeacherText] = []
+    announced: Counter[str] = Counter()
+    absent = 0
+    for text, example in own:
+        reading = read_rationale(text or "")
+        if not reading.rationale:
+            absent += 1
+            continue
+        label, cause = read_label(reading.answer, example, kind)
+        verdict = cause or _verdict(label or "", example, kind)
+        announced[verdict] += 1
+        given = example.answer if reading.answer is None else label
+        made.append(TeacherText(example, reading.rationale, given, verdict not in _NOT_RIGHT))
+    return made, {
+        "rationales": len(made),
+        "absent": absent,
+        "announced": dict(sorted(announced.items())),
+    }
+
+
+_NOT_RIGHT = frozenset(
+    {"wrong", "names several choices", "no such choice", "letter and text disagree",
+     "none of the choices", "no value"}
+)  # fmt: skip
+
+
+def _verdict(label: str, example: Example, kind: Kind) -> str:
+    right = is_correct(label, example.answer, kind=kind, choices=example.choices)
+    return "right" if right else "wrong"

@@ -1,0 +1,174 @@
+r"""Log-probabilities that vLLM, an OpenAI client or axolotl kept as JSON lines -> a store.
+
+One record a line, of any of these kinds; every token is named by its id::
+
+    {"id": "gsm8k/train/00007", "prompt": "...", "choices": [{"logprobs": {"tokens":
+     ["token_id:3"], "token_logprobs": [-.1], "top_logprobs": [{"token_id:3": -.1, ...}]}}]}
+    {"custom_id": "...", "response": {"body": {"choices": [{"message": {...}, "logprobs":
+     {"content": [{"token": "token_id:3", "logprob": -.1, "top_logprobs": [...]}]}}]}}}
+    {"prompt": "...", "text": "...", "logprobs": [[{"token": "token_id:3", "logprob": -.1}], ...]}
+    {"input_ids": [...], "target_token_ids": [[3, 9], ...], "logprobs": [[-.1, -2.4], ...]}
+
+The last two are axolotl's (axolotl/integrations/kd/chat_template.py, version 1 and 2): rows
+stand for the last tokens of the text. vLLM names ids with ``return_tokens_as_token_ids``; tokens
+that are named by their text are dropped, because several ids may have one text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from specialize.answers import Kind
+from specialize.datasets.reading import json_lines
+from specialize.imports.replies import Import, Kept, write_kept
+from specialize.records import Example
+from specialize.store.sealed import Json
+from specialize.teacher.served.wire import BadReplyError, Entries, Reply
+from specialize.tokens import Tokenizer, load_tokenizer
+
+_TOKEN = re.compile(r"token_id:(\d+)")
+_EXPECTED = "JSON lines with log-probabilities of vLLM, an OpenAI client or axolotl"
+Record = Mapping[str, Json]
+
+
+def import_json(
+    source: Path,
+    out: Path,
+    *,
+    tokenizer: str,
+    teacher: str,
+    top_k: int = 5,
+    examples: Sequence[Example] = (),
+    kind: Kind = "number",
+    restart: bool = False,
+) -> dict[str, object]:
+    """Write every record of ``source`` whose rows hold into the store ``out``.
+
+    Args:
+        tokenizer: the teacher's, a directory or hub id.
+        teacher: its name, for the store.
+        top_k: entries a position; a record with fewer is dropped.
+        examples: whose answers judge the texts; a record must then have the id or question of one.
+
+    Raises:
+        InputError: the file is not JSON lines; names the line.
+        NothingPassedError: no record is left.
+    """
+    loaded = load_tokenizer(tokenizer)
+    made = Import(teacher, loaded, top_k, loaded.size, examples, kind)
+
+    def read() -> Iterator[Kept]:
+        for number, (_, record) in enumerate(json_lines(source, _EXPECTED)):
+            yield from _records(record, f"{source.stem}/{number:06d}", loaded)
+
+    return write_kept(out, [source], read, made, settings={"format": "json"}, restart=restart)
+
+
+def _records(record: Record, name: str, tokenizer: Tokenizer) -> Iterator[Kept]:
+    named = record.get("custom_id") or record.get("id")
+    identity = named if isinstance(named, str) else name
+    prompt = record.get("prompt")
+    asked = prompt if isinstance(prompt, str) else ""
+    try:
+        body = _body(record)
+        choices = body.get("choices") if body is not None else None
+        if isinstance(choices, list):
+            for choice in choices:
+                yield Kept(identity, asked, _of_choice(choice))
+        else:
+            yield Kept(identity, asked, _of_rows(record, asked, tokenizer))
+    except BadReplyError as error:
+        yield Kept(identity, asked, str(error))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        yield Kept(identity, asked, "not of a known form")
+
+
+def _body(record: Record) -> Record | None:
+    """What the server answered; a batch's line has it deeper inside."""
+    if "choices" in record:
+        return record
+    response = record.get("response")
+    if not isinstance(response, dict):
+        return None
+    body = response.get("body", response)
+    return body if isinstance(body, dict) else None
+
+
+def _of_choice(choice: Record) -> Reply:
+    told = choice["logprobs"]
+    if told is None:
+        raise BadReplyError("no log-probabilities")
+    if "content" in told:
+        rows = told["content"]
+        tokens = tuple(_id(row["token"]) for row in rows)
+        own = tuple(_number(row["logprob"]) for row in rows)
+        entries = tuple(_entries(row["top_logprobs"]) for row in rows)
+    else:
+        tokens = tuple(map(_id, told["tokens"]))
+        own = tuple(map(_number, told["token_logprobs"]))
+        entries = tuple(
+            tuple((_id(token), _number(value)) for token, value in row.items())
+            for row in told["top_logprobs"]
+        )
+    return Reply(tokens, own, entries, None, "length" if _was_cut(choice) else "stop")
+
+
+def _was_cut(choice: Record) -> bool:
+    return choice.get("finish_reason") == "length"
+
+
+def _of_rows(record: Record, prompt: str, tokenizer: Tokenizer) -> Reply:
+    """axolotl's rows, which stand for the last tokens."""
+    told = record["logprobs"]
+    if "target_token_ids" in record:
+        rows = [
+            tuple((_whole(i), _number(v)) for i, v in zip(ids, values, strict=True))
+            for ids, values in zip(record["target_token_ids"], told, strict=True)
+        ]
+    else:
+        rows = [_entries(row) for row in told if row]
+    if "input_ids" in record:
+        ids = [_whole(token) for token in record["input_ids"]]
+    else:
+        text = record["text"]
+        ids = tokenizer.encode(prompt + text if text and prompt else text)
+    if not rows or len(rows) > len(ids):
+        raise BadReplyError("more rows than tokens" if rows else "no log-probabilities")
+    tokens = ids[len(ids) - len(rows) :]
+    own = [own_logprob(token, row) for token, row in zip(tokens, rows, strict=True)]
+    return Reply(tuple(tokens), tuple(own), tuple(rows), None, "stop")
+
+
+def own_logprob(token: int, row: Entries) -> float:
+    """Of a token that is not among the entries: the most that it can have had."""
+    listed = dict(row)
+    if token in listed:
+        return listed[token]
+    rest = 1 - math.fsum(math.exp(value) for value in listed.values())
+    return min([*listed.values(), math.log(rest) if rest > 0 else -9999.0])
+
+
+def _entries(row: Sequence[Record]) -> Entries:
+    return tuple((_id(entry["token"]), _number(entry["logprob"])) for entry in row)
+
+
+def _id(token: Json) -> int:
+    found = _TOKEN.fullmatch(token) if isinstance(token, str) else None
+    if found is None:
+        raise BadReplyError("tokens are named by their text, not by their id")
+    return int(found[1])
+
+
+def _whole(value: Json) -> int:
+    if type(value) is not int:
+        raise BadReplyError("an id that is no whole number")
+    return value
+
+
+def _number(value: Json) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadReplyError("a log-probability that is no number")
+    return float(value)

@@ -1,0 +1,112 @@
+"""A model card for the selected checkpoint, and its way to the hub, which nobody takes by accident.
+
+    RUN/model_card.md    data for the hub in front (base model, sets, results), prose behind
+
+The results are those of the test split, of the selected checkpoint alone; without test scores the
+card has none, since validation scores chose it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from huggingface_hub import EvalResult, HfApi, ModelCardData
+from huggingface_hub.errors import HfHubHTTPError
+
+from specialize.errors import ConfigurationError
+from specialize.files import write_atomically
+from specialize.recipe import Recipe
+from specialize.report.gather import ReportData
+from specialize.report.text import fenced, outcome_text, plain
+from specialize.report.words import reasons
+from specialize.selection import read_selection
+
+CARD = "model_card.md"
+_OF_TRAINING = ("*.pt", "*.pth", "trainer_state.json", "COMPLETE")  # no one needs it to answer
+
+
+def model_card(data: ReportData) -> str:
+    """The card's text; what the run lacks is left out, or said to be missing."""
+    selection = data.selection
+    step = f"step {selection.step}" if selection else "no step selected yet"
+    parts = [
+        f"---\n{_front(data)}\n---",
+        f"# {plain(data.recipe.name)}, {step}",
+        f"`{plain(data.recipe.student)}`, specialized on {plain(data.recipe.train_on.set)}"
+        f"{_teachers(data)}. Specialization trades general ability for the trained one: read the "
+        f"results before you use the model for anything else.",
+        outcome_text(data) if _tested(data) else "Not scored on a test split.\n",
+        "## The choice\n\n" + "\n\n".join(plain(reason) for reason in reasons(data)),
+    ]
+    if data.cautions:
+        listed = "\n".join(f"- {plain(caution)}" for caution in data.cautions)
+        parts.append(f"## Limits\n\n{listed}")
+    versions = ", ".join(f"{name} {version}" for name, version in data.versions.items())
+    parts.append(f"## Training\n\n{versions}\n\n{fenced(data.recipe.to_yaml())}")
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _tested(data: ReportData) -> bool:
+    return data.outcome is not None and data.outcome.split == "test"
+
+
+def _teachers(data: ReportData) -> str:
+    names = [teacher.model or name for name, teacher in data.recipe.teachers.items()]
+    return f" with the token distributions of {plain(', '.join(names))}" if names else ""
+
+
+def _front(data: ReportData) -> str:
+    """What the hub reads of a card."""
+    local = Path(data.recipe.student).exists()
+    results = None
+    if _tested(data) and data.outcome is not None:
+        results = [
+            EvalResult(
+                task_type="text-generation",
+                dataset_type=line.name,
+                dataset_name=line.name,
+                dataset_split="test",
+                metric_type="accuracy",
+                metric_value=round(line.after.value, 4),
+                metric_name=f"accuracy ({data.format})",
+            )
+            for line in data.outcome.lines
+            if line.after is not None and not line.is_mean
+        ]
+    front = ModelCardData(
+        base_model=None if local else data.recipe.student,
+        datasets=None if data.recipe.train_on.path else [data.recipe.train_on.set],
+        tags=["distillation", "specialization"],
+        model_name=data.recipe.name if results else None,
+        eval_results=results,
+    )
+    return front.to_yaml()
+
+
+def push(run: Path, recipe: Recipe, repository: str) -> str:
+    """Send the selected checkpoint with its card to the hub; returns the page's address.
+
+    Raises:
+        ConfigurationError: nothing was selected, or the hub refuses.
+    """
+    selection = read_selection(run)
+    card = run / CARD
+    if selection is None or not card.is_file():
+        raise ConfigurationError(
+            f"{run} has no selected checkpoint with a card; select and report first"
+        )
+    folder = run / "checkpoints" / selection.checkpoint
+    api = HfApi()
+    try:
+        api.create_repo(repository, exist_ok=True, private=True)
+        with TemporaryDirectory() as beside:
+            write_atomically(Path(beside) / "README.md", card.read_bytes())
+            api.upload_folder(
+                repo_id=repository, folder_path=folder, ignore_patterns=list(_OF_TRAINING)
+            )
+            sent = api.upload_folder(repo_id=repository, folder_path=beside)
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ConfigurationError(f"{recipe.name} can not go to {repository}: {reason}") from None
+    return str(sent)

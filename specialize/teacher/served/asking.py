@@ -1,0 +1,100 @@
+"""Believed texts from a served model: sampled, or given and scored.
+
+Where a server leaves out rows of what it wrote, or tells them after temperature and nucleus, its
+text is taken and scored like a given one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from specialize.store.sealed import Json
+from specialize.teacher.judging import cut_at_stop
+from specialize.teacher.protocol import Sampling, ScoredText
+from specialize.teacher.served.dialects import Dialect
+from specialize.teacher.served.exchange import Exchange, together
+from specialize.teacher.served.proof import Proof
+from specialize.teacher.served.wire import BadReplyError, Part, Prompt, Reply
+
+
+@dataclass(slots=True)
+class Asker:
+    """A served model, its dialect and the proof of its answers.
+
+    ``name`` is what its answers call the model: the first one says it, all others must agree.
+    ``rescore``: the rows of sampled texts are not to be used.
+    """
+
+    exchange: Exchange
+    dialect: Dialect
+    proof: Proof
+    name: str | None = None
+    rescore: bool = False
+
+    async def sample(
+        self, prompt: Prompt, settings: Sampling, seed: int, count: int
+    ) -> list[ScoredText]:
+        """``count`` texts behind ``prompt``, in the order of the server's indices.
+
+        Raises:
+            BadReplyError: no believable answer; TeacherError: as ``Exchange.ask``.
+        """
+
+        def read(body: Json) -> list[ScoredText | Reply]:
+            self._check_name(body)
+            return [self._taken(reply) for reply in self.dialect.replies(body, count)]
+
+        request = self.dialect.ask(prompt, settings, seed, count)
+        taken = await self.exchange.ask(request, read)
+        texts = await together([self._with_rows(prompt, text) for text in taken])
+        return [cut_at_stop(text, settings.stop, self.proof.tokenizer) for text in texts]
+
+    def _taken(self, reply: Reply) -> ScoredText | Reply:
+        """A believed text, or a reply whose tokens are to be scored."""
+        if not (self.rescore or reply.unscored):
+            return self.proof.believe(reply)
+        self.proof.check_tokens(reply)
+        return reply
+
+    async def _with_rows(self, prompt: Prompt, taken: ScoredText | Reply) -> ScoredText:
+        if isinstance(taken, ScoredText):
+            return taken
+        if not taken.tokens:
+            return self.proof.believe(taken)
+        return replace(await self.score(prompt.ids, taken.tokens), finish=taken.finish)
+
+    async def score(self, head: tuple[int, ...], tokens: tuple[int, ...]) -> ScoredText:
+        """The rows of ``tokens`` behind ``head``.
+
+        Raises:
+            BadReplyError: no believable answer; TeacherError: as ``Exchange.ask``.
+        """
+        parts = self.dialect.ask_scores(head, tokens, self.proof.top_k)
+        pieces = await together([self._scored(part) for part in parts])
+        if len(pieces) == 1:
+            return pieces[0]
+        return ScoredText(
+            text=self.proof.tokenizer.decode(list(tokens)),
+            token_ids=np.concatenate([piece.token_ids for piece in pieces]),
+            token_logprobs=np.concatenate([piece.token_logprobs for piece in pieces]),
+            topk_ids=np.concatenate([piece.topk_ids for piece in pieces]),
+            topk_logprobs=np.concatenate([piece.topk_logprobs for piece in pieces]),
+            tail_logprobs=np.concatenate([piece.tail_logprobs for piece in pieces]),
+            finish="given",
+        )
+
+    async def _scored(self, part: Part) -> ScoredText:
+        def read(body: Json) -> ScoredText:
+            self._check_name(body)
+            return self.proof.believe(self.dialect.scores_of(body, part))
+
+        return await self.exchange.ask(part.request, read)
+
+    def _check_name(self, body: Json) -> None:
+        said = self.dialect.model_name(body)
+        if self.name is None:
+            self.name = said
+        elif said != self.name:
+            raise BadReplyError("another model's name")

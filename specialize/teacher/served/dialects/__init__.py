@@ -1,0 +1,32 @@
+"""The requests and answers of each kind of server; a ``Dialect`` has all of one kind.
+
+kind           sampling                       scoring
+vllm           /v1/completions                prompt_logprobs of the same
+vllm-tokens    /inference/v1/generate         prompt_logprobs of the same
+sglang         /generate                      input_top_logprobs of the same
+llama.cpp      /completion                    one request a token, the token forced
+openai         /v1/completions                none
+openai-chat    /v1/chat/completions           none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from specialize.recipe import ServerKind
+from specialize.teacher.served.dialects.dialect import Dialect, Speaker
+from specialize.teacher.served.dialects.llama_cpp import LlamaCpp
+from specialize.teacher.served.dialects.openai import Chat, Completions
+from specialize.teacher.served.dialects.sglang import SGLang
+from specialize.teacher.served.dialects.vllm import Vllm, VllmTokens
+
+DIALECTS: Mapping[ServerKind, Callable[[Speaker], Dialect]] = {
+    "vllm": Vllm,
+    "vllm-tokens": VllmTokens,
+    "sglang": SGLang,
+    "llama.cpp": LlamaCpp,
+    "openai": Completions,
+    "openai-chat": Chat,
+}
+
+__all__ = ["DIALECTS", "Dialect", "Speaker"]

@@ -1,0 +1,115 @@
+"""From a server's reply to rows that are believed, or the reason why not.
+
+Believed is a reply in which every token has its row; ids are of the vocabulary and distinct in a
+row; log-probabilities are finite, at most 0, or the server's own word for -inf; at least K entries
+are listed; their mass is at most 1; the token's log-probability is that of its entry, or, where it
+has none, not above the smallest; and the text is what the tokens spell. A row that stands one place
+too far fails the last but one: its token is not the one that was drawn from it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from specialize.teacher.protocol import ScoredText
+from specialize.teacher.served.wire import BadReplyError, Entries, Reply
+from specialize.tokens import Tokenizer
+
+SENTINEL = -9000.0  # vLLM and OpenAI write -9999 for -inf; no float32 softmax goes so low
+TOLERANCE = 1e-3  # nats between a token and its entry, and of mass above 1: rounding of servers
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a reply is held against: K entries of a vocabulary of ``width`` ids."""
+
+    tokenizer: Tokenizer
+    top_k: int
+    width: int
+
+    @property
+    def k(self) -> int:
+        return min(self.top_k, self.width)
+
+    def believe(self, reply: Reply) -> ScoredText:
+        """The text with its rows.
+
+        Raises:
+            BadReplyError: the first rule that it breaks.
+        """
+        count = len(reply.tokens)
+        if len(reply.logprobs) != count or len(reply.entries) != count:
+            raise BadReplyError("entries are not those of the tokens")
+        text = self.check_tokens(reply)
+        ids = np.zeros((count, self.k), np.int32)
+        logprobs = np.full((count, self.k), -np.inf, np.float32)
+        own, tails = np.zeros(count, np.float32), np.zeros(count, np.float32)
+        told = zip(reply.tokens, reply.logprobs, reply.entries, strict=True)
+        for at, (token, logprob, entries) in enumerate(told):
+            row = self._row(token, logprob, entries)
+            kept = row[: self.k]
+            ids[at, : len(kept)] = [entry for entry, _ in kept]
+            logprobs[at, : len(kept)] = [value for _, value in kept]
+            own[at] = _value(logprob)
+            tails[at] = _log_complement(math.fsum(math.exp(value) for _, value in kept))
+        np.minimum(own, 0, out=own)
+        np.minimum(logprobs, 0, out=logprobs)
+        tokens = np.array(reply.tokens, np.int32)
+        return ScoredText(text, tokens, own, ids, logprobs, tails, reply.finish)
+
+    def _row(self, token: int, logprob: float, entries: Entries) -> list[tuple[int, float]]:
+        """The usable entries of one row, most probable first."""
+        if len({entry for entry, _ in entries}) < len(entries):
+            raise BadReplyError("an id stands twice in a row")
+        if any(not 0 <= entry < self.width for entry, _ in entries):
+            raise BadReplyError("an id outside the vocabulary")
+        if len(entries) < self.k:
+            raise BadReplyError("fewer entries than asked for")
+        listed = [(entry, _value(value)) for entry, value in entries]
+        row = sorted((e for e in listed if e[1] > -math.inf), key=lambda e: (-e[1], e[0]))
+        mass = math.fsum(math.exp(value) for _, value in row)
+        if mass > 1 + TOLERANCE:
+            raise BadReplyError("a mass above 1")
+        if len(row) < self.k and mass < 1 - TOLERANCE:  # nothing but the rest may be impossible
+            raise BadReplyError("fewer entries than asked for")
+        own, found = _value(logprob), dict(listed).get(token)
+        if found is None and row and own > row[-1][1] + TOLERANCE:
+            raise BadReplyError("a token is likelier than listed entries, but not listed")
+        if found is not None and found != own and not abs(found - own) <= TOLERANCE:
+            raise BadReplyError("a token and its entry differ")
+        return row
+
+    def check_tokens(self, reply: Reply) -> str:
+        """The text of the tokens: what the server calls it begins it, or the other way round.
+
+        A server leaves out a stop text, shows parts of characters in its own way, and may trim
+        the space that a marker puts in front; special tokens are in neither.
+        """
+        if any(not 0 <= token < self.width for token in reply.tokens):
+            raise BadReplyError("an id outside the vocabulary")
+        text = self.tokenizer.decode(list(reply.tokens))
+        if reply.text is not None:
+            said, spelled = (t.replace("\ufffd", "").lstrip(" ") for t in (reply.text, text))
+            if not (spelled.startswith(said) or (said.startswith(spelled) and spelled)):
+                raise BadReplyError("the text is not what the tokens spell")
+        return text
+
+
+def _value(logprob: float) -> float:
+    """A log-probability; -inf for the server's word for it.
+
+    Raises:
+        BadReplyError: NaN, infinite, or above 0.
+    """
+    if not math.isfinite(logprob):
+        raise BadReplyError("a log-probability is not finite")
+    if logprob > TOLERANCE:
+        raise BadReplyError("a log-probability above 0")
+    return -math.inf if logprob <= SENTINEL else logprob
+
+
+def _log_complement(mass: float) -> float:
+    return math.log1p(-mass) if mass < 1 else -math.inf
