@@ -63,26 +63,28 @@ def choose(
     Most probable first, ties by id. Returns how many, the tail with what was left out, and what
     all entries together held.
     """
-    placed = 0.0
+    placed, size = 0.0, 0
     for k in range(count):
         placed += found.prob[k]
-    scale, size, rest = 1.0 / (placed + tail), 0, tail
-    for k in range(count):
-        token, p = found.ids[k], np.float32(found.prob[k] * scale)
         if size < keep:
             at, size = size, size + 1
-        elif _before(token, p, ids[keep - 1], prob[keep - 1]):
-            at, rest = keep - 1, rest + prob[keep - 1] / scale
+        elif _before(found, k, ids[keep - 1]):
+            at = keep - 1
         else:
-            rest += found.prob[k]
             continue
-        while at > 0 and _before(token, p, ids[at - 1], prob[at - 1]):
-            ids[at], prob[at] = ids[at - 1], prob[at - 1]
+        while at > 0 and _before(found, k, ids[at - 1]):
+            ids[at] = ids[at - 1]  # places in ``found`` until all are chosen
             at -= 1
-        ids[at], prob[at] = token, p
-    return size, rest * scale, placed * scale
+        ids[at] = k
+    scale, left = 1.0 / (placed + tail), placed if count > size else 0.0
+    for at in range(size):
+        k = ids[at]
+        left -= found.prob[k] if count > size else 0.0
+        ids[at], prob[at] = found.ids[k], found.prob[k] * scale
+    return size, (tail + max(left, 0.0)) * scale, placed * scale
 
 
 @inlined
-def _before(token: int, p: np.float32, other: int, q: np.float32) -> bool:
-    return bool(p > q or (p == q and token < other))
+def _before(found: Found, k: int, other: int) -> bool:
+    p, q = found.prob[k], found.prob[other]
+    return bool(p > q or (p == q and found.ids[k] < found.ids[other]))

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Concatenate, ParamSpec, TypeVar
 
+SHARES = 4  # ranges for each thread, so that one that is held up leaves its rest to the others
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -27,7 +29,8 @@ def over_samples(
     ``samples``."""
     if threads == 1 or samples < 2 * threads:
         return [kernel(0, samples, *arguments, **named)]
-    bounds = [samples * part // threads for part in range(threads + 1)]
+    ranges = min(SHARES * threads, samples)
+    bounds = [samples * part // ranges for part in range(ranges + 1)]
     with ThreadPoolExecutor(threads) as pool:
         parts = [
             pool.submit(kernel, first, last, *arguments, **named)

@@ -110,7 +110,7 @@ def scoring(teacher: LocalTeacher, examples: Sequence[Example], turns: int) -> T
 
 def sampling(teacher: LocalTeacher, examples: Sequence[Example], turns: int) -> Timing:
     """Eight texts a question; random weights end none, so that all have the same length."""
-    samples, length = 8, 48
+    samples, length = 8, 32
     settings = TeacherSettings(samples=samples, max_new_tokens=length, temperature=0.7)
     prompts = [ask.prompt for ask in build_asks(examples, settings).entries[::samples]]
     ids, mask = left_padded(teacher.prompt_tokens(prompts), torch.device("cpu"))
@@ -268,7 +268,7 @@ def main() -> None:
         )
     if "sampling" not in options.skip:
         small = random_teacher(next(iter(SIZES)))
-        told["sampling"] = sampling(small, examples[:8], max(3, options.turns - 2))
+        told["sampling"] = sampling(small, examples[:4], max(2, options.turns - 2))
     if "reading" not in options.skip:
         with tempfile.TemporaryDirectory() as name:
             folder, store = Path(name), Path(name) / "store"

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from align.sparse import concatenate
+from align.sparse import SparseDistributions, concatenate
 from specialize.losses import Tail, apply_tail, mix_label
 from specialize.models import Shape
 from specialize.rows import Row
@@ -80,46 +80,37 @@ def make_batch(
     """The tensors of these rows.
 
     Args:
-        rows: at least one.
-        shape: of the student.
-        objectives: how many the recipe has.
+        rows: at least one. shape: of the student. objectives: how many the recipe has.
         tail: what becomes of the mass that the teacher's entries leave.
-        label_share: of every soft row, given to the token that stands there.
+        label_share: of soft rows, given to the token that stands there.
         packed: several rows of a causal student may share a line; none sees another.
     """
     target_lengths = np.array([len(row.target_ids) for row in rows])
     prompt_lengths = np.array([len(row.prompt_ids) for row in rows])
-    labels = np.concatenate([row.target_ids for row in rows]).astype(np.int64)
     objective = np.repeat([row.objective for row in rows], target_lengths)
     rectangle = _encoder_decoder if shape.encoder_decoder else _packed if packed else _causal
     made = rectangle(rows, shape, prompt_lengths, target_lengths)
-
     stored = concatenate([row.distributions for row in rows])
-    ids, logprobs, left = stored.padded(max(1, int(np.diff(stored.indptr).max())))
-    seen = _seen(objective, left, stored.is_hard, objectives)
-    target = (torch.from_numpy(ids.astype(np.int64)), *map(torch.from_numpy, (logprobs, left)))
-    labels_ = torch.from_numpy(labels)
-    ruled = apply_tail(tail, *target, labels_)
-    ids_, logprobs_, tail_ = mix_label(*ruled, labels_, label_share)
-    size = made.inputs.size + (0 if made.decoder is None else made.decoder.size)
-    read = int(prompt_lengths.sum() + target_lengths.sum())
-    if made.decoder is None:  # a causal model does not read the last target
-        read -= len(rows)
+    labels = torch.from_numpy(np.concatenate([row.target_ids for row in rows]).astype(np.int64))
+    ruled = apply_tail(tail, *_tensors(stored), labels)
+    ids, logprobs, left = mix_label(*ruled, labels, label_share)
+    unread = len(rows) if made.decoder is None else 0  # a causal model's last targets
+    read = int(prompt_lengths.sum() + target_lengths.sum()) - unread
     return Batch(
         input_ids=torch.from_numpy(made.inputs),
         attention_mask=_tensor(made.mask),
         decoder_input_ids=_tensor(made.decoder),
         position_ids=_tensor(made.places),
         positions=torch.from_numpy(made.positions),
-        ids=ids_,
-        logprobs=logprobs_,
-        tail=tail_,
-        labels=labels_,
+        ids=ids,
+        logprobs=logprobs,
+        tail=left,
+        labels=labels,
         objective=torch.from_numpy(objective),
-        seen=torch.from_numpy(seen),
+        seen=torch.from_numpy(_seen(objective, stored, objectives)),
         keys=tuple(row.key for row in rows),
-        padding=size - read,
-        size=size,
+        padding=made.size - read,
+        size=made.size,
     )
 
 
@@ -127,16 +118,19 @@ def _tensor(values: NDArray[np.int64] | None) -> Tensor | None:
     return None if values is None else torch.from_numpy(values)
 
 
+def _tensors(stored: SparseDistributions) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids and log-probabilities (N, K), as wide as the fullest row, and tail (N,)."""
+    ids, logprobs, tail = stored.padded(max(1, int(np.diff(stored.indptr).max())))
+    return torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(logprobs), torch.tensor(tail)
+
+
 def _seen(
-    objective: NDArray[np.int64],
-    tail: NDArray[np.float32],
-    hard: NDArray[np.bool_],
-    objectives: int,
+    objective: NDArray[np.int64], stored: SparseDistributions, objectives: int
 ) -> NDArray[np.float64]:
-    """(objectives, 3) tokens, tail mass and hard rows of each objective."""
+    """(objectives, 3) tokens, stored tail mass and hard rows of each objective."""
     sums = np.zeros((objectives, 3))
-    measured = (np.ones(len(tail)), np.exp(tail.astype(np.float64)), hard)
-    for column, values in enumerate(measured):
+    tail_mass = np.exp(stored.tail.astype(np.float64))
+    for column, values in enumerate((np.ones(len(stored)), tail_mass, stored.is_hard)):
         np.add.at(sums[:, column], objective, values)
     return sums
 
@@ -150,6 +144,11 @@ class _Rectangles:
     mask: NDArray[np.int64] | None = None
     decoder: NDArray[np.int64] | None = None
     places: NDArray[np.int64] | None = None
+
+    @property
+    def size(self) -> int:
+        """Positions of the rectangles that a model computes."""
+        return self.inputs.size + (0 if self.decoder is None else self.decoder.size)
 
 
 def _encoder_decoder(

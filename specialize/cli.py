@@ -187,6 +187,7 @@ def dump(
     type=click.IntRange(min=1),
     help="Entries kept per student position; the rest joins the tail.",
 )
+@click.option("--threads", type=click.IntRange(min=1), help="How many work on it.  [default: all]")
 @click.option("--restart", is_flag=True, help="Remove what is there and begin again.")
 @as_json_option
 def align(
@@ -195,6 +196,7 @@ def align(
     student: str,
     policy: str,
     top_k: int,
+    threads: int | None,
     restart: bool,
     as_json: bool,
 ) -> None:
@@ -202,7 +204,13 @@ def align(
     from specialize.targets import write_targets
 
     result = write_targets(
-        responses, targets, student=student, policy=policy, top_k=top_k, restart=restart
+        responses,
+        targets,
+        student=student,
+        policy=policy,
+        top_k=top_k,
+        threads=threads,
+        restart=restart,
     )
     print_result(result, as_json)
 
@@ -264,8 +272,13 @@ def select(run: Path, rule: str | None, as_json: bool) -> None:
 @click.option(
     "--out", default="comparison", show_default=True, type=FOLDER, help="Of several runs."
 )
-@click.option("--push-to-hub", "repository", default=None, metavar="NAME/REPOSITORY",
-              help="Send the selected checkpoint and its card there, private; off by default.")
+@click.option(
+    "--push-to-hub",
+    "repository",
+    default=None,
+    metavar="NAME/REPOSITORY",
+    help="Send the selected checkpoint and its card there, private; off by default.",
+)
 @as_json_option
 def report(runs: tuple[Path, ...], out: Path, repository: str | None, as_json: bool) -> None:
     """Write RUN/report.html, report.md and model_card.md; of several RUNs a comparison."""

@@ -13,8 +13,9 @@ teacher is known by the pieces in its store alone; no model is loaded. A store o
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align import (
-    Projection,
     Projector,
     Ragged,
     SparseDistributions,
@@ -34,7 +34,6 @@ from align import (
 from align.blocks import Blocks
 from align.carry import text_of
 from align.project import Policy
-from align.projection import KINDS
 from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.progress import progress
 from specialize.store import (
@@ -46,12 +45,11 @@ from specialize.store import (
     sample_from_rows,
 )
 from specialize.store.reader import read_store_file
+from specialize.target_counts import row_counts, summarize, token_classes
 from specialize.tokens import Tokenizer, load_tokenizer
 from specialize.tokens.spans import known_blocks
 
 Keep = Literal["correct", "all"]
-_MASSES = ("kept", "inconsistent", "stored")
-_MILLION = 1_000_000  # masses are counted in whole millionths, so that counts of shards add up
 
 
 def write_targets(
@@ -62,6 +60,7 @@ def write_targets(
     policy: Policy = "prefix",
     top_k: int = 5,
     keep: Keep = "all",
+    threads: int | None = None,
     restart: bool = False,
 ) -> dict[str, object]:
     """Project every response of ``responses`` into the vocabulary of ``student``.
@@ -72,6 +71,8 @@ def write_targets(
         student: directory, tokenizer file or hub id.
         policy: how distributions are carried over, see ``align.project``.
         top_k: entries kept per position; the rest joins the tail.
+        threads: how many work on a shard, None for as many as there are cores; no result depends
+            on it.
         keep: ``correct`` leaves out responses that are not known to be right.
 
     Returns:
@@ -87,10 +88,11 @@ def write_targets(
     _check(store, tokenizer)
     _, shard_samples = read_store_file(responses)
     description = _describe(store, tokenizer, policy, top_k, keep)
-    job = _Job(_projector(store, tokenizer, policy, top_k), tokenizer, top_k, keep)
+    projector = _projector(store, tokenizer, policy, top_k, threads or os.cpu_count() or 1)
+    job = _Job(projector, tokenizer, token_classes(tokenizer.vocabulary()), top_k, keep)
     with StoreWriter(targets, description, shard_samples=shard_samples, restart=restart) as writer:
         _write_missing(writer, store, job)
-        summary = _summary(writer.counts, description)
+        summary = summarize(writer.counts, description)
         if not summary["samples"] and len(store):
             raise NothingPassedError(
                 f"none of {len(store):,} responses in {responses} is left with keep={keep!r}"
@@ -151,7 +153,9 @@ def _describe(
     )
 
 
-def _projector(store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int) -> Projector | None:
+def _projector(
+    store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int, threads: int
+) -> Projector | None:
     """None where there are texts alone.
 
     Where both have one tokenizer its whole vocabulary is used on both sides, which the projector
@@ -162,7 +166,14 @@ def _projector(store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int) -
     target = tokenizer.vocabulary()
     same = store.description.fingerprint == tokenizer.fingerprint
     source = target if same else store.align_vocabulary()
-    return Projector(source, target, policy=policy, encode=tokenizer.encode_batch, keep=top_k)
+    return Projector(
+        source,
+        target,
+        policy=policy,
+        encode=tokenizer.encode_batch,
+        keep=top_k,
+        threads=threads,
+    )
 
 
 def _spelled(rows: SparseDistributions, size: int) -> SparseDistributions:
@@ -193,6 +204,7 @@ class _Job:
 
     projector: Projector | None
     tokenizer: Tokenizer
+    classes: NDArray[np.uint8]
     top_k: int
     keep: Keep
 
@@ -253,7 +265,7 @@ class _Job:
             for sample, (start, end) in zip(kept, bounds, strict=True)
         ]
         tails = np.concatenate([target.tail_logprob for target in targets])
-        counts.update(_row_counts(projection, 1 - np.exp(tails)))
+        counts += row_counts(projection, 1 - np.exp(tails), self.classes[tokens.ids])
         return targets, counts
 
 
@@ -264,36 +276,3 @@ def _hard(samples: Sequence[Sample], tokens: Ragged) -> list[Sample]:
         ids = tokens.sample(i)
         made.append(sample_from_rows(sample.response, ids, one_hot(ids), 1))
     return made
-
-
-def _row_counts(projection: Projection, stored: NDArray[np.floating]) -> dict[str, int]:
-    """Rows by kind, and masses of the soft rows in millionths.
-
-    ``kept`` is what the projection could place, ``inconsistent`` what contradicted the text, and
-    ``stored`` what is left of ``kept`` in the ``top_k`` entries.
-    """
-    counts = {name: int((projection.kind == kind).sum()) for kind, name in enumerate(KINDS)}
-    soft = projection.is_soft
-    masses = (projection.kept, projection.inconsistent, stored)
-    sums = {
-        name: round(float(mass[soft].sum(dtype=np.float64)) * _MILLION)
-        for name, mass in zip(_MASSES, masses, strict=True)
-    }
-    return counts | {"rows": len(projection.kind), "soft": int(soft.sum())} | sums
-
-
-def _summary(counts: Mapping[str, int], description: StoreDescription) -> dict[str, object]:
-    """Totals over all shards; masses as means over the soft rows."""
-    rows, soft = counts.get("rows", 0), counts.get("soft", 0)
-    return {
-        "samples": counts.get("samples", 0),
-        "left_out": counts.get("left out", 0),
-        "positions": rows,
-        "bytes_per_position": description.bytes_per_position,
-        "soft_share": soft / rows if rows else 0.0,
-        **{f"rows_{name}": counts.get(name, 0) for name in KINDS},
-        **{
-            f"mean_{name}": counts.get(name, 0) / _MILLION / soft if soft else 0.0
-            for name in _MASSES
-        },
-    }

@@ -41,6 +41,7 @@ FLOORS = {
     "specialize.models": 4,
     "specialize.teacher": 5,
     "specialize.imports": 6,
+    "specialize.target_counts": 4,
     "specialize.targets": 5,
     "specialize.batches": 5,
     "specialize.new_students": 5,

@@ -27,7 +27,7 @@ from specialize.answers.quantities import (
 )
 
 Mode = Literal["flexible", "strict", "legacy"]
-Kind = Literal["number", "choice", "boolean", "text", "equation", "bbh"]
+Kind = Literal["number", "choice", "boolean", "text", "equation", "bbh", "math"]
 
 MAX_BARE = 200  # characters of a text that is taken for an answer as a whole
 MAX_BARE_WORDS = 5  # of one without number, in mode strict

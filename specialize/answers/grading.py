@@ -19,6 +19,7 @@ from specialize.answers.forms import (
     same_text,
     verdict,
 )
+from specialize.answers.mathematics import same_mathematics
 from specialize.answers.phrases import MAX_PHRASE, clean
 from specialize.answers.quantities import Quantity, stated_quantities
 
@@ -38,7 +39,8 @@ def is_correct(
     Kinds: ``number`` compares exact values (a gold without a number, as "Purple", is compared as
     text); ``choice`` letters, else texts; ``boolean`` yes / true against no / false; ``text``
     words without case and punctuation; ``equation`` values of arithmetic; ``bbh`` the form that
-    the target of a BIG-Bench Hard task has. ``choices`` are the options' texts, if known.
+    the target of a BIG-Bench Hard task has; ``math`` what math-verify finds equal (the extra
+    ``math``, in a process of its own). ``choices`` are the options' texts, if known.
 
     Mode ``strict`` wants the answer announced; for ``bbh`` it is the published rule, equality with
     what follows "the answer is". ``legacy`` is Fu et al.'s: equal last numbers as floats, or, for
@@ -103,7 +105,19 @@ def _same(given: str, gold: str, kind: Kind, choices: Sequence[str]) -> bool:
             return value is not None and evaluate(clean(given)) == value
         case "bbh":
             return _same_bbh(given, gold, choices)
+        case "math":
+            return _same_expression(clean(given), clean(gold))
     raise ValueError(f"unknown kind of answer {kind!r}; one of {', '.join(Kind.__args__)}")
+
+
+def _same_expression(given: str, gold: str) -> bool:
+    """Equal as they stand or as arithmetic, else by math-verify."""
+    if given == gold:
+        return True
+    values = evaluate(given), evaluate(gold)
+    if None not in values:
+        return values[0] == values[1]
+    return same_mathematics(given, gold)
 
 
 def _same_number(given: str, gold: str) -> bool:

@@ -29,7 +29,8 @@ _RUN_ON = re.compile(
     r"\n\s*\n|\n(?:Q|Question|Premise|Problem|Options|Answer Choices):", re.IGNORECASE
 )
 _SAYS = re.compile(
-    r"(?:\b(?:so|thus|therefore|hence),?\s+)?\bthe answer is:?\s+(?P<said>(?:(?!the answer is)[^\n])*)",
+    r"(?:\b(?:so|thus|therefore|hence),?\s+)?\bthe answer is:?\s+"
+    r"(?P<said>(?:(?!the answer is)[^\n])*)",
     re.IGNORECASE,
 )
 

@@ -33,6 +33,16 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskReading:
+    """One task of a set under every mode; a set of tasks is scored by the mean of its tasks."""
+
+    set: str
+    task: str
+    examples: int
+    correct: Mapping[Mode, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Disagreement:
     """A response that is read differently."""
 
@@ -48,6 +58,7 @@ class Disagreement:
 class Readings:
     sets: tuple[Reading, ...]
     disagreements: tuple[Disagreement, ...]
+    tasks: tuple[TaskReading, ...] = ()
 
 
 def read_in_every_mode(
@@ -55,6 +66,7 @@ def read_in_every_mode(
 ) -> Readings:
     """Grade the chosen checkpoint's kept responses under every mode."""
     found: list[Reading] = []
+    tasks: list[TaskReading] = []
     telling: list[Disagreement] = []
     for spec in sets:
         file = PredictionFile.of(run, chosen, spec.label, split, format_)
@@ -73,8 +85,26 @@ def read_in_every_mode(
                 {mode: sum(g.answers[mode] is None for g in graded) for mode in MODES},
             )
         )
+        tasks += _by_task(spec.label, predictions, graded)
         telling += [g for g in graded if len(set(g.correct.values())) > 1]
-    return Readings(tuple(found), tuple(_varied(telling)))
+    return Readings(tuple(found), tuple(_varied(telling)), tuple(tasks))
+
+
+def _by_task(
+    set_: str, predictions: Sequence[Prediction], graded: Sequence[Disagreement]
+) -> list[TaskReading]:
+    """Each task of a set that has several."""
+    of_task: dict[str, list[Disagreement]] = {}
+    for prediction, one in zip(predictions, graded, strict=True):
+        of_task.setdefault(prediction.task, []).append(one)
+    if len(of_task) < 2:
+        return []
+    return [
+        TaskReading(
+            set_, task, len(ones), {mode: sum(one.correct[mode] for one in ones) for mode in MODES}
+        )
+        for task, ones in sorted(of_task.items())
+    ]
 
 
 def _disagreement(

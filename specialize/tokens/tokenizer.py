@@ -84,6 +84,11 @@ class Tokenizer:
         """The bytes and flags of every id."""
         return self._vocabulary
 
+    def special_tokens(self) -> dict[str, int]:
+        """The ids that spell nothing, by the names under which they are written."""
+        flags = self._vocabulary.flags
+        return {w: i for i, w in self._definition.written.items() if flags[i] & SPECIAL}
+
     def spans(self, text: str) -> tuple[list[int], NDArray[np.int64]]:
         """The ids of ``text`` and the bytes ``start:end`` of it that each one covers, (T, 2).
 

@@ -177,13 +177,16 @@ class Chaos:
 
     def __init__(self, model: ScriptedModel, share: float) -> None:
         self._model, self._share = model, share
+        self._turns: Counter[bytes] = Counter()  # of all addresses together
         self.met: Counter[str] = Counter()
 
     def __call__(self, path: str, body: Body, turn: int) -> Reply:
         value = answer(self._model, path, body)
         if path != "/v1/completions":
             return Reply(value)
-        key = hashlib.sha256(json.dumps([body, turn], sort_keys=True).encode()).digest()
+        asked = json.dumps(body, sort_keys=True).encode()
+        self._turns[asked] += 1
+        key = hashlib.sha256(b"%d %b" % (self._turns[asked], asked)).digest()
         rng = np.random.default_rng(np.frombuffer(key, np.uint32))
         if rng.random() >= self._share or not _logprobs(value)["tokens"]:
             return Reply(value)

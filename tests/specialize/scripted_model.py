@@ -122,6 +122,9 @@ def _completions(model: ScriptedModel, body: Body) -> Body:
 
 
 def _spelling(model: ScriptedModel, token: int) -> str:
+    named = {i: name for name, i in model.tokenizer.special_tokens().items()}
+    if token in named:
+        return named[token]
     piece = model.tokenizer.pieces([token])[0]
     try:
         return piece.decode()
@@ -186,7 +189,8 @@ def _chat(model: ScriptedModel, body: Body) -> Body:
 
 def _chat_entry(model: ScriptedModel, token: int, logprob: float) -> Body:
     piece = model.tokenizer.pieces([token])[0]
-    return {"token": piece.decode("utf-8", "replace"), "bytes": list(piece), "logprob": logprob}
+    name = piece.decode("utf-8", "replace") or _spelling(model, token)
+    return {"token": name, "bytes": list(piece) or None, "logprob": logprob}
 
 
 def _sglang(model: ScriptedModel, body: Body) -> object:

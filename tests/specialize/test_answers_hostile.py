@@ -17,6 +17,7 @@ from tests.specialize.test_answers import HOSTILE
 
 ROOT = Path(__file__).parents[2]
 COUNT = int(os.environ.get("SPECIALIZE_FUZZED", "150"))
+LONGEST = 1_000_000  # characters
 # of which texts are made: what readers look for, and what could hurt them
 PIECES = (
     "The answer is ", "the answer is", "So the answer is ", "#### ", "\\boxed{", "}", "{",
@@ -42,7 +43,9 @@ def fuzzed(count: int, seed: int) -> list[str]:
             at = int(rng.integers(len(chosen)))
             chosen[at] *= int(10 ** rng.uniform(1, 4))
         text = "".join(chosen)
-        texts.append(text * int(10 ** rng.uniform(0, 3)) if rng.random() < 0.1 else text)
+        if rng.random() < 0.1:
+            text *= int(10 ** rng.uniform(0, 3))
+        texts.append(text[:LONGEST])
     return texts
 
 

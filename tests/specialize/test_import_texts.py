@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from specialize import datasets
 from specialize.answers import Kind
+from specialize.cli import cli
 from specialize.errors import InputError
-from specialize.imports.palm import import_palm
+from specialize.imports.palm import batch_files, import_palm, read_texts
 from specialize.imports.tinyllm import import_tinyllm, split_halves
 from specialize.records import Example
 from specialize.store import Store, verify
@@ -116,6 +119,20 @@ def test_sources_that_are_refused(tmp_path: Path) -> None:
         load(wrong)
 
 
+def test_the_commands(tmp_path: Path) -> None:
+    path = tmp_path / "obqa_train.json"
+    records = [{"question": f"Fog {i}?", "choices": CHOICES, "answer": "a marsh"} for i in range(4)]
+    path.write_text(json.dumps(records))
+    for kind, texts in (("palm", PALM), ("tinyllm", GLUED)):
+        source = batches(tmp_path / kind, texts)
+        command = ["import", kind, str(source), str(tmp_path / f"{kind}-out"), "--data", "obqa"]
+        done = CliRunner().invoke(cli, [*command, "--path", str(path), "--json"])
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["records"] == 4
+    assert Store.open(tmp_path / "palm-out")["obqa/train/00000", 0].response.text == "Wet."
+    assert len(Store.open(tmp_path / "tinyllm-out" / "flan-t5")) == 4
+
+
 REAL_PALM = {  # set, file, split -> records, right, unparsed
     ("cqa", "cqa", "train"): (9741, 7345, 288),
     ("cqa", "cqa", "test"): (1221, 958, 26),
@@ -168,3 +185,23 @@ def test_tinyllm_on_the_published_files(
         assert teacher["rationales"] + teacher["absent"] == found["records"]
         assert sum(teacher["faults"].values()) == teacher["rationales"]
         assert sum(teacher["announced"].values()) == teacher["rationales"]
+
+
+@pytest.mark.realdata
+def test_two_other_readings_of_cqa_and_why_they_differ(data_dir: Path) -> None:
+    """943 wants the very text; 969 takes the last letter, also of "either (a) or (c)"."""
+    folder = data_dir / "step_by_step" / "cqa"
+    examples = datasets.load("cqa", folder / "cqa_test.json")
+    texts = [text for path in batch_files(folder / "llm", "test") for text in read_texts(path)]
+    same_text = last_letter = several = several_with_gold = 0
+    for text, example in zip(texts, examples, strict=True):
+        own = text.split("\n\nQ:")[0]
+        first = re.split(r"[Ss]o the answer is ", own, maxsplit=1)[-1].strip().rstrip(".")
+        said = re.findall(r"answer is (.*)", own)[-1].strip().rstrip(".")
+        letters = re.findall(r"\(([a-e])\)", said)
+        named = [example.choices["abcde".index(letter)] for letter in letters]
+        same_text += re.sub(r"^\([a-e]\)\s*", "", first) == example.answer
+        last_letter += bool(named) and named[-1] == example.answer
+        several += len(set(letters)) > 1
+        several_with_gold += len(set(letters)) > 1 and example.answer in named
+    assert (same_text, last_letter, several, several_with_gold) == (943, 969, 25, 22)

@@ -15,9 +15,13 @@ from hypothesis import strategies as st
 from align.sparse import SparseDistributions, one_hot
 from specialize.batches import make_batch
 from specialize.errors import NothingPassedError
+from specialize.evaluate.asking import Work, _fitting
+from specialize.evaluate.planning import Asked
+from specialize.formats import by_name
 from specialize.losses import measured_kl
-from specialize.models import Student, load_student
-from specialize.recipe import Optimization, Training
+from specialize.models import Student, load_model, load_student
+from specialize.predictions import PredictionFile
+from specialize.recipe import EvaluationSet, Optimization, Training
 from specialize.recipe_files import build_recipe
 from specialize.records import Example, Response
 from specialize.rows import Row, RowSet, build_rows, plan_steps
@@ -283,3 +287,23 @@ def test_a_long_context_is_cut_and_the_question_is_not(taught) -> None:
     hopeless = fit(question, whole, tokenizer, most=3, eos=True)
     assert len(hopeless.ids) > 3
     assert not hopeless.cut
+
+
+def test_evaluation_cuts_contexts_as_training_does(
+    world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, tokenizer = load_model(world / "student"), load_tokenizer(world / "student")
+    context = "has apples plus " * 40
+    asked = [Example("x/0", "How many?", "1", context=context), Example("x/1", "How many?", "1")]
+    form = by_name("predict")
+    spec = EvaluationSet(set="jsonl", role="general", protocol="published")
+    part = Asked(
+        spec, "test", "predict", "number", tuple(asked), tuple(map(form.prompt, asked)), 30
+    )
+    work = Work(part, PredictionFile(tmp_path / "none.jsonl"), {})
+    asking, (long, short) = _fitting(model, tokenizer, [work], lambda units: None)
+    assert asking == [(work, 0), (work, 1)]
+    assert 28 <= len(long) <= 30
+    assert tokenizer.decode(long).endswith("How many?")
+    assert short == tokenizer.encode("predict: How many?", eos=True)
+    assert "1 prompts lost words of their context, to have 30 tokens" in caplog.text

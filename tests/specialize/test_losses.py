@@ -467,3 +467,21 @@ def test_a_compiled_step_has_the_same_loss_and_gradient(fused):
         found.append([loss.detach(), *(leaf.grad.clone() for leaf in leaves)])
     for plain, compiled in zip(*found, strict=True):
         np.testing.assert_allclose(compiled, plain, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+@pytest.mark.parametrize("fused", [False, True])
+@given(case=kl_cases())
+def test_a_gpu_gives_the_loss_and_gradient_of_the_dense_reference(case, fused):
+    logits, ids, logprobs, tail, weight, temperature = case
+    _, gradients, sizes = oracles.dense_kl(logits, ids, logprobs, tail, temperature)
+    rows = [values.cuda() for values in (ids, logprobs, tail, weight)]
+    leaf = logits.cuda().requires_grad_()
+    if fused:  # the identity as projection: the states are the logits
+        identity = torch.eye(logits.shape[1], device="cuda")
+        fused_kl(leaf, identity, *rows, temperature=temperature, chunk=2)[0].backward()
+    else:
+        measured_kl(leaf, *rows, temperature=temperature)[0].backward()
+    scale = (sizes * weight[:, None]).amax(1).clamp(min=1e-37)
+    error = (leaf.grad.cpu().double() - gradients * weight[:, None]).abs().amax(1) / scale
+    assert (error[weight != 0] <= 2e-7).all(), error

@@ -191,6 +191,14 @@ def test_test_rows_reach_nothing_but_the_test(world: Path, tmp_path: Path) -> No
         training_examples(unlabelled)
 
 
+def test_the_second_teacher_is_small_and_spells_bytes() -> None:
+    folder = MODELS / "second_teacher"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 6e6
+    assert json.loads((folder / "config.json").read_text())["model_type"] == "llama"
+    tokenizer = load_tokenizer(folder)
+    assert b"".join(tokenizer.pieces(tokenizer.encode("Ünïcode 漢字"))).decode() == " Ünïcode 漢字"
+
+
 def test_two_bundled_teachers_of_different_tokenizers(tmp_path: Path) -> None:
     """Each is asked why, aligned to one student, and both are averaged over one text."""
     train = toys.examples(4, name="shop")

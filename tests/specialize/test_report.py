@@ -20,6 +20,7 @@ from specialize.predictions import PredictionFile, prediction_files
 from specialize.recipe import EvaluationSet, Recipe
 from specialize.report import write_report
 from specialize.report.cases import shorten
+from specialize.report.gather import gather
 from specialize.report.measures import pace
 from specialize.report.readings import read_in_every_mode
 from specialize.report.text import fenced, plain
@@ -143,7 +144,14 @@ def test_figures_have_ids_of_their_own_and_every_reference_is_met(
 def test_figures_and_tables_stand_beside_it(made: tuple[Recipe, Path]) -> None:
     _, run = made
     names = {path.name for path in (run / "figures").iterdir()}
-    assert {"outcome.svg", "trade-off.svg", "front.svg", "set-00.svg", "target-rows.svg"} <= names
+    assert {
+        "outcome.png",
+        "outcome.svg",
+        "trade-off.svg",
+        "front.svg",
+        "set-00.svg",
+        "target-rows.svg",
+    } <= names
     for path in (run / "figures").glob("*.svg"):
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
     rows = list(csv.DictReader((run / "figures" / "scores.csv").read_text().splitlines()))
@@ -344,6 +352,24 @@ def test_readings_part_where_the_last_number_is_not_the_answer(tmp_path: Path) -
     assert verdicts == [(True, True, False), (True, False, True)]
     write_report(recipe, tmp_path)
     assert "The answer is 12. Check: 1 + 1 = 2" in _page(tmp_path).text
+
+
+def test_tasks_are_shown_by_themselves_and_as_their_mean(tmp_path: Path) -> None:
+    recipe = toy_recipe(("shop", "farm"))
+    write_toy_run(tmp_path, recipe, count=12, steps=(0, 10))
+    for file in prediction_files(tmp_path):
+        settings = file.settings()
+        if settings is not None and settings.set == "farm":
+            tasks = ["plain", "plain", "hard"] * 4
+            file.replace(replace(p, task=t) for p, t in zip(file.read(), tasks, strict=True))
+    write_report(recipe, tmp_path)
+    readings = gather(recipe, tmp_path).readings
+    assert [(t.task, t.examples) for t in readings.tasks] == [("hard", 4), ("plain", 8)]
+    shares = [t.correct["strict"] / t.examples for t in readings.tasks]
+    text = _page(tmp_path).text
+    assert "By task (2 tasks" in text
+    assert "farm: mean of 2 tasks" in text
+    assert f"{100 * sum(shares) / 2:.1f} %" in text
 
 
 def test_long_texts_are_cut_and_say_so() -> None:

@@ -14,6 +14,7 @@ from specialize.recipe import Teacher as Settings
 from specialize.records import Example
 from specialize.store import Store, verify
 from specialize.teacher.dump import dump
+from specialize.teacher.planning import plan
 from specialize.teacher.protocol import Sampling
 from specialize.teacher.served import connect
 from specialize.tokens import load_tokenizer
@@ -67,6 +68,7 @@ def run_dump(model: ScriptedModel, share: float, out: Path, addresses: int = 1) 
 def test_faults_do_not_reach_the_store(model: ScriptedModel, tmp_path: Path) -> None:
     run_dump(model, 0.0, tmp_path / "clean")
     chaos = run_dump(model, SHARE, tmp_path / "chaos", addresses=2)
+    print(f"{ROWS} rows, {sum(chaos.met.values())} faults of {len(chaos.met)} kinds")
     assert sum(chaos.met.values()) > ROWS * SHARE / 2
     assert len(FAULTS) >= 30
     assert stored(tmp_path / "chaos") == stored(tmp_path / "clean")
@@ -182,3 +184,26 @@ def test_a_server_that_can_not_be_believed_ends_the_dump(
     assert summary.quarantined == {}
     assert (out / "quarantine.jsonl").read_bytes() == b""
     assert len(Store.open(out)) == 20
+
+
+def test_restart_asks_again_and_a_dry_run_keeps_nothing(
+    model: ScriptedModel, tmp_path: Path
+) -> None:
+    out = tmp_path / "store"
+    with scripted(lambda path, body, turn: Reply(answer(model, path, body))) as server:
+        settings = settings_of([server.url])
+        with connect(settings) as teacher:
+            planned = plan(teacher, questions(30), out, settings, shard_samples=32)
+            assert teacher.sent == 4  # a few, which may have to be paid for
+        assert (planned.rows, planned.shards, out.exists()) == (60, 2, False)
+        for restart, asked in ((False, 60), (False, 0), (True, 60)):
+            with connect(settings, journal=out / "journal.jsonl") as teacher:
+                dump(teacher, questions(30), out, settings, shard_samples=32, restart=restart)
+                assert teacher.sent == asked
+            assert len((out / "journal.jsonl").read_text().splitlines()) == 60
+        (out / "summary.json").unlink()
+        (out / "manifest.jsonl").unlink()
+        with connect(settings, journal=out / "journal.jsonl") as teacher:
+            dump(teacher, questions(30), out, settings, shard_samples=32)
+            assert teacher.sent == 0
+    assert verify(out).ok

@@ -105,6 +105,24 @@ def test_given_texts_get_the_same_rows(model: ScriptedModel, kind: str) -> None:
         assert text.finish == "given"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stop_text_ends_what_is_kept(model: ScriptedModel, kind: str) -> None:
+    """Whatever a server leaves behind its stop: the token in which it begins is the first gone."""
+    with served(model, kind) as (teacher, server):
+        [whole] = teacher.sample(["Q: Tom"], [2], Sampling(12))
+        pieces = model.tokenizer.pieces(whole.token_ids.tolist())
+        at = next(i for i in range(3, len(pieces)) if pieces[i].isalpha() and (
+            pieces[i] not in b"".join(pieces[:i])))  # fmt: skip
+        stop = pieces[at].decode()
+        [cut] = teacher.sample(["Q: Tom"], [2], Sampling(12, stop=("never", stop)))
+        asked = server.requests[-1][1]
+    assert cut.finish == "stop"
+    assert cut.token_ids.tolist() == whole.token_ids[:at].tolist()
+    np.testing.assert_array_equal(cut.topk_logprobs, whole.topk_logprobs[:at])
+    if "logit_bias" not in asked:
+        assert asked.get("sampling_params", asked)["stop"] == ["never", stop]
+
+
 # ---- whatever comes back ---------------------------------------------------------------------
 
 WRONG = [None, True, -1, 0, 3, 10**400, -9999.0, 0.5, float("nan"), "", "x", "token_id:3", [], {}]

@@ -22,7 +22,7 @@ from tests.specialize.scripted_model import ScriptedModel, answer
 from tests.specialize.scripted_server import Body, Reply, Server, scripted
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("SPECIALIZE_JOURNAL_KILLS", "4"))
+KILLS = int(os.environ.get("SPECIALIZE_JOURNAL_KILLS", "3"))
 ONE, TWO = Request("/a", {"x": 1}, 0), Request("/a", {"x": 2}, 0)
 
 

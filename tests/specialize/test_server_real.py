@@ -12,12 +12,13 @@ from specialize import datasets
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
 from specialize.recipe import Teacher as Settings
-from specialize.recipe_files import build_recipe
-from specialize.run import run_recipe
+from specialize.recipe_files import build_recipe, record_recipe
+from specialize.run import evaluate_run, make_targets, select_run
 from specialize.store import Store, verify
 from specialize.teacher.local import load_teacher
 from specialize.teacher.protocol import Sampling
 from specialize.teacher.served import connect
+from specialize.train import train
 from tests.specialize import teacher_toys as toys
 
 pytest.importorskip("xllamacpp", reason="the extra 'server' is not installed")
@@ -128,9 +129,13 @@ def test_the_whole_way_from_dump_to_selection(tmp_path: Path) -> None:
             },
             "selection": "in-distribution",
         }  # fmt: skip
-        done = run_recipe(build_recipe(values), tmp_path / "run")
-        assert done["selected_step"] in (0, 2, 4)
-    responses = tmp_path / "run" / "responses" / "toy"
+        recipe, run = build_recipe(values), tmp_path / "run"
+        record_recipe(recipe, run)
+        make_targets(recipe, run)
+    assert train(recipe, run).as_json()["steps"] == 4
+    evaluate_run(run, "validation")
+    assert select_run(run, None)["selected_step"] in (0, 2, 4)
+    responses = run / "responses" / "toy"
     store = Store.open(responses)
     assert len(store) == 36
     assert verify(responses).ok
@@ -139,4 +144,4 @@ def test_the_whole_way_from_dump_to_selection(tmp_path: Path) -> None:
     # the bundled teacher solves most of its world, through the server too
     assert store.summary["first_sample_accuracy"] > 0.5
     assert store.summary["pass@1"] > 0.5
-    assert (tmp_path / "run" / "report.html").is_file()
+    assert len(Store.open(run / "targets" / "toy")) == 36

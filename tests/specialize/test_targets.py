@@ -81,6 +81,9 @@ def test_targets_of_a_unigram_student(responses: Path, tmp_path: Path, policy: s
     by_kind = sum(int(str(found[name])) for name in found if name.startswith("rows_"))
     assert by_kind == rows
     assert 0.05 < float(str(found["soft_share"])) < 1
+    assert sum(of_class["rows"] for of_class in found["by_class"].values()) == rows
+    if policy == "prefix":
+        assert found["by_class"]["number"]["soft_share"] == 1
     assert float(str(found["mean_stored"])) <= float(str(found["mean_kept"])) + 1e-3
 
 

@@ -50,6 +50,8 @@ class _Spellings:
             if not vocabulary.flags[token] & (SPECIAL | UNKNOWN):
                 piece = vocabulary.piece(token)
                 found[piece] = -1 if piece in found else token
+        for name, token in tokenizer.special_tokens().items():
+            found.setdefault(name.encode(), token)
         return cls(found)
 
     def id_of(self, spelled: bytes) -> int:
@@ -85,15 +87,16 @@ class Completions:
         if "content" in told:  # some servers answer completions in the form of a chat
             return _chat_reply(self.speaker, self._spelled(), told, choice["text"], choice)
         spelled = self._spelled()
+        tokens = tuple(spelled.id_of(_bytes_of(token)) for token in told["tokens"])
         return Reply(
-            tuple(spelled.id_of(_bytes_of(token)) for token in told["tokens"]),
+            tokens,
             tuple(number(value) for value in told["token_logprobs"]),
             tuple(
                 tuple((spelled.id_of(_bytes_of(t)), number(v)) for t, v in row.items())
                 for row in told["top_logprobs"]
             ),
             choice["text"],
-            self.speaker.finish((), choice["finish_reason"]),
+            self.speaker.finish(tokens, choice["finish_reason"]),
         )
 
     def _spelled(self) -> _Spellings:
@@ -180,12 +183,13 @@ def _chat_reply(
 
     rows = [entry(row) for row in told["content"]]
     entries: list[Entries] = [tuple(map(entry, row["top_logprobs"])) for row in told["content"]]
+    tokens = tuple(token for token, _ in rows)
     return Reply(
-        tuple(token for token, _ in rows),
+        tokens,
         tuple(logprob for _, logprob in rows),
         tuple(entries),
         text,
-        speaker.finish((), choice["finish_reason"]),
+        speaker.finish(tokens, choice["finish_reason"]),
     )
 
 

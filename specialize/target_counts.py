@@ -1,0 +1,87 @@
+"""What the align stage kept: rows by kind, by class of token, and masses, shard by shard.
+
+    {"rows": 15063, "soft": 14700, "same": 13100, "class number": 3020, "soft number": 2990, ...}
+
+Counts are whole numbers, masses whole millionths, so that those of the shards add up exactly to
+those of the store, in whatever order they were written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align import Projection, Vocabulary
+from align.projection import KINDS
+from align.vocabulary import SPECIAL, UNKNOWN
+from specialize.store import StoreDescription
+
+CLASSES = ("number", "word start", "word inside", "punctuation", "non-ASCII", "unknown", "special")
+_MASSES = ("kept", "inconsistent", "stored")
+_MILLION = 1_000_000
+
+
+def token_classes(vocabulary: Vocabulary) -> NDArray[np.uint8]:
+    """(V,) An index into CLASSES for every id, by what it spells."""
+    return np.array([_class_of(vocabulary, token) for token in range(len(vocabulary))], np.uint8)
+
+
+def _class_of(vocabulary: Vocabulary, token: int) -> int:
+    piece, flags = vocabulary.piece(token), int(vocabulary.flags[token])
+    if flags & UNKNOWN:
+        return CLASSES.index("unknown")
+    if flags & SPECIAL:
+        return CLASSES.index("special")
+    if any(48 <= byte < 58 for byte in piece):
+        return CLASSES.index("number")
+    if any(byte >= 128 for byte in piece):
+        return CLASSES.index("non-ASCII")
+    if piece[:1].isalpha():
+        return CLASSES.index("word inside")
+    return CLASSES.index("word start" if piece[1:2].isalpha() else "punctuation")
+
+
+def row_counts(
+    projection: Projection, stored: NDArray[np.floating], classes: NDArray[np.uint8]
+) -> Counter[str]:
+    """Counts of one shard.
+
+    Args:
+        stored: (rows,) what is left of the mass that found a token in the entries that are kept.
+        classes: (rows,) of the student's tokens.
+    """
+    soft = projection.is_soft
+    counts = Counter({name: int((projection.kind == k).sum()) for k, name in enumerate(KINDS)})
+    for k, name in enumerate(CLASSES):
+        counts[f"class {name}"] = int((classes == k).sum())
+        counts[f"soft {name}"] = int((soft & (classes == k)).sum())
+    masses = (projection.kept, projection.inconsistent, stored)
+    for name, mass in zip(_MASSES, masses, strict=True):
+        counts[name] = round(float(mass[soft].sum(dtype=np.float64)) * _MILLION)
+    return counts + Counter({"rows": len(projection.kind), "soft": int(soft.sum())})
+
+
+def summarize(counts: Mapping[str, int], description: StoreDescription) -> dict[str, object]:
+    """Totals over all shards; masses as means over the soft rows, soft shares by class."""
+    rows, soft = counts.get("rows", 0), counts.get("soft", 0)
+    by_class = {name: counts.get(f"class {name}", 0) for name in CLASSES}
+    return {
+        "samples": counts.get("samples", 0),
+        "left_out": counts.get("left out", 0),
+        "positions": rows,
+        "bytes_per_position": description.bytes_per_position,
+        "soft_share": soft / rows if rows else 0.0,
+        **{f"rows_{name}": counts.get(name, 0) for name in KINDS},
+        **{
+            f"mean_{name}": counts.get(name, 0) / _MILLION / soft if soft else 0.0
+            for name in _MASSES
+        },
+        "by_class": {
+            name: {"rows": count, "soft_share": counts.get(f"soft {name}", 0) / count}
+            for name, count in by_class.items()
+            if count
+        },
+    }
