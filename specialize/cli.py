@@ -156,16 +156,9 @@ def dump(
         overrides,
     )
     result = dump_set(
-        out,
-        settings,
-        name,
-        path,
-        split=split,
-        limit=limit,
-        seed=seed,
-        restart=restart,
+        out, settings, name, path, split=split, limit=limit, seed=seed, restart=restart,
         dry_run=dry_run,
-    )
+    )  # fmt: skip
     print_result(result, as_json)
 
 

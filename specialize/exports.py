@@ -2,7 +2,8 @@
 
     {"example_id": "gsm8k/train/00000", "sample": 0, "prompt": "Q: ...", "text": "...",
      "answer": "72", "correct": true, "token_id": [3347, ...], "token_logprob": [-1.2, ...],
-     "topk_id": [[3347, 464], ...], "topk_logprob": [[-1.2, -1.5], ...], "tail_logprob": [-0.7, ...]}
+     "topk_id": [[3347, 464], ...], "topk_logprob": [[-1.2, -1.5], ...],
+     "tail_logprob": [-0.7, ...]}
 
 Log-probabilities are in nats at temperature 1. Slots that are not in use are left out; -inf is
 -inf in parquet and null in JSON, which knows no infinity. ``docs/store.md`` says what each is.

@@ -109,16 +109,12 @@ def choose(
     before = next((c for c in candidates if c.step == 0), None)
     trained = [c for c in candidates if c.step > 0]
     judged = rule.judge(trained, before)
-    allowed = sorted(
-        (j for j in judged if j.refused is None), key=lambda j: (-j.value, j.candidate.step)
-    )
-    if not allowed:
-        raise NothingPassedError(_nothing(judged, incomplete, rule))
+    allowed = _allowed(judged, incomplete, rule)
     ballot = _Ballot(rule, sets, compare)
-    best = allowed[0]
-    chosen = _earliest_equal(best, allowed, ballot, errors)
+    chosen = _earliest_equal(allowed[0], allowed, ballot, errors)
     compared = ballot.comparisons(chosen, [j for j in allowed if j is not chosen])
-    over = best.candidate.checkpoint if best is not chosen else None
+    best = allowed[0].candidate.checkpoint
+    warned = _warnings(chosen, allowed, before, incomplete, rule)
     return Selection(
         checkpoint=chosen.candidate.checkpoint,
         step=chosen.candidate.step,
@@ -129,12 +125,9 @@ def choose(
         judged=_with_front(judged, trained),
         before=before,
         runner_up=compared[0] if compared else None,
-        passed_over=next((c for c in compared if c.checkpoint == over), None),
+        passed_over=next((c for c in compared if c.checkpoint == best), None),
         compared=compared,
-        warnings=(
-            *_warnings(chosen, allowed, before, incomplete, rule),
-            *_inseparable(chosen, compared),
-        ),
+        warnings=(*warned, *_inseparable(chosen, compared)),
     )
 
 
@@ -222,6 +215,14 @@ def _earliest_equal(
         if parts and gap <= errors * standard_error(parts):
             return rival
     return best
+
+
+def _allowed(judged: Sequence[Judged], incomplete: Sequence[str], rule: Rule) -> list[Judged]:
+    """Those that may be chosen, the highest value first, of equal ones the earliest."""
+    allowed = [j for j in judged if j.refused is None]
+    if not allowed:
+        raise NothingPassedError(_nothing(judged, incomplete, rule))
+    return sorted(allowed, key=lambda j: (-j.value, j.candidate.step))
 
 
 def _with_front(judged: Sequence[Judged], trained: Sequence[Candidate]) -> tuple[Judged, ...]:

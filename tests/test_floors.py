@@ -150,7 +150,7 @@ LATE_IMPORTS = {
         "import align",
         "import specialize.tokens, specialize.store, specialize.targets, specialize.select",
         "import specialize.report, specialize.recipes, specialize.rows, specialize.datasets",
-        "import specialize.teacher.dump",
+        "import specialize.teacher.dump, specialize.teacher.served",
         "import specialize.run, specialize.imports.codex",
     ],
 )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NoReturn
 
 from specialize.answers import Kind, find_answer, is_correct
 from specialize.errors import NothingPassedError
@@ -73,7 +74,7 @@ def write_kept(
     """
     description = _describe(sources, made, settings)
     judge = _Judge(made)
-    records = samples = positions = correct = 0
+    totals: Counter[str] = Counter(records=0, samples=0, positions=0, correct=0)
     dropped: Counter[str] = Counter()
     with StoreWriter(out, description, shard_samples=SHARD_SAMPLES, restart=restart) as writer:
         for shard, group in enumerate(_groups(read())):
@@ -82,21 +83,25 @@ def write_kept(
             lost = Counter(reason for reason in found if isinstance(reason, str))
             if shard not in writer.committed:
                 writer.write(shard, good, counts=lost)
-            records, samples = records + len(group), samples + len(good)
-            positions += sum(map(len, good))
-            correct += sum(sample.response.correct is True for sample in good)
+            right = sum(sample.response.correct is True for sample in good)
+            totals.update(records=len(group), samples=len(good), correct=right)
+            totals["positions"] += sum(map(len, good))
             dropped += lost
-        if not samples:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-            raise NothingPassedError(f"no record of {sources[0]} can be used: {reasons or 'none'}")
+        if not totals["samples"]:
+            _refuse(sources[0], dropped)
         summary: dict[str, object] = {
-            "records": records, "samples": samples, "positions": positions, "correct": correct,
+            **totals,
             "dropped": dict(sorted(dropped.items())),
             "bytes_per_position": description.bytes_per_position,
-        }  # fmt: skip
+        }
         if not writer.finished:
             writer.finish(made.tokenizer.vocabulary(), summary)
     return summary
+
+
+def _refuse(source: Path, dropped: Counter[str]) -> NoReturn:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+    raise NothingPassedError(f"no record of {source} can be used: {reasons or 'none'}")
 
 
 def _groups(records: Iterator[Kept]) -> Iterator[list[Kept]]:

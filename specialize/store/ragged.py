@@ -1,7 +1,7 @@
 """Rows that keep as many entries as they have, instead of k slots each.
 
-    k = 4, padded    topk_id [[7, 3, 0, 0], [9, 0, 0, 0]]   topk_logprob [[-.1, -2.4, -inf, -inf], ...]
-    ragged           entries [2, 1]   entry_id [7, 3, 9]    entry_logprob [-.1, -2.4, -.0]
+    k = 3, padded    topk_id [[7, 3, 0], [9, 0, 0]]        topk_logprob [[-.1, -2.4, -inf], ...]
+    ragged           entries [2, 1]   entry_id [7, 3, 9]   entry_logprob [-.1, -2.4, -.0]
 
 On disk only; whoever reads a sample gets k slots.
 """

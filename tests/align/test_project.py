@@ -172,6 +172,17 @@ def test_an_unknown_token_is_hard():
     assert rows[1] == {b"": 1.0}
 
 
+def test_an_unknown_token_inside_a_candidates_word_is_tail():
+    """The student reads "a{" as "a" and an unknown token, which no row may hold."""
+    kinds, rows = project(
+        [b"She", b" a", b"12", b""],
+        rows_of({b"She": 1.0}, {b" a": 1.0}, {b"12": 0.5, b"{": 0.5}, {b"": 1.0}),
+    )
+    assert STUDENT.encode(b" a{")[-1] == 1
+    assert kinds[2] == "same"
+    assert rows[2] == pytest.approx({b"1": 0.5, None: 0.5})
+
+
 def test_a_row_with_nothing_that_can_follow_is_hard():
     kinds, rows = project([b"She", b" a", b""], rows_of({b"She": 1.0}, {b"\n": 1.0}, {b"": 1.0}))
     assert kinds == ["same", "empty", "same"]
