@@ -304,16 +304,16 @@ def repeat(side: Side, times: int) -> None:
         side()
 
 
-def two_threads(source: Tokenizer, target: Tokenizer, train: Texts, rounds: int) -> dict[str, float]:
-    """How much faster two workers are than one; best of many rounds, for both cores must be free."""
+def two_threads(
+    source: Tokenizer, target: Tokenizer, train: Texts, rounds: int
+) -> dict[str, float]:
+    """How much faster two workers are than one; many rounds, for both cores must be free."""
     sides = {str(n): ours(source, target, train, threads=n) for n in (1, 2)}
     seconds = best(sides, 10 * rounds)
     return {"one": seconds["1"], "two": seconds["2"], "ratio": seconds["1"] / seconds["2"]}
 
 
-def projection(
-    source: Tokenizer, target: Tokenizer, train: Texts, rounds: int
-) -> dict[str, float]:
+def projection(source: Tokenizer, target: Tokenizer, train: Texts, rounds: int) -> dict[str, float]:
     """Positions a second of alignment plus projection, rows of a bigram teacher with K entries.
 
     ``first`` is the first shard ever seen, in which every word is new and the student's tokenizer
@@ -338,9 +338,7 @@ def projection(
     return figures
 
 
-def bigram_shards(
-    texts: Texts, samples: int
-) -> list[tuple[Ragged, SparseDistributions, Ragged]]:
+def bigram_shards(texts: Texts, samples: int) -> list[tuple[Ragged, SparseDistributions, Ragged]]:
     """Shards with a row for every source token: the K tokens that most often follow the one before
     it, and the written one."""
     after: dict[int, Counter[int]] = defaultdict(Counter)

@@ -87,7 +87,7 @@ trained obqa-step-by-step step-by-step obqa "$obqa" stores/tinyllm-obqa-train/fl
   --set "teachers={flan-t5: {}}" --set objectives.1.teacher=flan-t5 --set objectives.1.keep=sound
 # PIQA has no training split here: its validation split teaches, ARC's splits judge
 trained piqa-tinyllm tinyllm piqa "$data/tinyllm/piqa/piqa_valid.json" stores/tinyllm-piqa-valid/. \
-  --set evaluation.sets.0.set=arc --set "evaluation.sets.0.path=$data/tinyllm/arc"
+  --set train_on.split=null --set evaluation.sets.0.set=arc --set "evaluation.sets.0.path=$data/tinyllm/arc"
 
 step "done"
 for report in */report.md; do

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -93,13 +93,18 @@ def write_targets(
     with StoreWriter(targets, description, shard_samples=shard_samples, restart=restart) as writer:
         _write_missing(writer, store, job)
         summary = summarize(writer.counts, description)
-        if not summary["samples"] and len(store):
-            raise NothingPassedError(
-                f"none of {len(store):,} responses in {responses} is left with keep={keep!r}"
-            )
+        _refuse_nothing(store, summary, keep)
         if not writer.finished:
             writer.finish(tokenizer.vocabulary(), summary)
     return summary
+
+
+def _refuse_nothing(store: Store, summary: Mapping[str, object], keep: Keep) -> None:
+    """A teacher that said nothing has empty targets; one of whom nothing is left is a mistake."""
+    if not summary["samples"] and len(store):
+        raise NothingPassedError(
+            f"none of {len(store):,} responses in {store.path} is left with keep={keep!r}"
+        )
 
 
 def _write_missing(writer: StoreWriter, store: Store, job: _Job) -> None:

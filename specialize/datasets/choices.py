@@ -78,7 +78,10 @@ def read_choices(name: str, path: Path, split: str | None) -> list[Example]:
     """
     about = CHOICE_SETS[name]
     if not path.is_dir():
-        return _read_file(name, about, path, split or _split_of(path))
+        said = _split_of(path)
+        if split is not None and said in SPLITS and said != split:
+            raise ConfigurationError(f"{path} holds split {said!r} of {name}, not {split!r}")
+        return _read_file(name, about, path, split or said)
     split = check_split(name, split)
     held_out = _file(about, path, "validation")
     if split != "test" and not held_out.is_file():

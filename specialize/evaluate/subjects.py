@@ -58,9 +58,7 @@ def teachers(recipe: Recipe) -> list[Subject]:
     return [
         subject(teacher.model, f"teacher-{name}", TEACHER_STEP)
         for name, teacher in recipe.teachers.items()
-        if teacher.model is not None
-        and teacher.server is None
-        and not is_own_file(teacher.model)
+        if teacher.model is not None and teacher.server is None and not is_own_file(teacher.model)
     ]
 
 

@@ -109,7 +109,8 @@ class _Builder:
                 continue
             key = (target.example.id, target.sample)
             made.append(Row(key, number, fitted.ids, target.ids, target.distributions))
-        if objective.missing == "refuse":
+        said = any(len(self.stores[name]) for name in objective.teachers)
+        if objective.missing == "refuse" or said:  # masked is only who never said anything
             _refuse_nothing(objective, made, lost)
         return made, lost
 

@@ -74,7 +74,7 @@ def test_different_golds_differ(golds: dict[str, list[Example]], name: str) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["gsm8k test", "svamp", "multiarith", "asdiv"])
+@pytest.mark.parametrize("name", ["gsm8k train", "gsm8k test", "svamp", "multiarith", "asdiv"])
 def test_no_two_golds_are_called_equal(golds: dict[str, list[Example]], name: str) -> None:
     one_each = {canonical(example.answer): example.answer for example in golds[name]}
     for key, answer in one_each.items():

@@ -132,6 +132,8 @@ def test_a_directory_wants_a_split(tmp_path: Path) -> None:
         datasets.load("arc", tmp_path)
     with pytest.raises(ConfigurationError, match="there is no split 'dev'"):
         datasets.load("arc", tmp_path, split="dev")
+    with pytest.raises(ConfigurationError, match="holds split 'validation' of arc, not 'train'"):
+        datasets.load("arc", write(tmp_path / "arc_valid.json", [PLAIN]), split="train")
     with pytest.raises(InputError, match=r"no file .*arc_test\.json"):
         datasets.load("arc", tmp_path, split="test")
 

@@ -236,6 +236,13 @@ def test_a_teacher_that_said_nothing_is_masked_or_refused(taught) -> None:
     assert plan.tokens_of(0)[1] == 0
     with pytest.raises(NothingPassedError, match="missing: mask goes on without it"):
         rows_of(taught, PREDICT, {**EXPLAIN, "missing": "refuse"})
+    _, stores, tokenizer = taught
+    others = toys.examples(3, name="other", seed=9)  # responses to none of these: a mistake
+    with pytest.raises(NothingPassedError, match="3 not_a_training_example"):
+        build_rows(
+            recipe_of(PREDICT, {**EXPLAIN, "teacher": "a"}), others, stores, tokenizer,
+            encoder_decoder=True,
+        )  # fmt: skip
 
 
 def test_labels_and_whole_solutions_of_the_teacher(taught) -> None:
