@@ -109,7 +109,7 @@ class _Builder:
                 continue
             key = (target.example.id, target.sample)
             made.append(Row(key, number, fitted.ids, target.ids, target.distributions))
-        said = any(len(self.stores[name]) for name in objective.teachers)
+        said = any(count for reason, count in lost.items() if reason != "no_response")
         if objective.missing == "refuse" or said:  # masked is only who never said anything
             _refuse_nothing(objective, made, lost)
         return made, lost
