@@ -249,7 +249,7 @@ def touch(*arrays: np.ndarray) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sizes", default=",".join(SIZES), help="comma-separated")
+    parser.add_argument("--sizes", default="60M,124M,355M", help="comma-separated")
     parser.add_argument("--examples", type=int, default=96, help="texts that are scored")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
@@ -259,7 +259,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     examples = world.examples(world.FAMILIES[0], "train", 2000)
     told: dict[str, object] = {"threads": options.threads}
-    for size in options.sizes.split(",") if "scoring" not in options.skip else ():
+    sizes = [name for name in SIZES if name.split()[0] in options.sizes.split(",")]
+    for size in sizes if "scoring" not in options.skip else ():
         # as much arithmetic for every size, a quarter at least
         share = max(1, SIZES[size][0] ** 2 * SIZES[size][1] // (512**2 * 14 * 2))
         teacher = random_teacher(size)
