@@ -216,8 +216,13 @@ def verify(store: Path, as_json: bool) -> None:
 @click.option("--sample", default=0, show_default=True)
 @click.option("--html", type=FILE, default=None, help="Write a page instead, to this file.")
 @click.option("--responses", type=FOLDER, default=None, help="STORE are targets of these: align.")
-@click.option("--rows", "count", type=click.IntRange(min=1), default=None,
-              help="STORE is a run: show so many rows of every objective.")
+@click.option(
+    "--rows",
+    "count",
+    type=click.IntRange(min=1),
+    default=None,
+    help="STORE is a run: show so many rows of every objective.",
+)
 @click.option("--objective", default=None, help="With --rows: of this objective alone.")
 def inspect(
     store: Path, example: str | None, sample: int, html: Path | None, responses: Path | None,
@@ -231,9 +236,7 @@ def inspect(
         from specialize.views import show_alignment, show_run_rows
 
         if responses is not None:
-            show_alignment(
-                responses, store, Console(), example=example, sample=sample, html=html
-            )
+            show_alignment(responses, store, Console(), example=example, sample=sample, html=html)
         else:
             show_run_rows(
                 store, Console(), objective=objective, example=example, count=count, html=html
