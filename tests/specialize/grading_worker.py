@@ -7,6 +7,7 @@ the most memory in bytes. An audit hook ends it on everything that could execute
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -46,14 +47,21 @@ def main() -> None:
     texts = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_AS, (GIGABYTE, GIGABYTE))
     slowest_grading("The answer is 5")  # loads what loads late
+    status = os.open("/proc/self/status", os.O_RDONLY)  # for the end, when nothing may be opened
     sys.addaudithook(refuse)
     slowest, where = 0.0, 0
     for at, text in enumerate(texts):
         spent = slowest_grading(text)
         if spent > slowest:
             slowest, where = spent, at
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = most_bytes(os.pread(status, 1 << 14, 0).decode())
     print(json.dumps({"graded": len(texts), "slowest": slowest, "at": where, "bytes": peak}))
+
+
+def most_bytes(status: str) -> int:
+    """The most memory that the process has had; ``ru_maxrss`` would be its parent's, if more."""
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 if __name__ == "__main__":
