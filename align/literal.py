@@ -71,15 +71,3 @@ def _feed(
         if index.indptr[token + 1] - index.indptr[token] == depth + 1:
             best = token
     return low, high, depth + 1, best
-
-
-@kernel
-def starts_like(source: Side, candidate: int, token: int, offset: int) -> bool:
-    """Whether ``candidate`` begins with the first ``offset`` bytes of ``token``."""
-    mine, its = source.bytes_ptr[candidate], source.bytes_ptr[token]
-    if source.bytes_ptr[candidate + 1] - mine < offset:
-        return False
-    same = True
-    for at in range(offset):
-        same &= source.data[mine + at] == source.data[its + at]
-    return same

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from align.blocks import Side
 from align.compiled import inlined, kernel
-from align.literal import spelled_token, starts_like
+from align.literal import spelled_token
 from align.places import NOWHERE
 from align.resolve import Resolved
 from align.shard import Ends, Path, Target
-from align.vocabulary import MARKER, SPECIAL, UNKNOWN, PrefixIndex
+from align.vocabulary import MARKER, SPECIAL, UNKNOWN, PrefixIndex, starts_like
 from align.words import LONG, is_space
 
 TAIL = -1  # it can not be told
@@ -115,7 +115,9 @@ def spelled(
 ) -> int:
     """The token that follows by the bytes alone; ``candidate`` -1: if the text ends at r."""
     here, offset = stand.r - stand.d, stand.offset
-    if stand.d == 0 and not starts_like(side, candidate, side.ids[here], offset):
+    if stand.d == 0 and not starts_like(
+        side.bytes_ptr, side.data, candidate, side.ids[here], offset
+    ):
         return WRONG
     i, starts_text = stand.i, stand.i == stand.first and target.token[stand.i] == 0
     at = side.bytes_ptr[side.ids[here]]

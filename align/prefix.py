@@ -35,7 +35,6 @@ from align.blocks import Side
 from align.compiled import inlined, kernel
 from align.continuations import NO_TOKENS, Seen, context, find, reading
 from align.entries import Found, Given, choose, give
-from align.literal import starts_like
 from align.outcome import (
     FIRST,
     OWN,
@@ -51,7 +50,7 @@ from align.places import NOWHERE
 from align.projection import APART, EMPTY, EOS, MID, SAME, UNKNOWN_TOKEN
 from align.resolve import Resolved
 from align.shard import UNASKED, Alike, Ends, Lines, Path, Rows, Shard, Target
-from align.vocabulary import SPECIAL, UNKNOWN, PrefixIndex
+from align.vocabulary import SPECIAL, UNKNOWN, PrefixIndex, starts_like
 
 DEPTH = 4
 
@@ -247,7 +246,7 @@ def _consistent_share(rows: Rows, side: Side, alike: Alike, r: int, offset: int)
     stored = like = int(rows.sums.written[r] > 0.0)
     for e in range(rows.ptr[r], rows.last[r]):
         stored += 1
-        like += starts_like(side, rows.ids[rows.entry[e]], side.ids[r], offset)
+        like += starts_like(side.bytes_ptr, side.data, rows.ids[rows.entry[e]], side.ids[r], offset)
     unstored = alike.pieces - stored
     all_like = alike.counts[side.bytes_ptr[side.ids[r]] + offset]
     return max(0, all_like - like) / unstored if unstored > 0 else 0.0

@@ -154,7 +154,9 @@ def _count_prefixes(index: PrefixIndex, counts: NDArray[np.int32]) -> None:
                 continue
             found = True
             high = low + 1
-            while high < len(order) and _shares(index, order[low], order[high], depth):
+            while high < len(order) and starts_like(
+                indptr, index.data, order[high], order[low], depth
+            ):
                 high += 1
             for at in range(low, high):
                 piece = indptr[order[at]]
@@ -165,12 +167,14 @@ def _count_prefixes(index: PrefixIndex, counts: NDArray[np.int32]) -> None:
 
 
 @kernel
-def _shares(index: PrefixIndex, one: int, other: int, depth: int) -> bool:
-    """Whether two pieces have the same first ``depth`` bytes."""
-    a, b = index.indptr[one], index.indptr[other]
-    if index.indptr[other + 1] - b < depth:
+def starts_like(
+    indptr: NDArray[np.int64], data: NDArray[np.uint8], piece: int, other: int, size: int
+) -> bool:
+    """Whether ``piece`` begins with the first ``size`` bytes of ``other``, which has as many."""
+    a, b = indptr[piece], indptr[other]
+    if indptr[piece + 1] - a < size:
         return False
     same = True
-    for k in range(depth):
-        same &= index.data[a + k] == index.data[b + k]
+    for k in range(size):
+        same &= data[a + k] == data[b + k]
     return same

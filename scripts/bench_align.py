@@ -30,8 +30,9 @@ from pathlib import Path
 
 import numpy as np
 
-from align import Projector, Ragged, SparseDistributions, align_batch, ragged
+from align import Projector, Ragged, SparseDistributions, align_batch, ragged, spans
 from align.spans import align_spans
+from align.threads import over_samples
 from specialize.tokens import Tokenizer, load_tokenizer
 
 SIZES = (4_096, 32_768, 131_072)
@@ -310,7 +311,22 @@ def two_threads(
     """How much faster two workers are than one; many rounds, for both cores must be free."""
     sides = {str(n): ours(source, target, train, threads=n) for n in (1, 2)}
     seconds = best(sides, 10 * rounds)
-    return {"one": seconds["1"], "two": seconds["2"], "ratio": seconds["1"] / seconds["2"]}
+    room = spans._room(ragged(train.source), ragged(train.target))
+    ready = [
+        spans.side_of(tokenizer.vocabulary(), ragged(ids))
+        for tokenizer, ids in ((source, train.source), (target, train.target))
+    ]
+    kernel = {
+        str(n): partial(over_samples, n, len(train.source), spans._align_range, *ready, room)
+        for n in (1, 2)
+    }
+    alone = best(kernel, 10 * rounds)
+    return {
+        "one": seconds["1"],
+        "two": seconds["2"],
+        "ratio": seconds["1"] / seconds["2"],
+        "kernel_ratio": alone["1"] / alone["2"],
+    }
 
 
 def projection(source: Tokenizer, target: Tokenizer, train: Texts, rounds: int) -> dict[str, float]:

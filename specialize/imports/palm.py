@@ -52,9 +52,7 @@ def import_palm(
     Raises:
         InputError: no such files, or not one text per example.
     """
-    sources = batch_files(source, split)
-    texts = [text for path in sources for text in read_texts(path)]
-    check_count(texts, examples, source, split)
+    sources, texts = read_split(source, split, examples)
     read = [_read(text, example, kind) for text, example in zip(texts, examples, strict=True)]
     summary = {
         **account([made for made, _ in read], [cause for _, cause in read]),
@@ -65,6 +63,20 @@ def import_palm(
         restart=restart,
     )  # fmt: skip
     return summary
+
+
+def read_split(
+    source: Path, split: str, examples: Sequence[Example]
+) -> tuple[list[Path], list[str]]:
+    """The batches of a split in their order, and one text for each of its examples.
+
+    Raises:
+        InputError: no such files, or not one text per example.
+    """
+    sources = batch_files(source, split)
+    texts = [text for path in sources for text in read_texts(path)]
+    check_count(texts, examples, source, split)
+    return sources, texts
 
 
 def batch_files(folder: Path, split: str) -> list[Path]:

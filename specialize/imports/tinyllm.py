@@ -20,7 +20,7 @@ from pathlib import Path
 from specialize.answers import Kind, is_correct
 from specialize.formats.labels import read_label
 from specialize.formats.rationales import read_rationale
-from specialize.imports.palm import batch_files, check_count, faults, read_texts
+from specialize.imports.palm import faults, read_split
 from specialize.imports.text_store import TeacherText, write_texts
 from specialize.records import Example
 
@@ -51,9 +51,7 @@ def import_tinyllm(
     Raises:
         InputError: no such files, or not one text per example.
     """
-    sources = batch_files(source, split)
-    texts = [text for path in sources for text in read_texts(path)]
-    check_count(texts, examples, source, split)
+    sources, texts = read_split(source, split, examples)
     found: dict[str, object] = {"records": len(texts)}
     halves = [split_halves(text) for text in texts]
     for number, teacher in enumerate((FIRST, SECOND)):

@@ -221,10 +221,15 @@ def test_an_error_in_the_block_leaves_a_store_to_continue(
     assert tree(root) == whole
 
 
-def test_faults_are_off() -> None:
+def test_faults_are_off_unless_armed(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = []
+    monkeypatch.setattr(faults.os, "kill", lambda *_: killed.append(1))
+    for armed, deaths in ((0, 0), (3, 1)):
+        faults.arm(armed)
+        for _ in range(10):
+            faults.before_file_operation()
+        assert len(killed) == deaths
     faults.arm(0)
-    for _ in range(10):
-        faults.before_file_operation()  # the process is still here
 
 
 def test_finish_with_other_words_replaces_the_summary(tmp_path: Path) -> None:

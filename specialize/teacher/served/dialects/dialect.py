@@ -57,6 +57,23 @@ class Dialect(Protocol):
         """The model that an answer says it is of; None where it says none."""
 
 
+def drawn(settings: Sampling, seed: int, count: int) -> dict[str, Json]:
+    """How texts are drawn, in the words that OpenAI's interfaces and vLLM's share."""
+    body: dict[str, Json] = {
+        "n": count,
+        "seed": short_seed(seed),
+        "max_tokens": settings.max_new_tokens,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+    }
+    return body | ({"stop": list(settings.stop)} if settings.stop else {})
+
+
+def named_model(body: Json) -> str | None:
+    """The model that an answer of these interfaces names."""
+    return body.get("model") if isinstance(body, dict) else None
+
+
 def short_seed(seed: int) -> int:
     return seed % (1 << SEED_BITS)
 

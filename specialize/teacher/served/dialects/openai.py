@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from align.vocabulary import SPECIAL, UNKNOWN
 from specialize.store.sealed import Json
@@ -27,9 +27,10 @@ from specialize.teacher.served.dialects.dialect import (
     Ids,
     Speaker,
     check_count,
+    drawn,
     in_order,
+    named_model,
     number,
-    short_seed,
 )
 from specialize.teacher.served.wire import BadReplyError, Entries, Part, Prompt, Reply, Request
 from specialize.tokens import Tokenizer
@@ -70,11 +71,18 @@ class Completions:
     speaker: Speaker
     scores: ClassVar[bool] = False
     continues: ClassVar[bool] = True
-    _spellings: list[_Spellings] = field(default_factory=list, repr=False, compare=False)
+    _spellings: _Spellings = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_spellings", _Spellings.of(self.speaker.tokenizer))
 
     def ask(self, prompt: Prompt, settings: Sampling, seed: int, count: int) -> Request:
-        body = {**_sampling(self.speaker, settings, seed, count), "prompt": prompt.text}
-        body["logprobs"] = settings.top_k
+        body: dict[str, Json] = {
+            "model": self.speaker.model,
+            "prompt": prompt.text,
+            **drawn(settings, seed, count),
+            "logprobs": settings.top_k,
+        }
         return Request("/v1/completions", body, len(prompt.ids) + count * settings.max_new_tokens)
 
     def replies(self, body: Json, count: int) -> list[Reply]:
@@ -85,8 +93,8 @@ class Completions:
         if told is None:
             raise BadReplyError("no log-probabilities")
         if "content" in told:  # some servers answer completions in the form of a chat
-            return _chat_reply(self.speaker, self._spelled(), told, choice["text"], choice)
-        spelled = self._spelled()
+            return _chat_reply(self.speaker, self._spellings, told, choice["text"], choice)
+        spelled = self._spellings
         tokens = tuple(spelled.id_of(_bytes_of(token)) for token in told["tokens"])
         return Reply(
             tokens,
@@ -99,22 +107,17 @@ class Completions:
             self.speaker.finish(tokens, choice["finish_reason"]),
         )
 
-    def _spelled(self) -> _Spellings:
-        if not self._spellings:
-            self._spellings.append(_Spellings.of(self.speaker.tokenizer))
-        return self._spellings[0]
-
     def ask_scores(self, head: Ids, tokens: Ids, top_k: int) -> list[Part]:
-        raise ValueError("this interface scores no given texts")
+        _not_scored()
 
     def scores_of(self, body: Json, part: Part) -> Reply:
-        raise ValueError("this interface scores no given texts")
+        _not_scored()
 
     def ask_tokens(self, text: str) -> Request | None:
         return None
 
     def model_name(self, body: Json) -> str | None:
-        return body.get("model") if isinstance(body, dict) else None
+        return named_model(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +127,15 @@ class Chat:
     speaker: Speaker
     scores: ClassVar[bool] = False
     continues: ClassVar[bool] = False
-    _spellings: list[_Spellings] = field(default_factory=list, repr=False, compare=False)
+    _spellings: _Spellings = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_spellings", _Spellings.of(self.speaker.tokenizer))
 
     def ask(self, prompt: Prompt, settings: Sampling, seed: int, count: int) -> Request:
-        body = {
-            **_sampling(self.speaker, settings, seed, count),
+        body: dict[str, Json] = {
+            "model": self.speaker.model,
+            **drawn(settings, seed, count),
             "messages": [{"role": "user", "content": prompt.text}],
             "logprobs": True,
             "top_logprobs": settings.top_k,
@@ -137,40 +144,32 @@ class Chat:
         return Request("/v1/chat/completions", body, tokens)
 
     def replies(self, body: Json, count: int) -> list[Reply]:
-        if not self._spellings:
-            self._spellings.append(_Spellings.of(self.speaker.tokenizer))
-        spelled = self._spellings[0]
         found = []
         for choice in in_order(body["choices"], count):
             text = choice["message"]["content"]
             if choice.get("logprobs") is None:
                 raise BadReplyError("no log-probabilities")
-            found.append(_chat_reply(self.speaker, spelled, choice["logprobs"], text, choice))
+            found.append(
+                _chat_reply(self.speaker, self._spellings, choice["logprobs"], text, choice)
+            )
         return _checked(found, body)
 
     def ask_scores(self, head: Ids, tokens: Ids, top_k: int) -> list[Part]:
-        raise ValueError("this interface scores no given texts")
+        _not_scored()
 
     def scores_of(self, body: Json, part: Part) -> Reply:
-        raise ValueError("this interface scores no given texts")
+        _not_scored()
 
     def ask_tokens(self, text: str) -> Request | None:
         return None
 
     def model_name(self, body: Json) -> str | None:
-        return body.get("model") if isinstance(body, dict) else None
+        return named_model(body)
 
 
-def _sampling(speaker: Speaker, settings: Sampling, seed: int, count: int) -> dict[str, Json]:
-    body: dict[str, Json] = {
-        "model": speaker.model,
-        "n": count,
-        "seed": short_seed(seed),
-        "max_tokens": settings.max_new_tokens,
-        "temperature": settings.temperature,
-        "top_p": settings.top_p,
-    }
-    return body | ({"stop": list(settings.stop)} if settings.stop else {})
+def _not_scored() -> NoReturn:
+    """The dialect says that it scores nothing; whoever asks all the same has not looked."""
+    raise ValueError("this interface scores no given texts")
 
 
 def _chat_reply(

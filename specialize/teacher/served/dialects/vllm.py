@@ -24,9 +24,10 @@ from specialize.teacher.served.dialects.dialect import (
     Ids,
     Speaker,
     check_count,
+    drawn,
     in_order,
+    named_model,
     number,
-    short_seed,
     token_id,
 )
 from specialize.teacher.served.wire import BadReplyError, Entries, Part, Prompt, Reply, Request
@@ -44,16 +45,10 @@ class Vllm:
         body: dict[str, Json] = {
             "model": self.speaker.model,
             "prompt": list(prompt.ids),
-            "n": count,
-            "seed": short_seed(seed),
-            "max_tokens": settings.max_new_tokens,
-            "temperature": settings.temperature,
-            "top_p": settings.top_p,
+            **drawn(settings, seed, count),
             "logprobs": settings.top_k,
             "return_tokens_as_token_ids": True,
         }
-        if settings.stop:
-            body["stop"] = list(settings.stop)
         return Request("/v1/completions", body, len(prompt.ids) + count * settings.max_new_tokens)
 
     def replies(self, body: Json, count: int) -> list[Reply]:
@@ -96,7 +91,7 @@ class Vllm:
         return _ask_tokens(self.speaker, text)
 
     def model_name(self, body: Json) -> str | None:
-        return body.get("model") if isinstance(body, dict) else None
+        return named_model(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +103,7 @@ class VllmTokens:
     continues: ClassVar[bool] = True
 
     def ask(self, prompt: Prompt, settings: Sampling, seed: int, count: int) -> Request:
-        sampling: dict[str, Json] = {
-            "n": count,
-            "seed": short_seed(seed),
-            "max_tokens": settings.max_new_tokens,
-            "temperature": settings.temperature,
-            "top_p": settings.top_p,
-            "logprobs": settings.top_k,
-        }
-        if settings.stop:
-            sampling["stop"] = list(settings.stop)
+        sampling = {**drawn(settings, seed, count), "logprobs": settings.top_k}
         return self._request(prompt.ids, sampling, count * settings.max_new_tokens)
 
     def _request(self, ids: Sequence[int], sampling: dict[str, Json], written: int) -> Request:
@@ -156,7 +142,7 @@ class VllmTokens:
         return _ask_tokens(self.speaker, text)
 
     def model_name(self, body: Json) -> str | None:
-        return body.get("model") if isinstance(body, dict) else None
+        return named_model(body)
 
 
 def _named(entry: dict[str, Json]) -> int:
