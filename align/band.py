@@ -16,9 +16,9 @@ doi:10.1016/S0019-9958(85)80046-2). Ties: diagonal, then ``one`` alone, then ``o
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from align.compiled import allocating
 from align.symbols import UNKNOWN_SYMBOL
 from align.windows import GAP_ELEMENT
 
@@ -36,7 +36,7 @@ MAX_CELLS = 1 << 24
 _FAR = 1 << 30
 
 
-@njit(cache=True)
+@allocating
 def cheapest_path(
     one: NDArray[np.uint16], other: NDArray[np.uint16], steps: NDArray[np.uint8]
 ) -> tuple[int, int]:
@@ -59,7 +59,7 @@ def cheapest_path(
         width *= 2
 
 
-@njit(cache=True)
+@allocating
 def _least_step(one: NDArray[np.uint16], other: NDArray[np.uint16]) -> int:
     """The cost of the cheapest step off the diagonal that these elements allow."""
     least = OMIT
@@ -72,7 +72,7 @@ def _least_step(one: NDArray[np.uint16], other: NDArray[np.uint16]) -> int:
     return least
 
 
-@njit(cache=True)
+@allocating
 def _fill(
     one: NDArray[np.uint16],
     other: NDArray[np.uint16],
@@ -114,7 +114,7 @@ def _fill(
     return int(row[m - n - low])
 
 
-@njit(cache=True)
+@allocating
 def _diagonal(a: int, b: int) -> tuple[int, int]:
     """Cost and step of putting ``a`` against ``b``."""
     if a == b:
@@ -126,7 +126,7 @@ def _diagonal(a: int, b: int) -> tuple[int, int]:
     return EXCHANGE, EXCHANGED
 
 
-@njit(cache=True)
+@allocating
 def _off(a: int, beside: int) -> tuple[int, bool]:
     """Cost of ``a`` alone behind ``beside`` of the other side, and whether that absorbs it."""
     if a == GAP_ELEMENT:
@@ -136,7 +136,7 @@ def _off(a: int, beside: int) -> tuple[int, bool]:
     return OMIT, False
 
 
-@njit(cache=True)
+@allocating
 def _trace(choice: NDArray[np.uint8], n: int, m: int, low: int, steps: NDArray[np.uint8]) -> int:
     """Follow ``choice`` back from the last cell; the number of steps."""
     i, j, count = n, m, 0

@@ -6,18 +6,17 @@ Each step is a kernel over samples; the target's tokenizer is asked between them
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from align import prefix
 from align.blocks import Blocks, Side
+from align.compiled import allocating
 from align.continuations import Seen, count_words, for_nodes, no_counts, summarize
 from align.places import Places, Words, find_places, find_words, nowhere, place_ends
 from align.projection import SAME, Projection
 from align.ragged import Ragged
 from align.resolve import Encode, Resolved, Resolver
-from align.rows import arrange
-from align.shard import Alike, Ends, Lines, Path, Shard, Target
+from align.shard import Alike, Ends, Lines, Path, Rows, Shard, Target
 from align.spans import align_batch, side_of
 from align.sparse import SparseDistributions
 from align.threads import over_samples
@@ -101,12 +100,18 @@ class PrefixRule:
         sides, places, words, walk, trie, resolved = self._read(source, entries, target, blocks)
         seen = self._met(resolved)
         eos = [-1 if side.eos is None else side.eos for side in (self._source, self._target)]
-        known = (resolved, seen) if self._asked else None
         return Shard(
             source.indptr,
             target.indptr,
             self._same(source, target),
-            arrange(rows, source.ids, walk, known, threads=self._threads),
+            Rows(
+                rows.indptr,
+                rows.ids,
+                np.exp(rows.logprobs),
+                np.exp(rows.tail),
+                walk.node,
+                walk.role,
+            ),
             Path(
                 source.ids,
                 walk.state,
@@ -209,7 +214,7 @@ def text_of(tokens: Ragged, eos: int | None) -> Ragged:
     return Ragged(tokens.indptr - _pointers(ends), tokens.ids[keep])
 
 
-@njit(cache=True)
+@allocating
 def _compare(
     source_ptr: NDArray[np.int64],
     source: NDArray[np.int32],

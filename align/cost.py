@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from align.compiled import allocating
 
 
 class Spellings(NamedTuple):
@@ -45,7 +46,7 @@ def prices(source: Spellings, target: Spellings) -> NDArray[np.int32]:
     return _prices(*source, *target)
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _prices(
     a_ptr: NDArray[np.int64],
     a: NDArray[np.int32],
@@ -70,7 +71,7 @@ def _prices(
     return table
 
 
-@njit(cache=True)
+@allocating
 def _signatures(indptr: NDArray[np.int64], characters: NDArray[np.int32]) -> NDArray[np.int64]:
     """(U,) a bit for every character modulo 64."""
     signs = np.zeros(len(indptr) - 1, np.int64)
@@ -80,7 +81,7 @@ def _signatures(indptr: NDArray[np.int64], characters: NDArray[np.int32]) -> NDA
     return signs
 
 
-@njit(cache=True)
+@allocating
 def _distance(one: NDArray[np.int32], other: NDArray[np.int32], row: NDArray[np.int32]) -> int:
     """Levenshtein's distance with one rolling row; ``row`` holds len(other) + 1 values."""
     for j in range(len(other) + 1):

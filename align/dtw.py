@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from align.alignment import Alignment
+from align.compiled import allocating
 from align.cost import prices, spellings
 
 _DIAGONAL, _UP, _LEFT = 0, 1, 2
@@ -41,7 +41,7 @@ def warp(source: Sequence[bytes], target: Sequence[bytes]) -> tuple[Alignment, i
     return Alignment(links, len(source), len(target)), cost
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def warp_tokens(
     source: NDArray[np.int32], target: NDArray[np.int32], table: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], int]:
@@ -71,7 +71,7 @@ def warp_tokens(
     return _way_back(moves), total[m - 1]
 
 
-@njit(cache=True)
+@allocating
 def _way_back(moves: NDArray[np.uint8]) -> NDArray[np.int32]:
     n, m = moves.shape
     links = np.empty((n + m - 1, 2), np.int32)

@@ -17,11 +17,11 @@ A window in which one side has nothing at all is left out as a whole.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from align.band import ABSORBED_ONE, ABSORBED_OTHER, EXCHANGED, MATCHED, OMITTED_ONE, OMITTED_OTHER
 from align.blocks import LITERAL, WINDOW
+from align.compiled import allocating
 from align.marks import AT, OPAQUE, TARGET, add_gap, add_section
 from align.windows import GAP_ELEMENT, Elements
 
@@ -32,7 +32,7 @@ _EDGE, _SURE, _UNSURE = range(3)  # what stands beside a node
 Node = tuple[int, int, int, int, int, int, bool, bool]
 
 
-@njit(cache=True)
+@allocating
 def follow(
     symbols: NDArray[np.uint16],
     tokens: NDArray[np.int32],
@@ -68,7 +68,7 @@ def follow(
             left = _SURE
 
 
-@njit(cache=True)
+@allocating
 def _beside(steps: NDArray[np.uint8], k: int) -> int:
     """What the step after a node says of it; more of what is absorbed is no node at all."""
     if k == len(steps):
@@ -76,7 +76,7 @@ def _beside(steps: NDArray[np.uint8], k: int) -> int:
     return _SURE if steps[k] == MATCHED else _UNSURE
 
 
-@njit(cache=True)
+@allocating
 def _read_node(
     elements: Elements, steps: NDArray[np.uint8], one: int, at: tuple[int, int, int]
 ) -> tuple[Node, int, int, int]:
@@ -106,7 +106,7 @@ def _read_node(
     return (at[1], at[2], first[0], first[1], last[0], last[1], early, late), k, i, j
 
 
-@njit(cache=True)
+@allocating
 def _sections_of(
     node: Node, behind: tuple[int, int], sides: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int], int]:

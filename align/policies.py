@@ -21,9 +21,9 @@ the target piece at the smallest edit distance (ties: the first in byte order).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from align.compiled import allocating
 from align.dtw import warp
 from align.projection import EMPTY, EOS, RULE, SAME, Projection
 from align.ragged import Ragged
@@ -180,7 +180,7 @@ def _between(
     return sums
 
 
-@njit(cache=True)
+@allocating
 def _nearest(
     asked: NDArray[np.int32],
     indptr: NDArray[np.int64],
@@ -201,7 +201,7 @@ def _nearest(
     return found
 
 
-@njit(cache=True)
+@allocating
 def _edit_distance(one: NDArray[np.uint8], other: NDArray[np.uint8], limit: int) -> int:
     """Levenshtein distance, or ``limit`` where it is not below that. O(nm)."""
     row = np.arange(len(other) + 1)
@@ -233,7 +233,7 @@ def _fill(
     return _fill_linked(source, (rows.indptr, rows.ids, rows.logprobs), linked, table, out)
 
 
-@njit(cache=True)
+@allocating
 def _fill_linked(
     source: NDArray[np.int32],
     rows: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],

@@ -28,34 +28,24 @@ word, and what words became, are ours.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from align.blocks import Side
-from align.compiled import inlined, kernel
+from align.compiled import allocating, inlined, kernel
 from align.continuations import NO_TOKENS, Seen, context, find, reading
-from align.entries import Found, Given, choose, give
-from align.outcome import (
-    FIRST,
-    OWN,
-    TAIL,
-    WRONG,
-    Stand,
-    after_word,
-    needs_bytes,
-    spelled,
-    token_at,
-)
+from align.entries import OTHERS, Found, begin, choose, give
+from align.outcome import FIRST, OWN, TAIL, WRONG, Stand, after_word, needs_bytes, spelled, token_at
 from align.places import NOWHERE
 from align.projection import APART, EMPTY, EOS, MID, SAME, UNKNOWN_TOKEN
 from align.resolve import Resolved
-from align.shard import UNASKED, Alike, Ends, Lines, Path, Rows, Shard, Target
+from align.rows import arrange, room
+from align.shard import UNASKED, Alike, Ends, Lines, Path, Rows, Shard, Slots, Target
 from align.vocabulary import SPECIAL, UNKNOWN, PrefixIndex, starts_like
 
 DEPTH = 4
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def fill(
     first: int, last: int, shard: Shard, keep: int, lines: Lines
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -64,13 +54,15 @@ def fill(
     Returns:
         Ids and probabilities of their entries, row behind row.
     """
-    width, used = len(shard.target.flags), 0
-    found = Found(np.empty(width, np.int32), np.empty(width), np.zeros(width, np.int32))
-    room = 8 * (shard.target_ptr[last] - shard.target_ptr[first]) + keep
-    ids, prob = np.empty(room, np.int32), np.empty(room, np.float32)
+    width, used = len(shard.target.flags) + OTHERS + 1, 0
+    slot, key = np.zeros(width, np.int32), np.empty(width, np.uint64)
+    found = Found(np.empty(width, np.int32), np.empty(width), slot, key)
+    slots = room(first, last, shard.source_ptr, shard.rows)
+    space = 8 * (shard.target_ptr[last] - shard.target_ptr[first]) + keep
+    ids, prob = np.empty(space, np.int32), np.empty(space, np.float32)
     i, s = shard.target_ptr[first], first
     while s < last:
-        i, used = _fill_sample(shard, found, keep, lines, (s, i, used), ids, prob)
+        i, used = _fill_sample(shard, slots, found, keep, lines, (s, i, used), ids, prob)
         if i == shard.target_ptr[s + 1]:
             s += 1
         else:
@@ -78,7 +70,7 @@ def fill(
     return ids[:used], prob[:used]
 
 
-@njit(cache=True)
+@allocating
 def _longer(array: NDArray[np.int32], more: int) -> NDArray[np.int32]:
     """``array`` with room for as many entries again, and for ``more``."""
     longer = np.empty(2 * len(array) + more, array.dtype)
@@ -88,7 +80,7 @@ def _longer(array: NDArray[np.int32], more: int) -> NDArray[np.int32]:
 
 @kernel
 def _fill_sample(
-    shard: Shard, found: Found, keep: int, lines: Lines, at: tuple[int, int, int],
+    shard: Shard, slots: Slots, found: Found, keep: int, lines: Lines, at: tuple[int, int, int],
     ids: NDArray[np.int32], prob: NDArray[np.float32],
 ) -> tuple[int, int]:  # fmt: skip
     """Make the rows of a sample from row ``i`` on; ``at`` is (sample, i, entries used).
@@ -97,43 +89,47 @@ def _fill_sample(
         The row at which there may be no room for more, or the one behind the sample, and the
         entries used.
     """
-    rows, path, target, resolved, seen = (
-        shard.rows, shard.path, shard.target, shard.resolved, shard.seen
-    )  # fmt: skip
+    path, target, resolved, seen = shard.path, shard.target, shard.resolved, shard.seen
     ends, side, alike, index = shard.ends, shard.side, shard.alike, shard.pieces
     s, row, used = at
     bounds = (shard.source_ptr[s], shard.source_ptr[s + 1], shard.target_ptr[s])
+    if row == bounds[2]:
+        known = resolved.first, seen.whole
+        arrange(shard.rows, path.ids, known, ends.asked, bounds[0], bounds[1], slots)
     for i in range(row, shard.target_ptr[s + 1]):
-        count, tail, wrong = 0, 0.0, 0.0
+        count = begin(found)
         if shard.same[s]:
             lines.kind[i] = SAME
-            count, tail = _copy(rows, found, bounds[0] + i - bounds[2])
+            count = _copy(shard.rows, found, bounds[0] + i - bounds[2])
         else:
             lines.kind[i] = _kind(target, ends, i)
             if lines.kind[i] <= MID:
-                count, tail, wrong = _spread(
-                    rows, path, target, resolved, seen, ends, side, alike, index, found, bounds, i
+                count = _spread(
+                    slots, path, target, resolved, seen, ends, side, alike, index, found, bounds, i
                 )
-                if count == 0:
+                if count == OTHERS:
                     lines.kind[i] = EMPTY
-        if count == 0:
-            found.ids[0], found.prob[0], count, tail = target.ids[i], 1.0, 1, 0.0
-        if used + min(count, keep) > len(ids):
+        lines.wrong[i] = found.prob[0]
+        if count == OTHERS:
+            found.prob[1] = 0.0
+            count = give(found, count, target.ids[i], 1.0)
+        if used + min(count - OTHERS, keep) > len(ids):
             return i, used
-        size, rest, placed = choose(found, count, tail, ids[used:], prob[used:], keep)
-        lines.size[i], lines.tail[i], lines.kept[i], lines.wrong[i] = size, rest, placed, wrong
+        size, rest, placed = choose(found, count, ids[used:], prob[used:], keep)
+        lines.size[i], lines.tail[i], lines.kept[i] = size, rest, placed
         used += size
     return int(shard.target_ptr[s + 1]), used
 
 
 @inlined
-def _copy(rows: Rows, found: Found, r: int) -> tuple[int, float]:
-    """The teacher's own row ``r``: entries, and the tail's mass."""
-    count = 0
+def _copy(rows: Rows, found: Found, r: int) -> int:
+    """The teacher's own row ``r``; how many entries there are."""
+    count = OTHERS
     for e in range(rows.ptr[r], rows.ptr[r + 1]):
         found.ids[count], found.prob[count] = rows.ids[e], rows.prob[e]
         count += rows.prob[e] > 0.0
-    return count, rows.sums.rest[r]
+    found.prob[1] = rows.rest[r]
+    return count
 
 
 @inlined
@@ -149,104 +145,131 @@ def _kind(target: Target, ends: Ends, i: int) -> int:
 
 @inlined
 def _spread(
-    rows: Rows, path: Path, target: Target, resolved: Resolved, seen: Seen, ends: Ends,
+    slots: Slots, path: Path, target: Target, resolved: Resolved, seen: Seen, ends: Ends,
     side: Side, alike: Alike, index: PrefixIndex, found: Found,
     bounds: tuple[int, int, int], i: int,
-) -> Given:  # fmt: skip
+) -> int:  # fmt: skip
     """Give the mass of row ``i`` to target tokens, the tail, and what can not be."""
     start, stop, first = bounds
     here, offset = start + target.token[i], target.offset[i]
-    given, reach = (0, 0.0, 0.0), 1.0
+    given, reach, sums = OTHERS, 1.0, slots.sums
     for r in range(here, min(here + DEPTH + 1, stop)):
+        at = r - start
         stand = Stand(i, first, r, r - here, offset)
         end, word = after_word(path, target, resolved, ends, stand)
         if stand.d > 0 and needs_bytes(path, ends, r):
             word = spelled(side, index, target, ends, stand, -1)
             end = word if end == TAIL else end
-        given = _give_kin(
-            rows, path, target, resolved, seen, ends, side, index, found, stand, reach, given
-        )
-        if word in (FIRST, OWN):
-            place = i if word == FIRST else first + path.own[r], i
-            for e in range(rows.middle[r], rows.last[r]):
-                mass = reach * rows.mass[e]
-                given = _part(rows, target, resolved, seen, found, given, place, e, mass)
-        else:
-            given = give(found, given, word, reach * rows.sums.begun[r])
-        given = give(found, given, end, reach * rows.sums.ended[r])
-        given = give(found, given, TAIL, reach * rows.sums.silent[r])
-        rest, share = reach * rows.sums.rest[r], 1.0
-        if stand.d == 0 and offset > 0:
-            share = _consistent_share(rows, side, alike, r, offset)
-        given = give(found, given, word if stand.d > 0 and word >= 0 else TAIL, rest * share)
-        given = give(found, given, WRONG, rest * (1.0 - share))
-        reach *= rows.sums.written[r]
+        kin = (slots.ptr[at], slots.middle[at])
+        if kin[0] < kin[1]:
+            behind = offset > 0 and stand.d == 0 and path.begins[r]  # the row is in the next word
+            anchor = NOWHERE if path.anchor[r] == NOWHERE else first + path.anchor[r]
+            given = _part(
+                slots, target, resolved, seen, ends, side, index, found, given, stand, kin,
+                (anchor, behind), reach,
+            )  # fmt: skip
+        if sums.begun[at] > 0.0:
+            mass = reach * sums.begun[at]
+            if word in (FIRST, OWN):
+                anchor = i if word == FIRST else first + path.own[r]
+                given = _part(
+                    slots, target, resolved, seen, ends, side, index, found, given, stand,
+                    (slots.low[at], slots.ptr[at + 1]), (anchor, False), reach,
+                )  # fmt: skip
+            else:
+                given = give(found, given, word, mass)
+        found.prob[1] += reach * sums.silent[at]
+        if sums.ended[at] > 0.0:
+            given = give(found, given, end, reach * sums.ended[at])
+        given = _give_rest(slots, side, alike, found, given, stand, word, start, reach)
+        reach *= sums.written[at]
         if reach == 0.0 or _closes(path, ends, r, stand.d, offset):
             break
     return give(found, given, target.ids[i], reach) if reach > 0.0 else given
 
 
 @inlined
-def _give_kin(
-    rows: Rows, path: Path, target: Target, resolved: Resolved, seen: Seen, ends: Ends,
-    side: Side, index: PrefixIndex, found: Found, stand: Stand, reach: float, given: Given,
-) -> Given:  # fmt: skip
-    """Give the mass of the candidates that continue the word before source token r."""
-    r, anchor = stand.r, path.anchor[stand.r]
-    behind = stand.offset > 0 and stand.d == 0 and path.begins[r]  # the row is in the next word
-    for e in range(rows.ptr[r], rows.middle[r]):
-        mass = reach * rows.mass[e]
-        if anchor == NOWHERE or rows.seen[e] == UNASKED:
-            token = spelled(side, index, target, ends, stand, rows.ids[rows.entry[e]])
-            given = give(found, given, token, mass)
-        elif behind:
-            given = give(found, given, WRONG, mass)
-        else:
-            place = stand.first + anchor, stand.i
-            given = _part(rows, target, resolved, seen, found, given, place, e, mass)
+def _give_rest(
+    slots: Slots, side: Side, alike: Alike, found: Found, given: int, stand: Stand, word: int,
+    start: int, reach: float,
+) -> int:  # fmt: skip
+    """Give what row ``stand.r`` did not store."""
+    rest = reach * slots.sums.rest[stand.r - start]
+    if stand.d > 0:
+        return give(found, given, max(word, TAIL), rest)
+    if stand.offset > 0:
+        share = _consistent_share(slots, side, alike, stand.r, stand.r - start, stand.offset)
+        found.prob[0] += rest * (1.0 - share)
+        rest *= share
+    found.prob[1] += rest
     return given
 
 
 @inlined
 def _part(
-    rows: Rows, target: Target, resolved: Resolved, seen: Seen, found: Found, given: Given,
-    place: tuple[int, int], e: int, mass: float,
-) -> Given:  # fmt: skip
-    """Give the mass of the candidate in slot ``e`` to what its word is, or has become elsewhere.
+    slots: Slots, target: Target, resolved: Resolved, seen: Seen, ends: Ends, side: Side,
+    index: PrefixIndex, found: Found, given: int, stand: Stand, span: tuple[int, int],
+    place: tuple[int, bool], reach: float,
+) -> int:  # fmt: skip
+    """Give the mass of the candidates in the slots ``span`` to what their words are, or have
+    become elsewhere.
 
-    ``place`` is where the target's tokens of the word begin, and the row.
+    ``place`` is the target token with which their words begin, and whether the row lies behind
+    these words.
     """
-    (anchor, i), c, token = place, rows.seen[e], int(rows.first[e])
-    if anchor < i and c < 0 and 0 <= token != target.ids[anchor]:
-        return give(found, given, WRONG, mass)  # whatever it became begins otherwise
-    alone = 1.0 if c < 0 else 0.0
-    if anchor != i:
-        node, c = rows.node[e], np.int32(-1)
-        token = token_at(resolved, node, target.ids, target.flags, anchor, i)
-        alone = float(seen.alone[node])
-        if alone == 0.0 or anchor > i:  # never met
-            return give(found, given, token, mass)
-        read = NO_TOKENS
-        for k in range(anchor, i):
-            read = reading(read, target.ids[k])
-        c = np.int32(find(seen, context(node, read)))
-        met = float(seen.met[c]) if c >= 0 else 0.0
-        given = give(found, given, WRONG, mass * max(1.0 - alone - met, 0.0))
-    given = give(found, given, token, mass * alone)
-    if c >= 0:
-        for k in range(seen.ptr[c], seen.ptr[c + 1]):
-            given = give(found, given, seen.tokens[k], mass * seen.share[k])
+    (anchor, behind), i = place, stand.i
+    read = NO_TOKENS
+    for k in range(anchor, i if anchor != NOWHERE else anchor):
+        read = reading(read, target.ids[k])
+    for e in range(span[0], span[1]):
+        c, token, mass = slots.seen[e], int(slots.first[e]), reach * slots.mass[e]
+        if c == UNASKED or anchor == NOWHERE:
+            token = spelled(side, index, target, ends, stand, slots.ids[e])
+        elif behind:
+            token = WRONG
+        elif anchor == i:
+            if c >= 0:
+                given = _give_seen(seen, found, given, c, mass)
+                continue
+        elif anchor > i:
+            token = TAIL
+        elif c < 0 and 0 <= token != target.ids[anchor]:
+            token = WRONG  # whatever it became begins otherwise
+        else:
+            node = slots.node[e]
+            token = token_at(resolved, node, target.ids, target.flags, anchor, i)
+            alone = seen.alone[node]
+            if alone > 0.0:
+                c = find(seen, context(node, read))
+                met = float(seen.met[c]) if c >= 0 else 0.0
+                given = give(found, given, WRONG, mass * max(1.0 - alone - met, 0.0))
+                if c >= 0:
+                    given = _give_seen(seen, found, given, c, mass)
+                mass *= alone
+        given = give(found, given, token, mass)
     return given
 
 
 @inlined
-def _consistent_share(rows: Rows, side: Side, alike: Alike, r: int, offset: int) -> float:
+def _give_seen(seen: Seen, found: Found, given: int, c: int, mass: float) -> int:
+    """Give ``mass`` to what was met in the context ``c``."""
+    for k in range(seen.ptr[c], seen.ptr[c + 1]):
+        given = give(found, given, seen.tokens[k], mass * seen.share[k])
+    return given
+
+
+@inlined
+def _consistent_share(
+    slots: Slots, side: Side, alike: Alike, r: int, at: int, offset: int
+) -> float:
     """The share of what row ``r`` did not store that begins like the token that was written: of
     the unstored source ids, those that begin with its first ``offset`` bytes."""
-    stored = like = int(rows.sums.written[r] > 0.0)
-    for e in range(rows.ptr[r], rows.last[r]):
+    stored = like = int(slots.sums.written[at] > 0.0)
+    for e in range(slots.ptr[at], slots.ptr[at + 1]):
+        if slots.middle[at] <= e < slots.low[at]:
+            continue
         stored += 1
-        like += starts_like(side.bytes_ptr, side.data, rows.ids[rows.entry[e]], side.ids[r], offset)
+        like += starts_like(side.bytes_ptr, side.data, slots.ids[e], side.ids[r], offset)
     unstored = alike.pieces - stored
     all_like = alike.counts[side.bytes_ptr[side.ids[r]] + offset]
     return max(0, all_like - like) / unstored if unstored > 0 else 0.0

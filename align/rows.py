@@ -9,131 +9,100 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import inlined, kernel
-from align.continuations import Seen
-from align.resolve import Resolved
-from align.shard import UNASKED, Rows, Sums
-from align.sparse import SparseDistributions
-from align.threads import over_samples
-from align.words import BEGINS, CONTINUES, END, SILENT, UNFOLLOWED, Walk
+from align.compiled import allocating, inlined
+from align.shard import UNASKED, Rows, Slots, Sums
+from align.words import BEGINS, CONTINUES, END, SILENT
 
 
-def arrange(
-    rows: SparseDistributions,
-    written: NDArray[np.int32],
-    walk: Walk,
-    known: tuple[Resolved, Seen] | None,
-    *,
-    threads: int,
-) -> Rows:
-    """The rows as the kernels read them.
-
-    Args:
-        rows: one for each source token. An id that is listed twice counts once; a row that does not
-            sum to 1 is scaled.
-        written: (n,) the source tokens.
-        walk: what the entries would do.
-        known: what the target's tokenizer said, and what was met in the store; None if it was not
-            asked.
-    """
-    count, entries = len(written), len(rows.ids)
-    prob, rest = np.exp(rows.logprobs), np.exp(rows.tail)
-    of_node = np.full(0, -1, np.int32)
-    first, seen = (known[0].first, known[1].whole) if known else (of_node, of_node)
-    zeros = [np.zeros(count, np.float32) for _ in range(4)]
-    sums = Sums(zeros[0], zeros[1], zeros[2], zeros[3], rest)
-    arranged = Rows(
-        rows.indptr,
-        rows.ids,
-        prob,
-        np.empty(count, np.int64),
-        np.empty(count, np.int64),
-        np.empty(entries, np.int64),
+@allocating
+def room(first: int, last: int, source_ptr: NDArray[np.int64], rows: Rows) -> Slots:
+    """Slots for the largest of the samples ``first:last``."""
+    count = entries = 0
+    for s in range(first, last):
+        start, stop = source_ptr[s], source_ptr[s + 1]
+        count = max(count, stop - start)
+        entries = max(entries, rows.ptr[stop] - rows.ptr[start])
+    floats = np.empty((5, count), np.float32)
+    return Slots(
+        np.empty(entries, np.int32),
         np.empty(entries, np.float32),
         np.empty(entries, np.int32),
         np.empty(entries, np.int32),
         np.empty(entries, np.int32),
-        sums,
+        np.empty(count + 1, np.int64),
+        np.empty(count, np.int64),
+        np.empty(count, np.int64),
+        Sums(floats[0], floats[1], floats[2], floats[3], floats[4]),
     )
-    over_samples(threads, count, _arrange, arranged, written, walk.node, walk.role, first, seen)
-    return arranged
 
 
-@kernel
-def _arrange(
-    begin: int,
-    end: int,
-    rows: Rows,
-    written: NDArray[np.int32],
-    node: NDArray[np.int32],
-    role: NDArray[np.uint8],
-    first: NDArray[np.int32],
-    seen: NDArray[np.int32],
-) -> None:
-    """Rows ``begin:end``."""
-    ids, prob, sums, known = rows.ids, rows.prob, rows.sums, len(first) > 0
-    for r in range(begin, end):
-        start, stop = rows.ptr[r], rows.ptr[r + 1]
-        _make_proper(ids, prob, sums.rest, r, start, stop)
-        to = start
-        for e in range(start, stop):
-            if ids[e] == written[r]:
-                sums.written[r] += prob[e]
-            elif role[e] == CONTINUES or role[e] == UNFOLLOWED or (role[e] == BEGINS and not known):
-                _put(rows, node, first, seen, to, e, known and role[e] == CONTINUES)
-                to += prob[e] > 0.0
-        rows.middle[r] = to
-        for e in range(start, stop):
-            if ids[e] == written[r]:
-                continue
-            if role[e] == BEGINS and known:
-                sums.begun[r] += prob[e]
-                _put(rows, node, first, seen, to, e, True)
-                to += prob[e] > 0.0
-            elif role[e] == END:
-                sums.ended[r] += prob[e]
-            elif role[e] == SILENT:
-                sums.silent[r] += prob[e]
-        rows.last[r] = to
+@inlined
+def arrange(
+    rows: Rows, written: NDArray[np.int32], known: tuple[NDArray[np.int32], NDArray[np.int32]],
+    asked: bool, start: int, stop: int, slots: Slots,
+) -> None:  # fmt: skip
+    """Sort the entries of rows ``start:stop`` of a shard into ``slots``.
+
+    ``known`` are, for every node, ``first`` of ``resolve.Resolved`` and ``whole`` of
+    ``continuations.Seen``, where the target's tokenizer was ``asked``.
+    """
+    firsts, whole = known
+    base, first = rows.ptr[start], 0
+    for r in range(start, stop):
+        here, last = r - start, rows.ptr[r + 1] - base
+        _make_proper(rows, r)
+        kin, low, token = first, last, written[r]
+        given = begun = ended = silent = np.float32(0.0)
+        for e in range(first, last):
+            id_, mass = rows.ids[base + e], rows.prob[base + e]
+            role, node = rows.role[base + e], rows.node[base + e]
+            if id_ == token:
+                given += mass
+            elif role == BEGINS and asked:
+                begun += mass
+                low -= 1
+                _put(slots, low, id_, mass, node, firsts[node], whole[node])
+            elif role == END:
+                ended += mass
+            elif role == SILENT:
+                silent += mass
+            elif mass > 0.0:
+                if asked and role == CONTINUES:
+                    _put(slots, kin, id_, mass, node, firsts[node], whole[node])
+                else:
+                    _put(slots, kin, id_, mass, node, -1, UNASKED)
+                kin += 1
+        slots.ptr[here], slots.middle[here], slots.low[here] = first, kin, low
+        sums = slots.sums
+        sums.written[here], sums.begun[here], sums.ended[here] = given, begun, ended
+        sums.silent[here], sums.rest[here] = silent, rows.rest[r]
+        first = last
+    slots.ptr[stop - start] = first
 
 
 @inlined
 def _put(
-    rows: Rows,
-    node: NDArray[np.int32],
-    first: NDArray[np.int32],
-    seen: NDArray[np.int32],
-    to: int,
-    e: int,
-    asked: bool,
+    slots: Slots, at: int, token: int, mass: float, node: int, first: int, context: int
 ) -> None:
-    """Entry ``e`` goes to slot ``to``; a later one may take its place, if it has no mass."""
-    if rows.prob[e] <= 0.0:
-        return
-    rows.entry[to], rows.mass[to], rows.node[to] = e, rows.prob[e], node[e]
-    rows.first[to] = first[node[e]] if asked else -1
-    rows.seen[to] = seen[node[e]] if asked else UNASKED
+    slots.ids[at], slots.mass[at], slots.node[at] = token, mass, node
+    slots.first[at], slots.seen[at] = first, context
 
 
 @inlined
-def _make_proper(
-    ids: NDArray[np.int32],
-    prob: NDArray[np.float32],
-    rest: NDArray[np.float32],
-    r: int,
-    start: int,
-    stop: int,
-) -> None:
+def _make_proper(rows: Rows, r: int) -> None:
     """Let row ``r`` sum to 1, an id that is listed twice counting once."""
-    total = np.float64(rest[r])
+    ids, prob, start, stop = rows.ids, rows.prob, rows.ptr[r], rows.ptr[r + 1]
+    total = np.float64(rows.rest[r])
     for e in range(start, stop):
+        twice = False
         for before in range(start, e):
-            if ids[before] == ids[e]:
-                prob[e] = 0.0
+            twice |= ids[before] == ids[e]
+        if twice:
+            prob[e] = 0.0
         total += prob[e]
     if total <= 0.0:
-        rest[r] = 1.0
+        rows.rest[r] = 1.0
     elif abs(total - 1.0) > 1e-6:
         for e in range(start, stop):
             prob[e] /= total
-        rest[r] /= total
+        rows.rest[r] /= total

@@ -32,26 +32,35 @@ class Sums(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The teacher's rows, proper distributions, by what their entries would do.
-
-    Row r has the entries ``ptr[r]:ptr[r + 1]``: ``ids`` and ``prob`` as they were given. The same
-    slots hold, but for the written token and what spells nothing, first the *kin*, which continue
-    the word before, up to ``middle[r]``, then those that begin a new word, up to ``last[r]``:
-    their ``entry`` (a slot of ``ids``) with ``mass``, ``node`` of ``words.Walk``, ``first``, the
-    first target token of the node or -1, and ``seen``, its context in ``continuations.Seen``, -1 or
-    UNASKED.
-    """
+    """The teacher's rows: row r has the entries ``ptr[r]:ptr[r + 1]`` of ``ids`` with ``prob``, and
+    ``node`` and ``role`` of ``words.Walk``; what it does not store has ``rest`` (n,)."""
 
     ptr: NDArray[np.int64]
     ids: NDArray[np.int32]
     prob: NDArray[np.float32]
-    middle: NDArray[np.int64]
-    last: NDArray[np.int64]
-    entry: NDArray[np.int64]
+    rest: NDArray[np.float32]
+    node: NDArray[np.int32]
+    role: NDArray[np.uint8]
+
+
+class Slots(NamedTuple):
+    """The rows of one sample, proper distributions, by what their entries would do.
+
+    Row r has the slots ``ptr[r]:ptr[r + 1]``. They hold, but for the written token and what spells
+    nothing, first the *kin*, which continue the word before, up to ``middle[r]``, and from
+    ``low[r]`` on those that begin a new word: their ``ids``, ``mass`` and ``node``, ``first``, the
+    first target token of the node or -1, and ``seen``, its context in ``continuations.Seen``, -1 or
+    UNASKED.
+    """
+
+    ids: NDArray[np.int32]
     mass: NDArray[np.float32]
     node: NDArray[np.int32]
     first: NDArray[np.int32]
     seen: NDArray[np.int32]
+    ptr: NDArray[np.int64]
+    middle: NDArray[np.int64]
+    low: NDArray[np.int64]
     sums: Sums
 
 

@@ -23,11 +23,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from align.alignment import Alignment
 from align.blocks import Blocks, Side
+from align.compiled import allocating
 from align.marks import END, STATES, TARGET, begin, link_blocks, mark_ends, merge
 from align.ragged import Ragged, pointers
 from align.scan import read_plain, scan_on
@@ -64,7 +64,7 @@ def _one_sample(pieces: Sequence[bytes]) -> Side:
     )
 
 
-@njit(cache=True)
+@allocating
 def _align_one(source: Side, target: Side, swapped: bool) -> NDArray[np.int32]:
     """Links of the one sample; ``swapped`` decides ties."""
     n, m = len(source.ids), len(target.ids)
@@ -200,7 +200,7 @@ def _flags(given: NDArray[np.bool_] | None, count: int) -> NDArray[np.bool_]:
     return np.require(flags, np.bool_, ["C", "W"])
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _align_range(first: int, last: int, source: Side, target: Side, room: Room) -> None:
     """The blocks of samples ``first:last``."""
     a_ptr, a_ids, one = source.indptr, source.ids, (source.bytes_ptr, source.data, source.flags)
@@ -224,7 +224,7 @@ def _align_range(first: int, last: int, source: Side, target: Side, room: Room) 
         counts[s] = merge(tokens[1], n, m, groups, kind, ptr[s]) - ptr[s]
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _merge_range(first: int, last: int, source: Spans, target: Spans, room: Room) -> None:
     """The blocks of samples ``first:last`` whose ends are known."""
     for s in range(first, last):
@@ -244,7 +244,7 @@ def _pack(room: Room, threads: int) -> Blocks:
     return Blocks(indptr, groups, kind)
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _pack_range(
     first: int,
     last: int,

@@ -17,10 +17,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from align.compiled import kernel
+from align.compiled import allocating, kernel
 from align.threads import over_samples
 from align.vocabulary import Vocabulary
 
@@ -251,7 +250,7 @@ def _rehash(trie: Trie) -> None:
         trie.table[slot, 0], trie.table[slot, 1] = key, node
 
 
-@njit(cache=True)
+@allocating
 def _classify(
     indptr: NDArray[np.int64], data: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:

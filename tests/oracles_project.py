@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from align.vocabulary import MARKER, SPECIAL, UNKNOWN, Vocabulary, build_vocabulary
 
@@ -47,14 +48,15 @@ class ToyTokenizer:
             text = b"".join(b" " + word for word in text.split())
         return [token for word in WORD.findall(text) for token in self._word(word)]
 
-    def _word(self, word: bytes) -> list[int]:
+    @lru_cache(1 << 14)  # noqa: B019 - enumeration asks for the same words very often
+    def _word(self, word: bytes) -> tuple[int, ...]:
         tokens = []
         while word:
             fitting = [v for v, piece in enumerate(self.pieces) if piece and word.startswith(piece)]
             token = max(fitting, key=lambda v: len(self.pieces[v]), default=1)
             word = word[len(self.pieces[token]) or 1 :]
             tokens.append(token)
-        return tokens
+        return tuple(tokens)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         return [self.encode(text.encode()) for text in texts]
