@@ -43,11 +43,12 @@ def begin(found: Found) -> int:
 def give(found: Found, count: int, token: int, mass: float) -> int:
     """Give ``mass`` to ``token``, which may be TAIL or WRONG; the number of entries after it."""
     at = found.slot[token - WRONG]
-    new = at >= count or found.ids[at] != token
+    new = (at >= count) | (found.ids[at] != token)
     at = count if new else at
+    before = found.prob[at]
     found.slot[token - WRONG], found.ids[at] = at, token
-    found.prob[at] = mass + (0.0 if new else found.prob[at])
-    return count + (new and mass > 0.0)
+    found.prob[at] = mass + (0.0 if new else before)
+    return count + int(new & (mass > 0.0))
 
 
 @inlined

@@ -25,7 +25,7 @@ from align.projection import Projection
 from align.ragged import Ragged
 from align.resolve import Encode
 from align.sparse import SparseDistributions, one_hot
-from align.vocabulary import Vocabulary
+from align.vocabulary import Vocabulary, check_ids
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Policy = Literal["prefix", "one-to-one", "nearest", "chunk"]
@@ -121,16 +121,9 @@ class Projector:
             raise ValueError(f"{len(source)} source samples, but {len(target)} target samples")
         if len(rows) != len(source.ids):
             raise ValueError(f"{len(source.ids)} source tokens, but {len(rows)} rows for them")
-        for what, ids, vocabulary in (
-            ("source token", source.ids, self.source),
-            ("stored candidate", rows.ids, self.source),
-            ("target token", target.ids, self.target),
-        ):
-            if len(ids) and not 0 <= ids.min() <= ids.max() < len(vocabulary):
-                raise ValueError(
-                    f"{what} ids reach from {ids.min()} to {ids.max()}, but the vocabulary has "
-                    f"{len(vocabulary)} pieces; were the tokens written by another tokenizer?"
-                )
+        check_ids("source token ids", source.ids, self.source)
+        check_ids("stored candidate ids", rows.ids, self.source)
+        check_ids("target token ids", target.ids, self.target)
 
 
 def _writable(array: NDArray[Scalar], dtype: type[Scalar]) -> NDArray[Scalar]:

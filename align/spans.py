@@ -20,21 +20,23 @@ pytokenizations before it); folding without offsets, windows and totality are ou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from align.alignment import Alignment
 from align.blocks import Blocks, Side
-from align.compiled import allocating
+from align.compiled import allocating, kernel
 from align.marks import END, STATES, TARGET, begin, link_blocks, mark_ends, merge
 from align.ragged import Ragged, pointers
 from align.scan import read_plain, scan_on
 from align.symbols import lay_out, most_symbols
 from align.threads import over_samples
-from align.vocabulary import UNKNOWN, Vocabulary
+from align.vocabulary import UNKNOWN, Vocabulary, check_ids
 from align.windows import room_for_elements
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def align_pieces(source: Sequence[bytes], target: Sequence[bytes]) -> Alignment:
@@ -105,8 +107,7 @@ def align_batch(
     """
     room = _room(source, target)
     one, other = side_of(source_vocabulary, source), side_of(target_vocabulary, target)
-    over_samples(threads, len(source), _align_range, one, other, room)
-    return _pack(room, threads)
+    return _packed(room, over_samples(threads, len(source), _align_range, one, other, room))
 
 
 def align_spans(
@@ -132,8 +133,7 @@ def align_spans(
     room = _room(source_ends, target_ends)
     one = Spans(*_arrays(source_ends), _flags(source_glued, len(source_ends.ids)))
     other = Spans(*_arrays(target_ends), _flags(target_glued, len(target_ends.ids)))
-    over_samples(threads, len(source_ends), _merge_range, one, other, room)
-    return _pack(room, threads)
+    return _packed(room, over_samples(threads, len(source_ends), _merge_range, one, other, room))
 
 
 class Spans(NamedTuple):
@@ -148,7 +148,9 @@ class Spans(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Blocks before they are packed: sample s may use ``groups[ptr[s]:ptr[s + 1]]``."""
+    """Room for the blocks of samples: those from s on may use ``groups[ptr[s]:]``, and stand
+    without gaps, as far as one range of samples goes. ``counts`` (samples,) are how many each has.
+    """
 
     ptr: NDArray[np.int64]
     groups: NDArray[np.int32]
@@ -172,12 +174,7 @@ def _room(source: Ragged, target: Ragged) -> Room:
 
 def side_of(vocabulary: Vocabulary, tokens: Ragged) -> Side:
     """Arrays as the kernels are compiled for them; copies only where they are not so already."""
-    ids = tokens.ids
-    if len(ids) and not 0 <= ids.min() <= ids.max() < len(vocabulary):
-        raise ValueError(
-            f"ids reach from {ids.min()} to {ids.max()}, but the vocabulary has "
-            f"{len(vocabulary)} pieces; were the tokens written by another tokenizer?"
-        )
+    check_ids("ids", tokens.ids, vocabulary)
     return Side(
         *_arrays(tokens),
         np.require(vocabulary.indptr, np.int64, ["C", "W"]),
@@ -201,8 +198,8 @@ def _flags(given: NDArray[np.bool_] | None, count: int) -> NDArray[np.bool_]:
 
 
 @allocating
-def _align_range(first: int, last: int, source: Side, target: Side, room: Room) -> None:
-    """The blocks of samples ``first:last``."""
+def _align_range(first: int, last: int, source: Side, target: Side, room: Room) -> tuple[int, int]:
+    """The blocks of samples ``first:last``; where they begin and end."""
     a_ptr, a_ids, one = source.indptr, source.ids, (source.bytes_ptr, source.data, source.flags)
     b_ptr, b_ids, other = target.indptr, target.ids, (target.bytes_ptr, target.data, target.flags)
     ptr, groups, kind, counts = room.ptr, room.groups, room.kind, room.counts
@@ -213,7 +210,7 @@ def _align_range(first: int, last: int, source: Side, target: Side, room: Room) 
         np.empty(STATES, np.int64),
         room_for_elements(size),
     )
-    tokens = np.empty((3, size), np.int32)
+    tokens, at = np.empty((3, size), np.int32), ptr[first]
     for s in range(first, last):
         mine, its = a_ids[a_ptr[s] : a_ptr[s + 1]], b_ids[b_ptr[s] : b_ptr[s + 1]]
         n, m = len(mine), len(its)
@@ -221,42 +218,46 @@ def _align_range(first: int, last: int, source: Side, target: Side, room: Room) 
         state[TARGET + END] = lay_out(its, other, symbols, tokens[0, n:], state[END])
         if read_plain(symbols, tokens, state):
             scan_on(symbols, tokens, state, elements)
-        counts[s] = merge(tokens[1], n, m, groups, kind, ptr[s]) - ptr[s]
+        counts[s] = merge(tokens[1], n, m, groups, kind, at) - at
+        at += counts[s]
+    return ptr[first], at
 
 
 @allocating
-def _merge_range(first: int, last: int, source: Spans, target: Spans, room: Room) -> None:
-    """The blocks of samples ``first:last`` whose ends are known."""
+def _merge_range(
+    first: int, last: int, source: Spans, target: Spans, room: Room
+) -> tuple[int, int]:
+    """The blocks of samples ``first:last`` whose ends are known; where they begin and end."""
+    at = room.ptr[first]
     for s in range(first, last):
         a, b = source.indptr[s], target.indptr[s]
         n, m = source.indptr[s + 1] - a, target.indptr[s + 1] - b
         marks = np.empty(n + m, np.int32)
         mark_ends(source.ends[a : a + n], source.glued[a : a + n], 1, marks[:n])
         mark_ends(target.ends[b : b + m], target.glued[b : b + m], 2, marks[n:])
-        room.counts[s] = merge(marks, n, m, room.groups, room.kind, room.ptr[s]) - room.ptr[s]
+        room.counts[s] = merge(marks, n, m, room.groups, room.kind, at) - at
+        at += room.counts[s]
+    return room.ptr[first], at
 
 
-def _pack(room: Room, threads: int) -> Blocks:
-    """Close the gaps between samples."""
-    indptr = pointers(room.counts)
-    groups, kind = np.empty((indptr[-1], 4), np.int32), np.empty(indptr[-1], np.uint8)
-    over_samples(threads, len(room.counts), _pack_range, room, indptr, groups, kind)
-    return Blocks(indptr, groups, kind)
+def _packed(room: Room, ranges: Sequence[tuple[int, int]]) -> Blocks:
+    """Close the gaps between ranges, in place: fresh memory costs more than moving."""
+    end, flat = 0, room.groups.reshape(-1)
+    for first, last in ranges:
+        _move(flat, 4 * first, 4 * last, 4 * end)
+        _move(room.kind, first, last, end)
+        end += last - first
+    return Blocks(pointers(room.counts), room.groups[:end], room.kind[:end])
 
 
-@allocating
-def _pack_range(
-    first: int,
-    last: int,
-    room: Room,
-    indptr: NDArray[np.int64],
-    groups: NDArray[np.int32],
-    kind: NDArray[np.uint8],
-) -> None:
-    from_groups, from_kind = room.groups, room.kind
-    for s in range(first, last):
-        at, to = room.ptr[s], indptr[s]
-        for g in range(indptr[s + 1] - to):
-            for k in range(4):
-                groups[to + g, k] = from_groups[at + g, k]
-            kind[to + g] = from_kind[at + g]
+@kernel
+def _move(array: NDArray[Scalar], first: int, last: int, to: int) -> None:
+    """Move what stands at ``first:last`` down to ``to``; in strides that do not overlap, for such
+    loops are vectorized."""
+    stride = first - to
+    while first < last and stride > 0:
+        size = min(stride, last - first)
+        here, there = array[to : to + size], array[first : first + size]
+        for k in range(size):
+            here[k] = there[k]
+        first, to = first + size, to + size

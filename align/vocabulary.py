@@ -78,6 +78,16 @@ def build_vocabulary(
     return Vocabulary(indptr, data, bits, eos=eos, folds=folds)
 
 
+def check_ids(what: str, ids: NDArray[np.int32], vocabulary: Vocabulary) -> None:
+    """Raise ValueError where one of ``ids`` is outside the vocabulary; ``what`` they are."""
+    unsigned = ids.view(f"u{ids.itemsize}")  # in which a negative one is large
+    if len(ids) and unsigned.max() >= len(vocabulary):
+        raise ValueError(
+            f"{what} reach from {ids.min()} to {ids.max()}, but the vocabulary has "
+            f"{len(vocabulary)} pieces; were the tokens written by another tokenizer?"
+        )
+
+
 class PrefixIndex(NamedTuple):
     """The ids that spell something, in the order of their bytes.
 
