@@ -93,7 +93,6 @@ METHODS: dict[str, tuple[Objective, ...]] = {
     "second alone": (label(), explain("second")),
     "two teachers": (label(), explain("tiny", weight=0.5), explain("second", weight=0.5)),
     "distributions": (label(), explain("tiny", "distribution")),
-    "distributions of second": (label(), explain("second", "distribution")),
     "distributions of two": (
         label(), explain("tiny", "distribution", weight=0.5),
         explain("second", "distribution", weight=0.5),
@@ -155,7 +154,8 @@ def prepare(out: Path) -> None:
                 datasets.write_jsonl(path, world.examples(family, split, count))
         for name, model in TEACHERS.items():
             why = Teacher(model=str(model), mode="rationale", temperature=0.7, max_new_tokens=96)
-            given = Teacher(model=str(model), mode="score", format="explain")
+            # the set's own solutions, answer included, behind the prompt that the teachers know
+            given = Teacher(model=str(model), mode="score", format="zero-shot-cot")
             for store, settings in ((name, why), (f"{name}-gold", given)):
                 if family == PROBLEMS or store == "tiny":
                     dump_set(

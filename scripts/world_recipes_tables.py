@@ -4,11 +4,10 @@ One result is one line of JSON: set, method, fraction, seed, and for each measur
 of the test split were answered rightly, as a text of 0 and 1. A row of the table::
 
     {"set": "shop", "method": "two teachers", "fraction": 1.0, "measure": "solution", "mean": 57.2,
-     "half_width": 3.1, "values": [56.5, 58.5, 56.6], "reference": "step-by-step",
-     "difference": -1.4, "interval": [-4.2, 1.5]}
+     "half_width": 3.1, "values": [56.5, 58.5, 56.6], "less": {"step-by-step": [-1.4, -4.2, 1.5]}}
 
-``half_width`` is that of the 95 % interval of the mean over the seeds (Student's t);
-``interval`` is that of the difference, seeds and questions both drawn again.
+``half_width`` is that of the 95 % interval of the mean over the seeds (Student's t); ``less`` has
+the difference to another arm and its 95 % interval, seeds and questions both drawn again.
 """
 
 from __future__ import annotations
@@ -27,10 +26,22 @@ from numpy.typing import NDArray
 
 from specialize.paired import crossed_interval
 
+# which arms an arm is compared with: in saying the label, and in solving
+_TAUGHT = ("distillation", "step-by-step", "second alone", "two teachers", "distributions",
+           "distributions of two", "gold text", "gold distributions", "gold averaged")  # fmt: skip
+LABELS = dict.fromkeys(_TAUGHT, ("fine-tuning",))
+SOLUTIONS = {
+    "step-by-step": ("fine-tuning",),
+    "second alone": ("step-by-step",),
+    "two teachers": ("step-by-step", "second alone"),
+    "distributions": ("step-by-step",),
+    "distributions of two": ("two teachers", "distributions"),
+    "gold text": ("step-by-step",),
+    "gold distributions": ("gold text",),
+    "gold averaged": ("gold text", "gold distributions"),
+}
 T975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # of Student's t, by the number of seeds
 MEASURES = ("label", "solution")
-ALONE = "fine-tuning"  # labels alone, what most arms are compared with
-FIRST = "step-by-step"  # the first teacher's text
 Row = dict[str, object]
 
 
@@ -62,29 +73,24 @@ def read(results: Path) -> dict[Arm, NDArray[np.int64]]:
 def row_of(arm: Arm, answers: NDArray[np.int64], found: Mapping[Arm, NDArray[np.int64]]) -> Row:
     values = (100 * answers.mean(1)).tolist()
     half = T975[len(values)] * stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-    row: Row = {
-        **arm._asdict(),
+    return {
+        "set": arm.family, "method": arm.method, "fraction": arm.fraction, "measure": arm.measure,
         "mean": round(mean(values), 1),
         "half_width": None if half is None else round(half, 1),
         "values": [round(value, 1) for value in values],
-    }
-    reference = reference_of(arm)
-    against = found.get(reference)
-    if reference != arm and against is not None and against.shape == answers.shape:
-        low, high = crossed_interval(answers - against)
-        difference = 100 * float((answers - against).mean())
-        row |= {
-            "reference": reference.method,
-            "difference": round(difference, 1),
-            "interval": [round(100 * low, 1), round(100 * high, 1)],
-        }
-    return row
+        "less": {
+            other: difference(answers, found[arm._replace(method=other)])
+            for other in (LABELS if arm.measure == "label" else SOLUTIONS).get(arm.method, ())
+            if arm._replace(method=other) in found
+        },
+    }  # fmt: skip
 
 
-def reference_of(arm: Arm) -> Arm:
-    """Labels alone; for solutions, which these do not teach, the first teacher's text."""
-    solution = arm.measure == "solution" and arm.method != ALONE
-    return arm._replace(method=FIRST if solution else ALONE)
+def difference(answers: NDArray[np.int64], against: NDArray[np.int64]) -> list[float]:
+    """Points between two arms, and the ends of its interval, over the seeds that both have."""
+    seeds = min(len(answers), len(against))
+    table = answers[:seeds] - against[:seeds]
+    return [round(100 * value, 1) for value in (float(table.mean()), *crossed_interval(table))]
 
 
 # ---- figures -----------------------------------------------------------------------------------
