@@ -1,14 +1,18 @@
-"""What a joint step costs in one fused pass, as a ratio to one pass per objective at equal rows.
+"""What a joint step costs, as a ratio to one pass per objective over the same rows.
 
-    python scripts/bench_joint.py [--json FILE] [--repeats 9] [--rows 8]
+    python scripts/bench_joint.py [DATA_DIR] [--json FILE] [--repeats 7] [--rows 8 16 64]
 
-A step holds ``rows`` examples with a label (3 to 6 tokens) and one or two rationales (20 to 60
-tokens) each, behind prompts of 40 to 90 tokens that differ in their prefix, as on CQA. Forward and
-backward, in turns; the ratio is of each turn, then the median. Variants:
+A step holds ``rows`` examples, each with a label and one or two rationales. With DATA_DIR they are
+drawn from CommonsenseQA with PaLM's rationales (two objectives: step-by-step) and from OpenBookQA
+with those of FLAN-T5 and LLaMA-2 (three: TinyLLM), in T5's vocabulary; without it lengths are made
+up. Forward and backward in turns, each turn over other examples; medians of the turns' ratios:
 
-    fused       our joint plan: all objectives in common micro-batches, parted where that is cheaper
-    separate    the same kernel, one micro-batch per objective
-    published   one pass per objective with transformers' own loss, as the published code makes them
+    fused       our joint plan: the rows of all objectives together, parted where that is cheaper
+    separate    our loss, one pass per objective, padded to its longest row
+    published   the same passes with transformers' own loss, as the published code makes them
+
+fused / separate is what the plan saves (padding inside the model), separate / published what our
+loss saves (it projects real target positions only), and fused / published is their product.
 """
 
 from __future__ import annotations
@@ -17,7 +21,9 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,17 +33,26 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, T5Config
 
 from align.sparse import one_hot
+from specialize import datasets
 from specialize.batches import Batch, make_batch
+from specialize.imports.palm import import_palm
+from specialize.imports.tinyllm import FIRST, SECOND, import_tinyllm
 from specialize.losses import measured_kl
 from specialize.models import Shape, Student
 from specialize.recipe import Optimization, Training
-from specialize.rows import Row, RowSet, plan_steps
+from specialize.recipes.step_by_step import PALM, step_by_step
+from specialize.recipes.tinyllm import tinyllm
+from specialize.rows import Row, RowSet, build_rows, plan_steps
+from specialize.store import Store
+from specialize.targets import write_targets
+from specialize.tokens import load_tokenizer
+from specialize.train.overhead import pass_overhead
 
 VOCABULARY = 32_128
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # name -> width, feed-forward, layers, heads; the first is that of scripts/build_random_model.py
 MODELS = {"tiny": (64, 128, 2, 4), "mini": (256, 1024, 4, 4), "t5-small": (512, 1024, 8, 6)}
-_OVERHEAD = {"cpu": 128, "cuda": 1024}  # as in training
+SHAPE = Shape(encoder_decoder=True, pad=0, start=0, vocabulary=VOCABULARY)
 
 
 def student(name: str) -> Student:
@@ -48,43 +63,80 @@ def student(name: str) -> Student:
         dropout_rate=0.0, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
     )  # fmt: skip
     torch.manual_seed(0)
-    shape = Shape(encoder_decoder=True, pad=0, start=0, vocabulary=VOCABULARY)
-    return Student(AutoModelForSeq2SeqLM.from_config(config), shape, "fp32").to(DEVICE)
+    model = AutoModelForSeq2SeqLM.from_config(config)
+    # at its usual unit variance logits spread so far that most probabilities are denormal numbers,
+    # with which a processor is slow
+    torch.nn.init.normal_(model.lm_head.weight, std=width**-0.5)
+    return Student(model, SHAPE, "fp32").to(DEVICE)
 
 
-def joint_rows(count: int, objectives: int, seed: int) -> RowSet:
-    rng = np.random.default_rng(seed)
+# ---- rows --------------------------------------------------------------------------------------
+
+
+def made_up_rows(objectives: int, examples: int = 1000) -> RowSet:
+    """Labels of 3 to 6 tokens and rationales of 20 to 59 behind prompts of 40 to 89."""
+    rng = np.random.default_rng(objectives)
     rows = []
-    for number in range(objectives):
-        for example in range(count):
-            own = np.random.default_rng([seed, example])  # a prompt is the same but for its prefix
-            prompt = own.integers(3, 32_000, own.integers(40, 90)).astype(np.int32)
-            prompt[0] = 3 + number
+    for example in range(examples):
+        prompt = rng.integers(3, 32_000, rng.integers(40, 90)).astype(np.int32)
+        for number in range(objectives):
             long = rng.integers(20, 60) if number else rng.integers(3, 7)
             target = rng.integers(3, 32_000, long).astype(np.int32)
-            rows.append(Row((f"e/{example}", 0), number, prompt, target, one_hot(target)))
+            own = np.concatenate([[3 + number], prompt[1:]]).astype(np.int32)  # its prefix
+            rows.append(Row((f"e/{example}", 0), number, own, target, one_hot(target)))
     names = tuple(f"objective-{i}" for i in range(objectives))
     return RowSet(names, names, tuple(rows), {})
 
 
-def parted(rows: RowSet, fused: bool) -> list[Batch]:
-    """The step's micro-batches: of the joint plan, or one per objective."""
-    objectives = len(rows.objectives)
-    if fused:
-        plan = plan_steps(
-            rows, Training(mixing="joint"), Optimization(batch_rows=len(rows), accumulation=1), 0,
-            overhead=_OVERHEAD[DEVICE],
-        )  # fmt: skip
+def published_rows(data: Path, objectives: int) -> RowSet:
+    """Real prompts, labels and rationales: CQA with one teacher, OBQA with two."""
+    two = objectives == 2
+    recipe = step_by_step() if two else tinyllm()
+    name, source = ("cqa", "step_by_step/cqa") if two else ("obqa", "tinyllm/obqa")
+    examples = datasets.load(name, str(data / source / f"{name}_train.json"))
+    read = {"examples": examples, "kind": datasets.kind_of(name), "split": "train"}
+    student_of = data / "tokenizers" / "t5"
+    with tempfile.TemporaryDirectory() as work:
+        folder, stores = Path(work), {}
+        if two:
+            import_palm(data / source / "llm", folder / PALM, **read)
+        else:
+            import_tinyllm(data / source / "llm", folder, **read)
+        for teacher in (PALM,) if two else (FIRST, SECOND):
+            made = folder / "targets" / teacher
+            write_targets(folder / teacher, made, student=str(student_of))
+            stores[teacher] = Store.open(made)
+        tokenizer = load_tokenizer(student_of)
+        return build_rows(recipe, examples, stores, tokenizer, encoder_decoder=True)
+
+
+def drawn(rows: RowSet, count: int, seed: int) -> RowSet:
+    """The rows of ``count`` random examples that have one for every objective."""
+    by_example: dict[str, list[Row]] = defaultdict(list)
+    for row in rows.rows:
+        by_example[row.key[0]].append(row)
+    whole = [mine for mine in by_example.values() if len(mine) == len(rows.objectives)]
+    chosen = np.random.default_rng(seed).permutation(len(whole))[:count]
+    taken = sorted((row for i in chosen for row in whole[i]), key=lambda row: row.objective)
+    return RowSet(rows.objectives, rows.formats, tuple(taken), {})
+
+
+# ---- passes ------------------------------------------------------------------------------------
+
+
+def parted(rows: RowSet, planned_for: Student | None) -> list[Batch]:
+    """The step's micro-batches: of the joint plan for a student, or one per objective."""
+    if planned_for is not None:
+        size = Optimization(batch_rows=len(rows), accumulation=1)
+        training = Training(mixing="joint")
+        overhead = pass_overhead(planned_for, DEVICE)
+        plan = plan_steps(rows, training, size, 0, overhead=overhead)
         parts = plan.micro_batches(0)
     else:
-        parts = [np.flatnonzero(rows.objective == number) for number in range(objectives)]
-    shape = Shape(encoder_decoder=True, pad=0, start=0, vocabulary=VOCABULARY)
-    return [
-        make_batch([rows.rows[i] for i in part], shape, objectives=objectives, tail="bucket").to(
-            torch.device(DEVICE)
-        )
-        for part in parts
-    ]
+        parts = [np.flatnonzero(rows.objective == i) for i in range(len(rows.objectives))]
+    made = [[rows.rows[i] for i in part] for part in parts]
+    objectives, device = len(rows.objectives), torch.device(DEVICE)
+    return [make_batch(m, SHAPE, objectives=objectives, tail="bucket").to(device) for m in made]
 
 
 def own_passes(model: Student, batches: list[Batch]) -> None:
@@ -123,47 +175,65 @@ def seconds_of(passes: Callable[[], None], model: Student) -> float:
     return clock() - started
 
 
-def measure(name: str, objectives: int, count: int, repeats: int) -> dict[str, object]:
-    model = student(name)
-    rows = joint_rows(count, objectives, seed=objectives)
-    fused, separate = parted(rows, True), parted(rows, False)
+# ---- measuring ---------------------------------------------------------------------------------
+
+
+def turn_of(model: Student, rows: RowSet, turn: int) -> dict[str, float]:
+    """Seconds of each way over the same rows, first to last and last to first in turns."""
+    fused, separate = parted(rows, model), parted(rows, None)
     ways = {
         "fused": partial(own_passes, model, fused),
         "separate": partial(own_passes, model, separate),
         "published": partial(published_passes, model, separate),
     }
-    for passes in ways.values():
-        seconds_of(passes, model)
-    turns = []
-    for turn in range(repeats):
-        order = list(ways) if turn % 2 == 0 else list(reversed(ways))
-        turns.append({way: seconds_of(ways[way], model) for way in order})
+    order = list(ways) if turn % 2 == 0 else list(reversed(ways))
+    found = {way: seconds_of(ways[way], model) for way in order}
+    return {
+        **found,
+        "passes": len(fused),
+        "positions": sum(b.size for b in fused) / sum(b.size for b in separate),
+        "projected": sum(len(b.labels) for b in separate)
+        / sum(b.decoder_input_ids.numel() for b in separate),
+    }
+
+
+def measure(name: str, rows: RowSet, count: int, repeats: int) -> dict[str, object]:
+    model = student(name)
+    for passes in (own_passes, published_passes):
+        seconds_of(partial(passes, model, parted(drawn(rows, 2, 0), None)), model)
+    turns = [turn_of(model, drawn(rows, count, turn), turn) for turn in range(repeats)]
     found: dict[str, object] = {
-        "model": name, "objectives": objectives, "examples": count, "passes_fused": len(fused),
-        "repeats": repeats,
+        "model": name, "objectives": len(rows.objectives), "examples": count, "repeats": repeats,
+        "passes_fused": statistics.median(taken["passes"] for taken in turns),
+        # of the model's positions that separate passes compute, and of those that they project
+        "positions": round(statistics.median(taken["positions"] for taken in turns), 3),
+        "projected": round(statistics.median(taken["projected"] for taken in turns), 3),
     }  # fmt: skip
-    for way in ways:
-        found[f"{way}_ms"] = round(1000 * statistics.median(taken[way] for taken in turns), 2)
-        if way != "fused":
-            ratios = sorted(taken["fused"] / taken[way] for taken in turns)
-            found[f"to_{way}"] = round(statistics.median(ratios), 4)
-            found[f"to_{way}_range"] = [round(ratios[0], 4), round(ratios[-1], 4)]
+    for way in ("fused", "separate", "published"):
+        found[f"{way}_ms"] = round(1000 * statistics.median(taken[way] for taken in turns), 1)
+    for one, other in (("fused", "separate"), ("separate", "published"), ("fused", "published")):
+        ratios = sorted(taken[one] / taken[other] for taken in turns)
+        found[f"{one}_to_{other}"] = round(statistics.median(ratios), 3)
+        found[f"{one}_to_{other}_range"] = [round(ratios[0], 3), round(ratios[-1], 3)]
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="?", help="published files; none: made-up lengths")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--rows", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--rows", type=int, nargs="+", default=[8, 16, 64], help="examples a step")
     parser.add_argument("--models", nargs="+", default=["tiny", "mini"], choices=list(MODELS))
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = []
-    for name in options.models:
-        for count in options.rows:
-            for objectives in (2, 3):
-                found.append(measure(name, objectives, count, options.repeats))
+    for objectives in (2, 3):
+        made = options.data is None
+        rows = made_up_rows(objectives) if made else published_rows(options.data, objectives)
+        for name in options.models:
+            for count in options.rows:
+                found.append(measure(name, rows, count, options.repeats))
                 print(json.dumps(found[-1]), file=sys.stderr, flush=True)
     result = {"device": DEVICE, "torch": torch.__version__, "measured": found}
     print(json.dumps(result))

@@ -1,30 +1,34 @@
-"""Step-by-step and TinyLLM on the bundled world, over three seeds: tables and a figure.
+"""Step-by-step and TinyLLM on the bundled world, over three seeds: the runs.
 
     python scripts/bench_world_recipes.py OUT            everything that is missing, then the tables
-    python scripts/bench_world_recipes.py OUT --tables   the tables of what is there
+    python scripts/bench_world_recipes.py OUT --tables   the tables and figures of what is there
 
 Three questions. (1) Step-by-step against standard fine-tuning and standard distillation, at 12.5,
-25, 50 and 100 % of the training questions, on counting objects. (2) The rationales of two teachers
-against those of each alone, on the word problems that both know. (3) There, rationales as text
-against the teachers' distributions over them: of one teacher, of two mixed by weight, and of two
-averaged position by position over the set's own solutions. The student predicts labels alone;
-validation chooses its checkpoint, and test is scored for that one.
+25, 50 and 100 % of the training questions, on problems of one step with numbers up to 60. (2) The
+rationales of two teachers against those of each alone, on problems of two and three steps that both
+know. (3) There, rationales as text against the teachers' distributions over them: of one teacher,
+of two by weight, and of two averaged position by position over the set's own solutions.
+
+Two measures: the label said directly (format ``predict``), and the label at the end of the
+rationale that the student writes (its explain format; of several, the better on validation). For
+each of them validation chooses the checkpoint, and test is scored once, for that one.
 """
 
 from __future__ import annotations
 
 import json
-import math
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 
 import click
+from world_recipes_tables import draw, tables
 
 from specialize import checkpoints, datasets
-from specialize.evaluate import evaluate
+from specialize.evaluate import evaluate, evaluate_model
+from specialize.predictions import PredictionFile
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
 from specialize.recipe import (
@@ -38,14 +42,17 @@ from specialize.recipe import (
     Training,
 )
 from specialize.recipe_files import record_recipe
-from specialize.run import dump_set, evaluate_run, make_targets, select_run
+from specialize.run import dump_set, make_targets
+from specialize.sets import Split
 from specialize.train import train
 
-COUNTING, PROBLEMS = "count_objects", "shop"
-QUESTIONS, VALIDATION, TEST = 800, 100, 300
-SEEDS, FRACTIONS, STEPS = (0, 1, 2), (0.125, 0.25, 0.5, 1.0), 80
+ONE_STEP, PROBLEMS = "depot_step", "shop"
+QUESTIONS, VALIDATION, TEST = 800, 200, 600
+SEEDS, FRACTIONS = (0, 1, 2), (0.125, 0.25, 0.5, 1.0)
+STEPS, EXAMPLES, RATE, CHECKPOINTS = 300, 12, 1e-3, 3  # examples of a step; peak learning rate
 TEACHERS = {"tiny": MODELS / "teacher", "second": MODELS / "second_teacher"}
-T975 = 4.303  # of Student's t with 2 degrees of freedom
+LABEL, SOLUTION = "label", "solution"  # the two measures
+BEFORE = "student before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +69,10 @@ class Run:
         return f"{self.family}-{self.method}-{self.fraction:g}-{self.seed}"
 
 
-def label(weight: float = 1.0, teacher: str | None = None) -> Objective:
+def label(teacher: str | None = None) -> Objective:
     return Objective(
-        name="predict",
-        format="predict",
-        target="answer",
-        teacher=teacher,
-        keep="all",
-        weight=weight,
-    )
+        name="predict", format="predict", target="answer", teacher=teacher, keep="all"
+    )  # fmt: skip
 
 
 def explain(teacher: str, target: str = "rationale", *, weight: float = 1.0) -> Objective:
@@ -86,10 +88,10 @@ AVERAGED = Objective(
 )  # fmt: skip
 METHODS: dict[str, tuple[Objective, ...]] = {
     "fine-tuning": (label(),),
-    "distillation": (label(teacher="tiny"),),
+    "distillation": (label("tiny"),),
     "step-by-step": (label(), explain("tiny")),
     "second alone": (label(), explain("second")),
-    "two teachers": (label(), explain("tiny"), explain("second")),
+    "two teachers": (label(), explain("tiny", weight=0.5), explain("second", weight=0.5)),
     "distributions": (label(), explain("tiny", "distribution")),
     "distributions of two": (
         label(), explain("tiny", "distribution", weight=0.5),
@@ -100,23 +102,21 @@ METHODS: dict[str, tuple[Objective, ...]] = {
     "gold averaged": (label(), AVERAGED),
 }  # fmt: skip
 BY_FRACTION = ("fine-tuning", "distillation", "step-by-step")
-ASKED_FOR = ("fine-tuning", "step-by-step", "second alone", "two teachers", "distributions")
-FURTHER = tuple(method for method in METHODS if method not in (*BY_FRACTION, *ASKED_FOR))
+ON_PROBLEMS = tuple(method for method in METHODS if method != "distillation")
 
 
 def runs() -> Iterator[Run]:
-    """Seed by seed, so that every question has some answer early; further variants last."""
+    """Seed by seed, so that every question has some answer early."""
     for seed in SEEDS:
-        for method in BY_FRACTION:
-            yield from (Run(COUNTING, method, fraction, seed) for fraction in FRACTIONS)
-        yield from (Run(PROBLEMS, method, 1.0, seed) for method in ASKED_FOR)
-    for seed in SEEDS:
-        yield from (Run(PROBLEMS, method, 1.0, seed) for method in FURTHER)
+        yield from (Run(PROBLEMS, method, 1.0, seed) for method in ON_PROBLEMS)
+        for fraction in FRACTIONS:
+            yield from (Run(ONE_STEP, method, fraction, seed) for method in BY_FRACTION)
 
 
 def recipe_of(run: Run, out: Path) -> Recipe:
     objectives = METHODS[run.method]
     teachers = {name: Teacher() for objective in objectives for name in objective.teachers}
+    explained = tuple(o.format for o in objectives if o.format != "predict")
     held_out = EvaluationSet(
         set="jsonl", name=run.family, role="in-distribution", protocol="files", kind="number",
         path=str(out / "data" / f"{run.family}.{{split}}.jsonl"),
@@ -129,12 +129,17 @@ def recipe_of(run: Run, out: Path) -> Recipe:
         ),
         teachers=teachers,
         objectives=objectives,
-        training=Training(mixing="joint", checkpoint_every=STEPS // 2, max_target_tokens=160),
-        optimization=Optimization(
-            steps=STEPS, learning_rate=5e-4, schedule="linear", accumulation=1,
-            batch_rows=12 * len(objectives),
+        training=Training(
+            mixing="joint", checkpoint_every=STEPS // CHECKPOINTS, max_target_tokens=160
         ),
-        evaluation=Evaluation(sets=(held_out,), formats=("predict",), max_new_tokens=8),
+        optimization=Optimization(
+            steps=STEPS, learning_rate=RATE, schedule="linear", accumulation=1,
+            batch_rows=EXAMPLES * len(objectives),
+        ),
+        evaluation=Evaluation(
+            sets=(held_out,), formats=("predict", *(explained or ("explain-tiny",))),
+            max_new_tokens=96,
+        ),
         selection="in-distribution",
         seed=run.seed,
     )  # fmt: skip
@@ -142,14 +147,15 @@ def recipe_of(run: Run, out: Path) -> Recipe:
 
 def prepare(out: Path) -> None:
     """The world's questions, and what the teachers say about them, once for all runs."""
-    for family in (COUNTING, PROBLEMS):
+    for family in (ONE_STEP, PROBLEMS):
         for split, count in (("train", QUESTIONS), ("validation", VALIDATION), ("test", TEST)):
             path = out / "data" / f"{family}.{split}.jsonl"
             if not path.is_file():
                 datasets.write_jsonl(path, world.examples(family, split, count))
         for name, model in TEACHERS.items():
             why = Teacher(model=str(model), mode="rationale", temperature=0.7, max_new_tokens=96)
-            given = Teacher(model=str(model), mode="score", format="explain")
+            # the set's own solutions, answer included, behind the prompt that the teachers know
+            given = Teacher(model=str(model), mode="score", format="zero-shot-cot")
             for store, settings in ((name, why), (f"{name}-gold", given)):
                 if family == PROBLEMS or store == "tiny":
                     dump_set(
@@ -172,63 +178,56 @@ def perform(run: Run, out: Path) -> None:
     record_recipe(recipe, folder)
     make_targets(recipe, folder)
     train(recipe, folder)
-    evaluate_run(folder, "validation", steps=(STEPS // 2, STEPS))
-    done = select_run(folder, None)
-    chosen = [c for c in checkpoints.complete(folder) if c.step == done["selected_step"]]
-    (tested,) = evaluate(recipe, folder, checkpoints=chosen, split="test")
+    trained = {c.name: c for c in checkpoints.complete(folder) if c.step}
+    scores = evaluate(recipe, folder, checkpoints=list(trained.values()))
+    found = {}
+    for measure in (LABEL, SOLUTION):
+        mine = [s for s in scores if (s.format == "predict") == (measure == LABEL)]
+        best = max(mine, key=lambda s: (s.macro_average, -s.step))
+        asked = in_format(recipe, best.format)
+        evaluate(asked, folder, checkpoints=[trained[best.checkpoint]], split="test")
+        found[measure] = {
+            "step": best.step,
+            "format": best.format,
+            "validation": best.macro_average,
+            "right": answered(folder, best.checkpoint, run.family, "test", best.format),
+        }
+    write_result(out, run, found, time.monotonic() - started)
+    shutil.rmtree(checkpoints.folder(folder))
+
+
+def before_training(family: str, out: Path) -> None:
+    """The bundled student as it comes, on test, in the same two formats as fine-tuning's."""
+    started = time.monotonic()
+    run, folder = Run(family, BEFORE, 0.0, SEEDS[0]), out / "runs" / f"{family}-before"
+    recipe = recipe_of(Run(family, "fine-tuning", 1.0, SEEDS[0]), out)
+    evaluate_model(recipe, folder, MODELS / "student", label="before", step=0, split="test")
+    found = {}
+    for measure, format_ in zip((LABEL, SOLUTION), recipe.evaluation.formats, strict=True):
+        right = answered(folder, "before", family, "test", format_)
+        found[measure] = {"step": 0, "format": format_, "right": right}
+    write_result(out, run, found, time.monotonic() - started)
+
+
+def in_format(recipe: Recipe, name: str) -> Recipe:
+    asked = recipe.evaluation.model_copy(update={"formats": (name,)})
+    return recipe.model_copy(update={"evaluation": asked})
+
+
+def answered(folder: Path, checkpoint: str, family: str, split: Split, format_: str) -> str:
+    """ "1" for every question of the split that was answered rightly, "0" for the others."""
+    read = PredictionFile.of(folder, checkpoint, family, split, format_).read()
+    return "".join("1" if p.correct else "0" for p in sorted(read, key=lambda p: p.id))
+
+
+def write_result(out: Path, run: Run, found: dict[str, object], seconds: float) -> None:
     result = {
-        "set": run.family,
-        "method": run.method, "fraction": run.fraction, "seed": run.seed,
-        "test": tested.macro_average,
-        "step": done["selected_step"], "seconds": round(time.monotonic() - started, 1),
+        "set": run.family, "method": run.method, "fraction": run.fraction, "seed": run.seed,
+        "seconds": round(seconds, 1), **found,
     }  # fmt: skip
     place = out / "results" / f"{run.name}.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(result) + "\n")
-    click.echo(json.dumps(result), err=True)
-
-
-def tables(out: Path) -> dict[str, object]:
-    """Mean test accuracy over the seeds in percent, with the half width of its 95 % interval."""
-    found: dict[tuple[str, str, float], list[float]] = {}
-    for path in sorted((out / "results").glob("*.json")):
-        result = json.loads(path.read_text())
-        key = (result["set"], result["method"], result["fraction"])
-        found.setdefault(key, []).append(100 * result["test"])
-    rows = []
-    for (family, method, fraction), values in sorted(found.items()):
-        whole = len(values) == len(SEEDS)
-        half = round(T975 * stdev(values) / math.sqrt(len(values)), 2) if whole else None
-        rows.append(
-            {
-                "set": family, "method": method, "fraction": fraction, "seeds": len(values),
-                "mean": round(mean(values), 2), "half_width": half,
-                "values": [round(value, 2) for value in values],
-            }
-        )  # fmt: skip
-    sizes = {"questions": QUESTIONS, "validation": VALIDATION, "test": TEST, "steps": STEPS}
-    return {**sizes, "rows": rows}
-
-
-def draw(table: dict[str, object], path: Path) -> None:
-    """Accuracy by share of the questions, one line a method, with intervals."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    rows = [row for row in table["rows"] if row["half_width"] is not None]
-    for method in BY_FRACTION:
-        mine = [row for row in rows if (row["set"], row["method"]) == (COUNTING, method)]
-        axes.errorbar(
-            [100 * row["fraction"] for row in mine], [row["mean"] for row in mine],
-            yerr=[row["half_width"] for row in mine], marker="o", capsize=3, label=method,
-        )  # fmt: skip
-    axes.set_xscale("log", base=2)
-    axes.set_xticks([100 * fraction for fraction in FRACTIONS], labels=["12.5", "25", "50", "100"])
-    axes.set_xlabel(f"share of {QUESTIONS} training questions (counting objects), %")
-    axes.set_ylabel("test accuracy, %")
-    axes.legend()
-    figure.savefig(path)
 
 
 @click.command()
@@ -240,9 +239,12 @@ def main(out: Path, only_tables: bool) -> None:
         for run in runs():
             if not (out / "results" / f"{run.name}.json").is_file():
                 perform(run, out)
-    table = tables(out)
+                click.echo(run.name, err=True)
+        for family in (ONE_STEP, PROBLEMS):
+            before_training(family, out)
+    table = tables(out / "results")
     (out / "tables.json").write_text(json.dumps(table, indent=1) + "\n")
-    draw(table, out / "fractions.svg")
+    draw(table, out, ONE_STEP, PROBLEMS)
     click.echo(json.dumps(table))
 
 

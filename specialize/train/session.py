@@ -28,11 +28,9 @@ from specialize.store import Store
 from specialize.tokens import Tokenizer, load_tokenizer
 from specialize.train import agreement, metrics
 from specialize.train.loader import StepLoader
+from specialize.train.overhead import pass_overhead
 from specialize.train.stopping import listening
 from specialize.train.trainer import Setting, SparseTrainer, save_student, training_arguments
-
-# Padded tokens that take as long as starting a micro-batch does.
-_OVERHEAD = {"cpu": 96, "accelerator": 1024}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +217,7 @@ def _go_on(setting: Setting, rows: RowSet, before: checkpoints.Checkpoint | None
         recipe.training,
         recipe.optimization,
         recipe.seed,
-        overhead=_OVERHEAD["cpu" if arguments.device.type == "cpu" else "accelerator"],
+        overhead=pass_overhead(student, arguments.device.type),
     )
     if arguments.process_index == 0:
         checkpoints.remove_partial(run)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoModelForSeq2SeqLM, T5Config
 
 from align.sparse import SparseDistributions, one_hot
 from specialize.batches import make_batch
@@ -19,7 +20,7 @@ from specialize.evaluate.asking import Work, _fitting
 from specialize.evaluate.planning import Asked
 from specialize.formats import by_name
 from specialize.losses import measured_kl
-from specialize.models import Student, load_model, load_student
+from specialize.models import Shape, Student, load_model, load_student
 from specialize.predictions import PredictionFile
 from specialize.recipe import EvaluationSet, Optimization, Training
 from specialize.recipe_files import build_recipe
@@ -30,6 +31,7 @@ from specialize.rows.prompts import Question, fit
 from specialize.rows.targets import Target
 from specialize.store import Sample, Store, StoreDescription, StoreWriter, sample_from_rows
 from specialize.tokens import Tokenizer, load_tokenizer
+from specialize.train.overhead import pass_overhead
 from tests.specialize import toys
 
 WEIGHTS = (0.5, 0.3, 0.2)
@@ -88,6 +90,24 @@ def test_one_fused_pass_has_the_gradient_of_separate_passes(world: Path) -> None
     assert len(parts) > 1
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(rows)))
     assert (gradient_of(student, rows, parts) - other).norm() <= 1e-5 * other.norm()
+
+
+def test_a_pass_is_dear_where_the_tables_are_large_and_the_body_is_small(world: Path) -> None:
+    def t5(width: int, vocabulary: int) -> Student:
+        config = T5Config(
+            vocab_size=vocabulary, d_model=width, d_ff=2 * width, d_kv=width // 4, num_heads=4,
+            num_layers=2,
+        )  # fmt: skip
+        shape = Shape(encoder_decoder=True, pad=0, start=0, vocabulary=vocabulary)
+        return Student(AutoModelForSeq2SeqLM.from_config(config), shape, "fp32")
+
+    small, words, wide = (pass_overhead(t5(*size), "cpu") for size in ((64, 100), (64, 32_128),
+                                                                       (256, 32_128)))  # fmt: skip
+    assert wide < small < words
+    tokenizer = load_tokenizer(world / "student")
+    found = {pass_overhead(load_student(world / "student", tokenizer), "cpu") for _ in range(2)}
+    assert len(found) == 1  # of sizes alone: a resumed run parts its steps as before
+    assert pass_overhead(t5(64, 100), "cuda") == 1024
 
 
 def test_pooled_steps_keep_formats_apart() -> None:
