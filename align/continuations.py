@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.blocks import Side
-from align.compiled import kernel
+from align.compiled import inlined, kernel
 from align.places import NOWHERE, Places, Words
 from align.words import LONG, START
 
@@ -46,19 +46,17 @@ class Counts(NamedTuple):
 class Seen(NamedTuple):
     """The counts as shares of a candidate's mass.
 
-    A context, a node and the target tokens read of its word, has the next tokens
-    ``tokens[ptr[c]:ptr[c + 1]]``, or OTHERS, with a ``share`` each. Of a node of which nothing was
-    read, ``whole`` (nodes,) is the context, or -1; its shares make 1. Else the context is found by
-    its ``key`` through ``slots``, ``met`` (contexts,) is what its shares make, and ``alone``
-    (nodes,) the share of the word as it stands, 0 where the node was never met.
+    A context, a node and the target tokens read of its word, has a block at some place p > 0 of
+    ``tokens`` and ``share``: ``tokens[p]`` says how many next tokens it has and ``share[p]`` what
+    their shares make; behind p stand these tokens, or OTHERS, with a share each. Of a node of which
+    nothing was read, ``whole`` (nodes,) is the place, or -1; its shares make 1. Else ``slots``
+    (capacity, 2) has it, open addressing by the context's key; and ``alone`` (nodes,) is the share
+    of the word as it stands, 0 where the node was never met.
     """
 
-    ptr: NDArray[np.int64]
     tokens: NDArray[np.int32]
     share: NDArray[np.float32]
-    key: NDArray[np.uint64]
-    slots: NDArray[np.int32]
-    met: NDArray[np.float32]
+    slots: NDArray[np.uint64]
     whole: NDArray[np.int32]
     alone: NDArray[np.float32]
 
@@ -203,23 +201,23 @@ def summarize(counts: Counts, first: NDArray[np.int32], silent: NDArray[np.bool_
     rank = np.arange(len(key)) - np.repeat(starts, np.diff(np.append(starts, len(key))))
     token[order[rank >= MOST]] = OTHERS
     key, node, token, count = _merged(key, node, token, count)
-    starts = _starts(key)
-    share = count / (total[node] + 1)
-    seen = Seen(
-        np.append(starts, len(key)),
-        token,
-        share.astype(np.float32),
-        key[starts],
-        np.full(1 << max(4, (2 * len(starts)).bit_length()), -1, np.int32),
-        np.add.reduceat(share, starts).astype(np.float32) if len(starts) else np.zeros(0, "f4"),
-        np.full(len(first), -1, np.int32),
-        np.where(total > 0, 1 / (total + 1), 0).astype(np.float32),
-    )
-    _index(seen)
-    several = np.flatnonzero(np.diff(seen.ptr) > 1)  # else the word as it stands says as much
+    starts, share = _starts(key), count / (total[node] + 1)
+    size = np.diff(np.append(starts, len(key)))
+    context_of = np.repeat(np.arange(len(starts)), size)
+    place = 1 + starts + np.arange(len(starts))
+    tokens = np.zeros(1 + len(key) + len(starts), np.int32)
+    shares = np.zeros(len(tokens), np.float32)
+    tokens[place], shares[place] = size, np.bincount(context_of, share, len(starts))
+    entry = 2 + np.arange(len(key)) + context_of
+    tokens[entry], shares[entry] = token, share
+    slots = np.zeros((1 << max(4, (2 * len(starts)).bit_length()), 2), np.uint64)
+    _index(slots, key[starts], place)
+    several = np.flatnonzero(size > 1)  # else the word as it stands says as much
     several = several[key[starts[several]] == start_key[node[starts[several]]]]
-    seen.whole[node[starts[several]]] = several
-    return seen
+    whole = np.full(len(first), -1, np.int32)
+    whole[node[starts[several]]] = place[several]
+    alone = np.where(total > 0, 1 / (total + 1), 0).astype(np.float32)
+    return Seen(tokens, shares, slots, whole, alone)
 
 
 def for_nodes(seen: Seen, nodes: int) -> Seen:
@@ -258,24 +256,21 @@ def _start_keys(keys: NDArray[np.uint64]) -> None:
 
 
 @kernel
-def _index(seen: Seen) -> None:
-    """Make contexts findable by their keys."""
-    mask = np.uint64(len(seen.slots) - 1)
-    for c in range(len(seen.key)):
-        slot = seen.key[c] & mask
-        while seen.slots[slot] >= 0:
+def _index(slots: NDArray[np.uint64], key: NDArray[np.uint64], place: NDArray[np.int64]) -> None:
+    """Make places findable by the keys of their contexts."""
+    mask = np.uint64(len(slots) - 1)
+    for c in range(len(key)):
+        slot = key[c] & mask
+        while slots[slot, 1] != 0:
             slot = (slot + np.uint64(1)) & mask
-        seen.slots[slot] = c
+        slots[slot, 0], slots[slot, 1] = key[c], place[c]
 
 
-@kernel
-def find(seen: Seen, key: np.uint64) -> int:
-    """The context with this key, or -1."""
-    mask = np.uint64(len(seen.slots) - 1)
+@inlined
+def find(slots: NDArray[np.uint64], key: np.uint64) -> int:
+    """The place of the context with this key, or 0."""
+    mask = np.uint64(len(slots) - 1)
     slot = key & mask
-    while seen.slots[slot] >= 0:
-        c = seen.slots[slot]
-        if seen.key[c] == key:
-            return int(c)
+    while slots[slot, 1] != 0 and slots[slot, 0] != key:
         slot = (slot + np.uint64(1)) & mask
-    return -1
+    return int(slots[slot, 1])

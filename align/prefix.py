@@ -240,11 +240,9 @@ def _part(
             token = token_at(resolved, node, target.ids, target.flags, anchor, i)
             alone = seen.alone[node]
             if alone > 0.0:
-                c = find(seen, context(node, read))
-                met = float(seen.met[c]) if c >= 0 else 0.0
-                given = give(found, given, WRONG, mass * max(1.0 - alone - met, 0.0))
-                if c >= 0:
-                    given = _give_seen(seen, found, given, c, mass)
+                c = find(seen.slots, context(node, read))
+                found.prob[0] += mass * max(1.0 - alone - seen.share[c], 0.0)
+                given = _give_seen(seen, found, given, c, mass)
                 mass *= alone
         given = give(found, given, token, mass)
     return given
@@ -252,8 +250,8 @@ def _part(
 
 @inlined
 def _give_seen(seen: Seen, found: Found, given: int, c: int, mass: float) -> int:
-    """Give ``mass`` to what was met in the context ``c``."""
-    for k in range(seen.ptr[c], seen.ptr[c + 1]):
+    """Give ``mass`` to what was met in the context at place ``c``; nothing if that is 0."""
+    for k in range(c + 1, c + 1 + seen.tokens[c]):
         given = give(found, given, seen.tokens[k], mass * seen.share[k])
     return given
 
