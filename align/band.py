@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import allocating
+from align.compiled import allocating, kernel
 from align.symbols import UNKNOWN_SYMBOL
 from align.windows import GAP_ELEMENT
 
@@ -59,7 +59,7 @@ def cheapest_path(
         width *= 2
 
 
-@allocating
+@kernel
 def _least_step(one: NDArray[np.uint16], other: NDArray[np.uint16]) -> int:
     """The cost of the cheapest step off the diagonal that these elements allow."""
     least = OMIT
@@ -114,7 +114,7 @@ def _fill(
     return int(row[m - n - low])
 
 
-@allocating
+@kernel
 def _diagonal(a: int, b: int) -> tuple[int, int]:
     """Cost and step of putting ``a`` against ``b``."""
     if a == b:
@@ -126,7 +126,7 @@ def _diagonal(a: int, b: int) -> tuple[int, int]:
     return EXCHANGE, EXCHANGED
 
 
-@allocating
+@kernel
 def _off(a: int, beside: int) -> tuple[int, bool]:
     """Cost of ``a`` alone behind ``beside`` of the other side, and whether that absorbs it."""
     if a == GAP_ELEMENT:
@@ -136,7 +136,7 @@ def _off(a: int, beside: int) -> tuple[int, bool]:
     return OMIT, False
 
 
-@allocating
+@kernel
 def _trace(choice: NDArray[np.uint8], n: int, m: int, low: int, steps: NDArray[np.uint8]) -> int:
     """Follow ``choice`` back from the last cell; the number of steps."""
     i, j, count = n, m, 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from align import prefix
 from align.blocks import Blocks, Side
-from align.compiled import allocating
+from align.compiled import kernel
 from align.continuations import Seen, count_words, for_nodes, no_counts, summarize
 from align.places import Places, Words, find_places, find_words, nowhere, place_ends
 from align.projection import SAME, Projection
@@ -214,7 +214,7 @@ def text_of(tokens: Ragged, eos: int | None) -> Ragged:
     return Ragged(tokens.indptr - _pointers(ends), tokens.ids[keep])
 
 
-@allocating
+@kernel
 def _compare(
     source_ptr: NDArray[np.int64],
     source: NDArray[np.int32],

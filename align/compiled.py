@@ -77,8 +77,8 @@ def inlined(function: F) -> F:
 
 
 def allocating(function: F) -> F:
-    """``function``, compiled, which may allocate and take what allocates."""
-    return _compiled(function)
+    """``function``, compiled, which may allocate; kernels may call it."""
+    return _compiled(function, _nrt=True)  # left out, it would be what the caller is compiled with
 
 
 def _compiled(function: F, **options: bool) -> F:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import allocating
+from align.compiled import allocating, kernel
 
 
 class Spellings(NamedTuple):
@@ -81,7 +81,7 @@ def _signatures(indptr: NDArray[np.int64], characters: NDArray[np.int32]) -> NDA
     return signs
 
 
-@allocating
+@kernel
 def _distance(one: NDArray[np.int32], other: NDArray[np.int32], row: NDArray[np.int32]) -> int:
     """Levenshtein's distance with one rolling row; ``row`` holds len(other) + 1 values."""
     for j in range(len(other) + 1):

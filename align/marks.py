@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.blocks import FOLDED, LITERAL, WINDOW
-from align.compiled import allocating
+from align.compiled import allocating, kernel
 
 # How the boundaries are marked in a section in which the sides differ. In plain text every one may
 # be shared.
@@ -39,7 +39,7 @@ STATES = 12
 _PLACE_BITS = 4  # mark = place << 4 | who << 2 | kind; who is 0 where the boundary may be shared
 
 
-@allocating
+@kernel
 def begin(state: NDArray[np.int64], n: int, m: int, middle: int) -> None:
     """The state before a sample of n and m tokens, the source's ending at symbol ``middle``."""
     state[:] = 0
@@ -47,7 +47,7 @@ def begin(state: NDArray[np.int64], n: int, m: int, middle: int) -> None:
     state[TARGET + TOKEN], state[TARGET + AT], state[TARGET + LAST_TOKEN] = n, middle, n + m
 
 
-@allocating
+@kernel
 def add_plain(
     tokens: NDArray[np.int32], state: NDArray[np.int64], stop: int, target_stop: int
 ) -> None:
@@ -69,7 +69,7 @@ def add_plain(
         _note_fold(tokens, state, TARGET, at + shift)
 
 
-@allocating
+@kernel
 def _note_fold(tokens: NDArray[np.int32], state: NDArray[np.int64], side: int, at: int) -> None:
     """Let the token that holds symbol ``at`` be FOLDED at least."""
     low = 0 if side == SOURCE else state[LAST_TOKEN]
@@ -86,7 +86,7 @@ def _note_fold(tokens: NDArray[np.int32], state: NDArray[np.int64], side: int, a
         tokens[1, low] |= FOLDED
 
 
-@allocating
+@kernel
 def add_section(
     tokens: NDArray[np.int32],
     state: NDArray[np.int64],
@@ -101,7 +101,7 @@ def add_section(
     state[PLACE] += form == OPAQUE
 
 
-@allocating
+@kernel
 def add_gap(
     symbols: NDArray[np.uint16],
     tokens: NDArray[np.int32],
@@ -128,7 +128,7 @@ def add_gap(
         add_section(tokens, state, stop, target_stop, OPAQUE, max(kind, FOLDED))
 
 
-@allocating
+@kernel
 def _mark_plain(tokens: NDArray[np.int32], state: NDArray[np.int64], side: int, stop: int) -> None:
     """Mark one side in a section of which both sides hold the same symbols."""
     t, last = np.uint64(state[side + TOKEN]), np.uint64(state[side + LAST_TOKEN])
@@ -145,7 +145,7 @@ def _mark_plain(tokens: NDArray[np.int32], state: NDArray[np.int64], side: int, 
     state[side + TOKEN], state[side + AT], state[side + KIND] = t, stop, carried
 
 
-@allocating
+@kernel
 def _mark_other(
     tokens: NDArray[np.int32], state: NDArray[np.int64], side: int, stop: int, form: int, kind: int
 ) -> None:
@@ -168,7 +168,7 @@ def _mark_other(
     state[side + TOKEN], state[side + AT], state[side + KIND] = t, stop, carried
 
 
-@allocating
+@kernel
 def merge(
     marks: NDArray[np.int32],
     n: int,
@@ -213,7 +213,7 @@ def merge(
     return behind
 
 
-@allocating
+@kernel
 def _worst(marks: NDArray[np.int32], first: int, last: int) -> int:
     """The highest kind of the tokens ``first:last``."""
     kind = LITERAL
@@ -222,7 +222,7 @@ def _worst(marks: NDArray[np.int32], first: int, last: int) -> int:
     return kind
 
 
-@allocating
+@kernel
 def mark_ends(
     ends: NDArray[np.int32], glued: NDArray[np.bool_], who: int, marks: NDArray[np.int32]
 ) -> None:

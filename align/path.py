@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from align.band import ABSORBED_ONE, ABSORBED_OTHER, EXCHANGED, MATCHED, OMITTED_ONE, OMITTED_OTHER
 from align.blocks import LITERAL, WINDOW
-from align.compiled import allocating
+from align.compiled import kernel
 from align.marks import AT, OPAQUE, TARGET, add_gap, add_section
 from align.windows import GAP_ELEMENT, Elements
 
@@ -32,7 +32,7 @@ _EDGE, _SURE, _UNSURE = range(3)  # what stands beside a node
 Node = tuple[int, int, int, int, int, int, bool, bool]
 
 
-@allocating
+@kernel
 def follow(
     symbols: NDArray[np.uint16],
     tokens: NDArray[np.int32],
@@ -68,7 +68,7 @@ def follow(
             left = _SURE
 
 
-@allocating
+@kernel
 def _beside(steps: NDArray[np.uint8], k: int) -> int:
     """What the step after a node says of it; more of what is absorbed is no node at all."""
     if k == len(steps):
@@ -76,7 +76,7 @@ def _beside(steps: NDArray[np.uint8], k: int) -> int:
     return _SURE if steps[k] == MATCHED else _UNSURE
 
 
-@allocating
+@kernel
 def _read_node(
     elements: Elements, steps: NDArray[np.uint8], one: int, at: tuple[int, int, int]
 ) -> tuple[Node, int, int, int]:
@@ -106,7 +106,7 @@ def _read_node(
     return (at[1], at[2], first[0], first[1], last[0], last[1], early, late), k, i, j
 
 
-@allocating
+@kernel
 def _sections_of(
     node: Node, behind: tuple[int, int], sides: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int], int]:

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from align.band import NO_PATH, cheapest_path
 from align.blocks import LITERAL, WINDOW
-from align.compiled import allocating
+from align.compiled import allocating, kernel
 from align.marks import AT, END, FOLDS, OPAQUE, TARGET, add_gap, add_plain, add_section
 from align.path import follow
 from align.symbols import UNKNOWN_SYMBOL, gap_end, gap_length, gap_start
 from align.windows import RUN, Elements, find_end, restart
 
 
-@allocating
+@kernel
 def read_plain(
     symbols: NDArray[np.uint16], tokens: NDArray[np.int32], state: NDArray[np.int64]
 ) -> bool:
@@ -59,7 +59,7 @@ def read_plain(
             return False
 
 
-@allocating
+@kernel
 def _read_same(
     symbols: NDArray[np.uint16], tokens: NDArray[np.int32], state: NDArray[np.int64]
 ) -> int:
@@ -94,7 +94,7 @@ def _read_same(
     return int(np.int64(x - start))
 
 
-@allocating
+@kernel
 def _common(symbols: NDArray[np.uint16], a: int, end_a: int, b: int, end_b: int) -> int:
     """The number of symbols from ``a`` and ``b`` on that are the same on both sides."""
     size, at = np.uint64(min(end_a - a, end_b - b)), np.uint64(0)
@@ -111,7 +111,7 @@ def _common(symbols: NDArray[np.uint16], a: int, end_a: int, b: int, end_b: int)
     return int(np.int64(at))
 
 
-@allocating
+@kernel
 def _behind_unknown(
     symbols: NDArray[np.uint16], a: int, end_a: int, b: int, end_b: int
 ) -> tuple[int, int]:
@@ -125,7 +125,7 @@ def _behind_unknown(
     return 0, 0
 
 
-@allocating
+@kernel
 def _ink_for_unknown(symbols: NDArray[np.uint16], at: int, end: int, other: int, stop: int) -> int:
     """The first place behind ink from ``at`` on at which a run agrees with that at ``other``."""
     last = min(at + 16, end - RUN)
@@ -142,7 +142,7 @@ def _ink_for_unknown(symbols: NDArray[np.uint16], at: int, end: int, other: int,
     return 0
 
 
-@allocating
+@kernel
 def _back_up(
     symbols: NDArray[np.uint16], a: int, end_a: int, b: int, end_b: int, same: int
 ) -> tuple[int, bool]:
@@ -167,7 +167,7 @@ def _back_up(
     return at, True
 
 
-@allocating
+@kernel
 def _character_start(x: NDArray[np.uint16], same: int) -> int:
     """Where the character starts that ends behind ``same``; ``same`` where there is none."""
     back = 1
@@ -176,13 +176,13 @@ def _character_start(x: NDArray[np.uint16], same: int) -> int:
     return same - back if back <= min(3, same) and 0xC0 <= x[same - back] < 0x100 else same
 
 
-@allocating
+@kernel
 def _continues(symbols: NDArray[np.uint16], at: int, end: int) -> bool:
     """Whether the byte at ``at`` is one inside a character of several bytes."""
     return at < end and 0x80 <= symbols[at] < 0xC0
 
 
-@allocating
+@kernel
 def scan_on(
     symbols: NDArray[np.uint16],
     tokens: NDArray[np.int32],
@@ -221,7 +221,7 @@ def _add_window(
         add_section(tokens, state, starts[beside + j], starts[at + i], OPAQUE, WINDOW)
 
 
-@allocating
+@kernel
 def _comes_later(symbols: NDArray[np.uint16], a: int, end_a: int, b: int, end_b: int) -> bool:
     """Whether the source's text stands behind the target's in lexicographic order."""
     at = _common(symbols, a, end_a, b, end_b)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import allocating
+from align.compiled import kernel
 from align.vocabulary import SPECIAL, UNKNOWN
 
 UNKNOWN_SYMBOL = 256  # stands for text that the token does not spell
@@ -26,7 +26,7 @@ _SHORT = 8
 _AT_ONCE = 24
 
 
-@allocating
+@kernel
 def most_symbols(
     indptr: NDArray[np.int64],
     ids: NDArray[np.int32],
@@ -45,7 +45,7 @@ def most_symbols(
     return most + _AT_ONCE
 
 
-@allocating
+@kernel
 def lay_out(
     ids: NDArray[np.int32],
     vocabulary: tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]],
@@ -82,13 +82,13 @@ def lay_out(
     return int(np.int64(to))
 
 
-@allocating
+@kernel
 def _silent(flags: int) -> int:
     """The symbol of a token that spells nothing."""
     return SPECIAL_SYMBOL if flags & SPECIAL and not flags & UNKNOWN else UNKNOWN_SYMBOL
 
 
-@allocating
+@kernel
 def gap_length(symbols: NDArray[np.uint16], at: int, end: int) -> int:
     """How many symbols the gap character at ``at`` has; 0 where there is none."""
     if at >= end:
@@ -104,7 +104,7 @@ def gap_length(symbols: NDArray[np.uint16], at: int, end: int) -> int:
     return 0
 
 
-@allocating
+@kernel
 def _is_wide_gap(one: int, two: int, three: int) -> bool:
     """Whether three bytes are U+1680, 2000-200F, 2028, 2029, 202F, 205F, 2581, 3000, FEFF, FFFD."""
     if one == 0xE2:
@@ -117,7 +117,7 @@ def _is_wide_gap(one: int, two: int, three: int) -> bool:
     )
 
 
-@allocating
+@kernel
 def gap_end(symbols: NDArray[np.uint16], at: int, end: int) -> int:
     """Where the gap that starts at ``at`` ends; ``at`` itself where there is none."""
     size = gap_length(symbols, at, end)
@@ -127,7 +127,7 @@ def gap_end(symbols: NDArray[np.uint16], at: int, end: int) -> int:
     return at
 
 
-@allocating
+@kernel
 def gap_start(symbols: NDArray[np.uint16], low: int, at: int) -> int:
     """Where the gap that ends at ``at`` starts, not before ``low``."""
     while at > low:

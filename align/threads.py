@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Concatenate, ParamSpec, TypeVar
 
 SHARES = 4  # ranges for each thread, so that one that is held up leaves its rest to the others
@@ -31,9 +30,16 @@ def over_samples(
         return [kernel(0, samples, *arguments, **named)]
     ranges = min(SHARES * threads, samples)
     bounds = [samples * part // ranges for part in range(ranges + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        parts = [
-            pool.submit(kernel, first, last, *arguments, **named)
-            for first, last in pairwise(bounds)
-        ]
-        return [part.result() for part in parts]
+    parts: dict[int, R] = {}
+    ahead = iter(range(ranges))  # one for all; the interpreter's lock guards it
+
+    def work() -> None:
+        for part in ahead:
+            parts[part] = kernel(bounds[part], bounds[part + 1], *arguments, **named)
+
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(work) for _ in range(threads - 1)]
+        work()
+        for other in others:
+            other.result()
+    return [parts[part] for part in range(ranges)]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import allocating
+from align.compiled import allocating, kernel
 from align.symbols import UNKNOWN_SYMBOL, gap_end
 
 RUN = 8  # elements that must agree behind a window
@@ -50,14 +50,14 @@ def room_for_elements(symbols: int) -> Elements:
     )
 
 
-@allocating
+@kernel
 def restart(elements: Elements, at: int, target_at: int) -> None:
     """Begin anew at these symbols of the two sides."""
     elements.read[:] = (0, at, 0, target_at)
     elements.starts[0], elements.starts[elements.half] = at, target_at
 
 
-@allocating
+@kernel
 def _read_to(
     elements: Elements, symbols: NDArray[np.uint16], end: int, side: int, wanted: int
 ) -> bool:
@@ -78,7 +78,7 @@ def _read_to(
     return bool(count >= wanted)
 
 
-@allocating
+@kernel
 def find_end(
     elements: Elements, symbols: NDArray[np.uint16], ends: tuple[int, int], one: int
 ) -> tuple[int, int]:
@@ -107,7 +107,7 @@ def find_end(
     return _find_far(elements, symbols, ends, one)
 
 
-@allocating
+@kernel
 def _agree(
     values: NDArray[np.uint16], i: int, end: int, j: int, other_end: int, ended: bool
 ) -> bool:
@@ -120,7 +120,7 @@ def _agree(
     return size == RUN or (n == m and ended)
 
 
-@allocating
+@kernel
 def _find_far(
     elements: Elements, symbols: NDArray[np.uint16], ends: tuple[int, int], one: int
 ) -> tuple[int, int]:
@@ -167,7 +167,7 @@ def _first_common_run(
     return -1, -1
 
 
-@allocating
+@kernel
 def _hash(values: NDArray[np.uint16], at: int, size: int) -> int:
     """A slot for the run at ``at``; -1 where there is no whole run of known elements."""
     if at + RUN > len(values):
@@ -180,7 +180,7 @@ def _hash(values: NDArray[np.uint16], at: int, size: int) -> int:
     return int(np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(size - 1)))
 
 
-@allocating
+@kernel
 def _same_run(one: NDArray[np.uint16], i: int, other: NDArray[np.uint16], j: int) -> bool:
     """Whether the runs at ``i`` and ``j`` are the same; False where either is negative."""
     if i < 0 or j < 0:
@@ -191,7 +191,7 @@ def _same_run(one: NDArray[np.uint16], i: int, other: NDArray[np.uint16], j: int
     return same
 
 
-@allocating
+@kernel
 def _common_end(one: NDArray[np.uint16], other: NDArray[np.uint16]) -> tuple[int, int]:
     """Where the longest common end of known elements begins."""
     i, j = len(one), len(other)
