@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from align.compiled import inlined
 from align.outcome import TAIL, WRONG
 
-OTHERS = 2  # places before the first entry that is a token: of WRONG and of TAIL
+RESERVED = 2  # places before the first entry that is a token: of WRONG and of TAIL
 FEW = 24  # entries of which each is compared with all others
 
 
@@ -36,7 +36,7 @@ def begin(found: Found) -> int:
     """No entries but the first two; how many entries there are."""
     found.ids[0], found.prob[0], found.slot[0] = WRONG, 0.0, 0
     found.ids[1], found.prob[1], found.slot[TAIL - WRONG] = TAIL, 0.0, 1
-    return OTHERS
+    return RESERVED
 
 
 @inlined
@@ -60,9 +60,9 @@ def choose(
     Most probable first, ties (in single precision) by id. Returns how many, the tail with what was
     left out, and what all tokens together held.
     """
-    placed, tail, tokens = 0.0, found.prob[1], count - OTHERS
+    placed, tail, tokens = 0.0, found.prob[1], count - RESERVED
     for k in range(tokens):
-        p, token = found.prob[OTHERS + k], found.ids[OTHERS + k]
+        p, token = found.prob[RESERVED + k], found.ids[RESERVED + k]
         placed += p
         bits = np.uint64(np.float32(p).view(np.uint32))
         found.key[k] = (bits << np.uint64(32)) | np.uint64(np.uint32(~token))
@@ -78,7 +78,7 @@ def choose(
         _insert(found.key, tokens, ids, size)
     scale, left = 1.0 / (placed + tail), placed
     for at in range(size):
-        k = OTHERS + ids[at]
+        k = RESERVED + ids[at]
         left -= found.prob[k]
         ids[at], prob[at] = found.ids[k], found.prob[k] * scale
     left = left if tokens > size else 0.0

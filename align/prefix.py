@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from align.blocks import Side
 from align.compiled import allocating, inlined, kernel
 from align.continuations import NO_TOKENS, Seen, context, find, reading
-from align.entries import OTHERS, Found, begin, choose, give
+from align.entries import RESERVED, Found, begin, choose, give
 from align.outcome import FIRST, OWN, TAIL, WRONG, Stand, after_word, needs_bytes, spelled, token_at
 from align.places import NOWHERE
 from align.projection import APART, EMPTY, EOS, MID, SAME, UNKNOWN_TOKEN
@@ -54,7 +54,7 @@ def fill(
     Returns:
         Ids and probabilities of their entries, row behind row.
     """
-    width, used = len(shard.target.flags) + OTHERS + 1, 0
+    width, used = len(shard.target.flags) + RESERVED + 1, 0
     slot, key = np.zeros(width, np.int32), np.empty(width, np.uint64)
     found = Found(np.empty(width, np.int32), np.empty(width), slot, key)
     slots = room(first, last, shard.source_ptr, shard.rows)
@@ -107,13 +107,13 @@ def _fill_sample(
                 count = _spread(
                     slots, path, target, resolved, seen, ends, side, alike, index, found, bounds, i
                 )
-                if count == OTHERS:
+                if count == RESERVED:
                     lines.kind[i] = EMPTY
         lines.wrong[i] = found.prob[0]
-        if count == OTHERS:
+        if count == RESERVED:
             found.prob[1] = 0.0
             count = give(found, count, target.ids[i], 1.0)
-        if used + min(count - OTHERS, keep) > len(ids):
+        if used + min(count - RESERVED, keep) > len(ids):
             return i, used
         size, rest, placed = choose(found, count, ids[used:], prob[used:], keep)
         lines.size[i], lines.tail[i], lines.kept[i] = size, rest, placed
@@ -124,7 +124,7 @@ def _fill_sample(
 @inlined
 def _copy(rows: Rows, found: Found, r: int) -> int:
     """The teacher's own row ``r``; how many entries there are."""
-    count = OTHERS
+    count = RESERVED
     for e in range(rows.ptr[r], rows.ptr[r + 1]):
         found.ids[count], found.prob[count] = rows.ids[e], rows.prob[e]
         count += rows.prob[e] > 0.0
@@ -152,7 +152,7 @@ def _spread(
     """Give the mass of row ``i`` to target tokens, the tail, and what can not be."""
     start, stop, first = bounds
     here, offset = start + target.token[i], target.offset[i]
-    given, reach, sums = OTHERS, 1.0, slots.sums
+    given, reach, sums = RESERVED, 1.0, slots.sums
     for r in range(here, min(here + DEPTH + 1, stop)):
         at = r - start
         stand = Stand(i, first, r, r - here, offset)

@@ -16,7 +16,7 @@ from align.continuations import Seen
 from align.resolve import Resolved
 from align.vocabulary import PrefixIndex
 
-UNASKED = -2  # instead of a context: the target's tokenizer was not asked about the entry
+UNASKED = -2  # instead of a place: the target's tokenizer was not asked about the entry
 
 
 class Sums(NamedTuple):
@@ -49,7 +49,7 @@ class Slots(NamedTuple):
     Row r has the slots ``ptr[r]:ptr[r + 1]``. They hold, but for the written token and what spells
     nothing, first the *kin*, which continue the word before, up to ``middle[r]``, and from
     ``low[r]`` on those that begin a new word: their ``ids``, ``mass`` and ``node``, ``first``, the
-    first target token of the node or -1, and ``seen``, its context in ``continuations.Seen``, -1 or
+    first target token of the node or -1, and ``seen``, its place in ``continuations.Seen``, -1 or
     UNASKED.
     """
 
