@@ -19,7 +19,7 @@ pytokenizations before it); folding without offsets, windows and totality are ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -32,7 +32,7 @@ from align.marks import END, STATES, TARGET, begin, link_blocks, mark_ends, merg
 from align.ragged import Ragged, pointers
 from align.scan import read_plain, scan_on
 from align.symbols import lay_out, most_symbols
-from align.threads import over_samples
+from align.threads import in_order
 from align.vocabulary import UNKNOWN, Vocabulary, check_ids
 from align.windows import room_for_elements
 
@@ -107,7 +107,15 @@ def align_batch(
     """
     room = _room(source, target)
     one, other = side_of(source_vocabulary, source), side_of(target_vocabulary, target)
-    return _packed(room, over_samples(threads, len(source), _align_range, one, other, room))
+
+    def align(first: int, last: int) -> tuple[int, int]:
+        part = _align_range(first, last, one, other, room)
+        if part[0] < 0:
+            check_ids("ids", source.ids, source_vocabulary)
+            check_ids("ids", target.ids, target_vocabulary)
+        return part
+
+    return _blocks(threads, room, align)
 
 
 def align_spans(
@@ -133,7 +141,7 @@ def align_spans(
     room = _room(source_ends, target_ends)
     one = Spans(*_arrays(source_ends), _flags(source_glued, len(source_ends.ids)))
     other = Spans(*_arrays(target_ends), _flags(target_glued, len(target_ends.ids)))
-    return _packed(room, over_samples(threads, len(source_ends), _merge_range, one, other, room))
+    return _blocks(threads, room, lambda a, b: _merge_range(a, b, one, other, room))
 
 
 class Spans(NamedTuple):
@@ -162,8 +170,8 @@ def _room(source: Ragged, target: Ragged) -> Room:
     """Room for the blocks of every sample: as many as its shorter side has tokens, but one."""
     if len(source) != len(target):
         raise ValueError(f"{len(source)} source samples, but {len(target)} target samples")
-    n, m = source.lengths, target.lengths
-    ptr = pointers(np.where(np.maximum(n, m) > 0, np.maximum(np.minimum(n, m), 1), 0))
+    ptr = np.zeros(len(source) + 1, np.int64)
+    _measure(source.indptr, target.indptr, ptr)
     return Room(
         ptr,
         np.empty((ptr[-1], 4), np.int32),
@@ -172,9 +180,15 @@ def _room(source: Ragged, target: Ragged) -> Room:
     )
 
 
+@kernel
+def _measure(source: NDArray[np.int64], target: NDArray[np.int64], ptr: NDArray[np.int64]) -> None:
+    for s in range(len(ptr) - 1):
+        n, m = source[s + 1] - source[s], target[s + 1] - target[s]
+        ptr[s + 1] = ptr[s] + (max(min(n, m), 1) if max(n, m) > 0 else 0)
+
+
 def side_of(vocabulary: Vocabulary, tokens: Ragged) -> Side:
     """Arrays as the kernels are compiled for them; copies only where they are not so already."""
-    check_ids("ids", tokens.ids, vocabulary)
     return Side(
         *_arrays(tokens),
         np.require(vocabulary.indptr, np.int64, ["C", "W"]),
@@ -199,12 +213,17 @@ def _flags(given: NDArray[np.bool_] | None, count: int) -> NDArray[np.bool_]:
 
 @allocating
 def _align_range(first: int, last: int, source: Side, target: Side, room: Room) -> tuple[int, int]:
-    """The blocks of samples ``first:last``; where they begin and end."""
+    """The blocks of samples ``first:last``; where they begin and end, -1 if an id is not known."""
     a_ptr, a_ids, one = source.indptr, source.ids, (source.bytes_ptr, source.data, source.flags)
     b_ptr, b_ids, other = target.indptr, target.ids, (target.bytes_ptr, target.data, target.flags)
     ptr, groups, kind, counts = room.ptr, room.groups, room.kind, room.counts
-    size = most_symbols(a_ptr, a_ids, source.bytes_ptr, first, last)
-    size += most_symbols(b_ptr, b_ids, target.bytes_ptr, first, last)
+    sizes = (
+        most_symbols(a_ptr, a_ids, source.bytes_ptr, first, last),
+        most_symbols(b_ptr, b_ids, target.bytes_ptr, first, last),
+    )
+    if min(sizes) < 0:
+        return -1, -1
+    size = sizes[0] + sizes[1]
     symbols, state, elements = (
         np.empty(size, np.uint16),
         np.empty(STATES, np.int64),
@@ -240,13 +259,22 @@ def _merge_range(
     return room.ptr[first], at
 
 
-def _packed(room: Room, ranges: Sequence[tuple[int, int]]) -> Blocks:
-    """Close the gaps between ranges, in place: fresh memory costs more than moving."""
+def _blocks(threads: int, room: Room, align: Callable[[int, int], tuple[int, int]]) -> Blocks:
+    """The blocks of all samples; ``align(first, last)`` writes those of a range into ``room`` and
+    says where they begin and end.
+
+    Gaps between ranges are closed in place: fresh memory costs more than moving.
+    """
     end, flat = 0, room.groups.reshape(-1)
-    for first, last in ranges:
+
+    def pack(part: tuple[int, int]) -> None:
+        nonlocal end
+        first, last = part
         _move(flat, 4 * first, 4 * last, 4 * end)
         _move(room.kind, first, last, end)
         end += last - first
+
+    in_order(threads, len(room.counts), align, pack)
     return Blocks(pointers(room.counts), room.groups[:end], room.kind[:end])
 
 

@@ -34,10 +34,17 @@ def most_symbols(
     first: int,
     last: int,
 ) -> int:
-    """Room for the symbols of the longest of the samples ``first:last``."""
+    """Room for the symbols of the longest of the samples ``first:last``; -1 if an id is not known.
+
+    ``starts`` (V + 1,) is where the bytes of every id start.
+    """
     most = 0
     for s in range(first, last):
-        size = 0
+        size, greatest = 0, np.uint32(0)
+        for t in range(np.uint64(indptr[s]), np.uint64(indptr[s + 1])):
+            greatest = max(greatest, np.uint32(ids[t]))  # in which a negative one is large
+        if greatest + 1 >= len(starts):
+            return -1
         for t in range(np.uint64(indptr[s]), np.uint64(indptr[s + 1])):
             v = np.uint64(ids[t])
             size += max(starts[v + np.uint64(1)] - starts[v], 1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from hypothesis import assume
@@ -19,6 +21,8 @@ TEACHER_PIECES = (
 )
 STUDENT_PIECES = (b"ab", b"bb", b"aab", b"abb", b" a", b" b", b" ab", b" ba", b"\na", b"  ")
 SINGLE_BYTES = (b"a", b"b", b" ", b"\n")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ def sparse(rows: tuple[Mapping[int, float], ...]) -> SparseDistributions:
     return SparseDistributions(indptr, ids, logprobs.astype(np.float32), tail.astype(np.float32))
 
 
+@lru_cache
 def students(*, folds: bool | None = None) -> st.SearchStrategy[ToyTokenizer]:
     """Students that can spell everything, with some longer pieces."""
     longer = st.lists(st.sampled_from(STUDENT_PIECES), unique=True, max_size=6)
@@ -60,16 +65,27 @@ def students(*, folds: bool | None = None) -> st.SearchStrategy[ToyTokenizer]:
     return st.builds(lambda more, f: ToyTokenizer((*SINGLE_BYTES, *more), f), longer, folding)
 
 
-@st.composite
-def rows_over(draw: st.DrawFn, size: int, *, complete: bool = False) -> Mapping[int, float]:
-    """A row over ``size`` ids; ``complete`` ones store everything."""
-    weights = draw(st.lists(st.integers(0, 9), min_size=size, max_size=size))
-    tail = 0 if complete else draw(st.integers(0, 9))
+@lru_cache
+def rows_over(size: int, *, complete: bool = False) -> st.SearchStrategy[Mapping[int, float]]:
+    """Rows over ``size`` ids; ``complete`` ones store everything."""
+    weights = st.lists(st.integers(0, 9), min_size=size, max_size=size)
+    return st.builds(_row, weights, st.just(0) if complete else st.integers(0, 9))
+
+
+def _row(weights: Sequence[int], tail: int) -> Mapping[int, float]:
     total = sum(weights) + tail
     if total == 0:
         return {0: 1.0}
     stored = {v: w / total for v, w in enumerate(weights) if w}
     return stored if stored else {0: 1e-3}
+
+
+@lru_cache
+def some_of(
+    values: tuple[T, ...], *, least: int, most: int, distinct: bool = True
+) -> st.SearchStrategy[list[T]]:
+    """Lists of ``values``. A strategy is made once, which takes longer than to draw from it."""
+    return st.lists(st.sampled_from(values), unique=distinct, min_size=least, max_size=most)
 
 
 @st.composite
@@ -80,15 +96,17 @@ def cases(draw: st.DrawFn, *, folds: bool | None = None) -> Case:
     matter of taste.
     """
     student = draw(students(folds=folds))
-    chosen = draw(st.lists(st.sampled_from(TEACHER_PIECES), unique=True, min_size=1, max_size=7))
-    teacher = (b"", *chosen)
-    length = draw(st.integers(1, 6))
-    written = draw(
-        st.lists(st.integers(1, len(chosen)), min_size=length, max_size=length).map(tuple)
-    )
-    assume(not (student.folds and teacher[written[0]][:1].isspace()))
-    rows = tuple(draw(rows_over(len(teacher))) for _ in range(length + 1))
-    return Case(teacher, student, (*written, 0), rows)
+    teacher = (b"", *draw(some_of(TEACHER_PIECES, least=1, most=7)))
+    ids = tuple(range(1, len(teacher)))
+    first = tuple(v for v in ids if not (student.folds and teacher[v][:1].isspace()))
+    assume(first)
+    written = [
+        *draw(some_of(first, least=1, most=1)),
+        *draw(some_of(ids, least=0, most=5, distinct=False)),
+        0,
+    ]
+    rows = tuple(draw(rows_over(len(teacher))) for _ in written)
+    return Case(teacher, student, tuple(written), rows)
 
 
 @dataclass(frozen=True)
@@ -111,13 +129,12 @@ def worlds(
     draw: st.DrawFn, pieces: tuple[bytes, ...], student: st.SearchStrategy[ToyTokenizer]
 ) -> World:
     """A teacher over some of ``pieces``, and a text that it can write."""
-    chosen = draw(st.lists(st.sampled_from(pieces), unique=True, min_size=2, max_size=5))
-    teacher = (b"", *chosen)
+    teacher = (b"", *draw(some_of(pieces, least=2, most=5)))
     after = {v: draw(rows_over(len(teacher), complete=True)) for v in range(len(teacher))}
     written: list[int] = []
     while len(written) < 5 and (not written or written[-1] != 0):
-        possible = sorted(after[written[-1] if written else 0])
-        written.append(draw(st.sampled_from(possible)))
+        possible = tuple(sorted(after[written[-1] if written else 0]))
+        written += draw(some_of(possible, least=1, most=1))
     if written[-1] != 0:  # every token can be the last one
         last = written[-1]
         after[last] = {v: p / 2 for v, p in after[last].items() if v} | {0: 0.0}

@@ -111,11 +111,12 @@ def test_align_is_pure() -> None:
     allowed = {"align", "numpy", "numba", "rapidfuzz", "collections", "dataclasses", "typing"}
     allowed |= {"__future__", "functools", "itertools", "math", "bisect", "concurrent", "re"}
     for path in ROOT.glob("align/**/*.py"):
+        here = allowed | ({"os", "threading"} if path.name == "threads.py" else set())
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
-                assert {a.name.split(".")[0] for a in node.names} <= allowed, path
+                assert {a.name.split(".")[0] for a in node.names} <= here, path
             elif isinstance(node, ast.ImportFrom):
-                assert (node.module or "").split(".")[0] in allowed, path
+                assert (node.module or "").split(".")[0] in here, path
 
 
 def only_cli_imports_inside_functions(path: Path) -> list[int]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from multiprocessing import get_context
 
 import pytest
 
-from align.threads import over_samples
+from align.threads import in_order, over_samples
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
@@ -14,6 +15,39 @@ from align.threads import over_samples
 def test_ranges_cover_the_samples_in_order(threads: int, samples: int) -> None:
     ranges = over_samples(threads, samples, lambda first, last: (first, last))
     assert [s for first, last in ranges for s in range(first, last)] == list(range(samples))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_ranges_are_settled_in_order_and_one_at_a_time(threads: int) -> None:
+    ends, settling = [0], threading.Lock()
+
+    def settle(part: tuple[int, int]) -> None:
+        assert settling.acquire(blocking=False)
+        assert part[0] == ends[-1]
+        ends.append(part[1])
+        settling.release()
+
+    in_order(threads, 1000, lambda first, last: (first, last), settle)
+    assert ends[-1] == 1000
+    assert threads == 1 or len(ends) > 2 * threads
+
+
+def test_a_process_forked_off_has_threads_of_its_own() -> None:
+    def on_two_threads() -> None:
+        both, seen = threading.Barrier(2, timeout=10), set[int]()
+
+        def kernel(first: int, last: int) -> None:
+            if threading.get_ident() not in seen:
+                seen.add(threading.get_ident())
+                both.wait()
+
+        over_samples(2, 100, kernel)
+
+    on_two_threads()
+    child = get_context("fork").Process(target=on_two_threads)
+    child.start()
+    child.join(timeout=60)
+    assert child.exitcode == 0
 
 
 @pytest.mark.parametrize("in_caller", [True, False])
