@@ -61,6 +61,15 @@ class Seen(NamedTuple):
     alone: NDArray[np.float32]
 
 
+NOTHING = Seen(
+    np.zeros(1, np.int32),
+    np.zeros(1, np.float32),
+    np.zeros((16, 2), np.uint64),
+    np.zeros(0, np.int32),
+    np.zeros(0, np.float32),
+)  # was met, of no nodes
+
+
 def no_counts(*, capacity: int = 1 << 14) -> Counts:
     """Nothing seen yet; ``capacity`` is a power of two."""
     return Counts(
@@ -183,6 +192,8 @@ def summarize(counts: Counts, first: NDArray[np.int32], silent: NDArray[np.bool_
         first: (nodes,) the first target token of every node's word as it stands, or -1.
         silent: (V,) True for target ids that stand for no text of their own.
     """
+    if counts.size[0] == 0:
+        return for_nodes(NOTHING, len(first))
     used = np.flatnonzero(counts.times)
     key, node = counts.key[used], counts.node[used]
     token, count = counts.token[used], counts.times[used]
