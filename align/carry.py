@@ -20,8 +20,9 @@ from align.shard import Alike, Ends, Lines, Path, Rows, Shard, Target
 from align.spans import align_batch, side_of
 from align.sparse import SparseDistributions
 from align.threads import over_samples
+from align.trie import Trie
 from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary, count_prefixes, index_prefixes
-from align.words import Source, Trie, Walk
+from align.words import Source, Walk
 
 NO_IDS = np.zeros(0, np.int32)
 
@@ -64,7 +65,7 @@ class PrefixRule:
         tail, kept, wrong = (np.empty(count, np.float32) for _ in range(3))
         lines = Lines(np.empty(count, np.int32), tail, kept, wrong, np.empty(count, np.uint8))
         parts = over_samples(self._threads, len(target), prefix.fill, shard, keep, lines)
-        ids, prob = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        ids, prob = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         with np.errstate(divide="ignore"):
             distributions = SparseDistributions(
                 _pointers(lines.size), ids, np.log(prob), np.log(lines.tail)
@@ -115,7 +116,7 @@ class PrefixRule:
             Path(
                 source.ids,
                 walk.state,
-                trie.inks[walk.state] != 0,
+                walk.inks,
                 walk.begins,
                 trie.cut[source.ids],
                 words.anchor,

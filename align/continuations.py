@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from align.blocks import Side
 from align.compiled import inlined, kernel
 from align.places import NOWHERE, Places, Words
-from align.words import LONG, START
+from align.trie import LONG, START
 
 MOST = 16  # next tokens told apart; what came otherwise is tail
 FAR = 4  # target tokens of a word that are looked at
@@ -50,7 +50,7 @@ class Seen(NamedTuple):
     ``tokens`` and ``share``: ``tokens[p]`` says how many next tokens it has and ``share[p]`` what
     their shares make; behind p stand these tokens, or OTHERS, with a share each. Of a node of which
     nothing was read, ``whole`` (nodes,) is the place, or -1; its shares make 1. Else ``slots``
-    (capacity, 2) has it, open addressing by the context's key; and ``alone`` (nodes,) is the share
+    (2 capacity,) has its key and the place, open addressing; and ``alone`` (nodes,) is the share
     of the word as it stands, 0 where the node was never met.
     """
 
@@ -64,7 +64,7 @@ class Seen(NamedTuple):
 NOTHING = Seen(
     np.zeros(1, np.int32),
     np.zeros(1, np.float32),
-    np.zeros((16, 2), np.uint64),
+    np.zeros(32, np.uint64),
     np.zeros(0, np.int32),
     np.zeros(0, np.float32),
 )  # was met, of no nodes
@@ -221,7 +221,7 @@ def summarize(counts: Counts, first: NDArray[np.int32], silent: NDArray[np.bool_
     tokens[place], shares[place] = size, np.bincount(context_of, share, len(starts))
     entry = 2 + np.arange(len(key)) + context_of
     tokens[entry], shares[entry] = token, share
-    slots = np.zeros((1 << max(4, (2 * len(starts)).bit_length()), 2), np.uint64)
+    slots = np.zeros(2 << max(4, (2 * len(starts)).bit_length()), np.uint64)
     _index(slots, key[starts], place)
     several = np.flatnonzero(size > 1)  # else the word as it stands says as much
     several = several[key[starts[several]] == start_key[node[starts[several]]]]
@@ -269,19 +269,19 @@ def _start_keys(keys: NDArray[np.uint64]) -> None:
 @kernel
 def _index(slots: NDArray[np.uint64], key: NDArray[np.uint64], place: NDArray[np.int64]) -> None:
     """Make places findable by the keys of their contexts."""
-    mask = np.uint64(len(slots) - 1)
+    mask = np.uint64(len(slots) - 2)
     for c in range(len(key)):
         slot = key[c] & mask
-        while slots[slot, 1] != 0:
-            slot = (slot + np.uint64(1)) & mask
-        slots[slot, 0], slots[slot, 1] = key[c], place[c]
+        while slots[slot + np.uint64(1)] != 0:
+            slot = (slot + np.uint64(2)) & mask
+        slots[slot], slots[slot + np.uint64(1)] = key[c], place[c]
 
 
 @inlined
 def find(slots: NDArray[np.uint64], key: np.uint64) -> int:
     """The place of the context with this key, or 0."""
-    mask = np.uint64(len(slots) - 1)
+    mask = np.uint64(len(slots) - 2)
     slot = key & mask
-    while slots[slot, 1] != 0 and slots[slot, 0] != key:
-        slot = (slot + np.uint64(1)) & mask
-    return int(slots[slot, 1])
+    while slots[slot + np.uint64(1)] != 0 and slots[slot] != key:
+        slot = (slot + np.uint64(2)) & mask
+    return int(slots[slot + np.uint64(1)])

@@ -1,9 +1,9 @@
 """The entries of one target row while it is made, and the choice of those that are kept.
 
-An entry is found by its id in one look-up, so that a row costs what is given to it, however many
-entries it gets. The tail and what can not be are entries like the others, the first two: which of
-all a candidate's mass goes to can not be foreseen, and a mistaken guess costs a processor more than
-the work itself, so that nothing here branches on it.
+A token holds its mass in an array over all of them, so that a row costs what is given to it,
+however many entries it gets. The tail and what can not be have places there like the others: which
+of all a candidate's mass goes to can not be foreseen, and a mistaken guess costs a processor more
+than the work itself, so that nothing here branches on it.
 """
 
 from __future__ import annotations
@@ -13,42 +13,49 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import inlined
+from align.compiled import allocating, inlined
 from align.outcome import TAIL, WRONG
 
-RESERVED = 2  # places before the first entry that is a token: of WRONG and of TAIL
-FEW = 24  # entries of which each is compared with all others
+AT_ONCE = 5  # entries chosen in one pass over all; as many as a row usually keeps
+
+Greatest = tuple[np.int64, np.int64, np.int64, np.int64, np.int64]  # AT_ONCE of them
 
 
 class Found(NamedTuple):
-    """The entries of the row being made, in the order they came: ``ids``, ``prob`` and, by id less
-    WRONG, their ``slot``, which holds where the id at that place of ``ids`` is this id. ``key`` is
-    what tokens are ordered by."""
+    """The row being made: what each token ``held`` so far, by id less WRONG, all 0 between rows;
+    the ``ids`` of those that hold anything, in the order they came; and room for each one's
+    ``key``, by which they are chosen."""
 
+    held: NDArray[np.float64]
     ids: NDArray[np.int32]
-    prob: NDArray[np.float64]
-    slot: NDArray[np.int32]
-    key: NDArray[np.uint64]
+    key: NDArray[np.int64]
 
 
-@inlined
-def begin(found: Found) -> int:
-    """No entries but the first two; how many entries there are."""
-    found.ids[0], found.prob[0], found.slot[0] = WRONG, 0.0, 0
-    found.ids[1], found.prob[1], found.slot[TAIL - WRONG] = TAIL, 0.0, 1
-    return RESERVED
+@allocating
+def nothing(tokens: int) -> Found:
+    """Nothing found of so many target tokens."""
+    return Found(
+        np.zeros(tokens - WRONG),
+        np.empty(tokens + 1, np.int32),
+        np.empty(tokens + 1, np.int64),
+    )
 
 
 @inlined
 def give(found: Found, count: int, token: int, mass: float) -> int:
-    """Give ``mass`` to ``token``, which may be TAIL or WRONG; the number of entries after it."""
-    at = found.slot[token - WRONG]
-    new = (at >= count) | (found.ids[at] != token)
-    at = count if new else at
-    before = found.prob[at]
-    found.slot[token - WRONG], found.ids[at] = at, token
-    found.prob[at] = mass + (0.0 if new else before)
-    return count + int(new & (mass > 0.0))
+    """Give ``mass`` to ``token``, which may be TAIL or WRONG; the number of tokens after it."""
+    before = found.held[token - WRONG]
+    found.held[token - WRONG] = mass + before
+    found.ids[count] = token
+    return count + int((before == 0.0) & (mass > 0.0) & (token >= 0))
+
+
+@inlined
+def forget(found: Found, count: int) -> None:
+    """Be ready for the next row."""
+    for k in range(count):
+        found.held[found.ids[k] - WRONG] = 0.0
+    found.held[TAIL - WRONG] = found.held[0] = 0.0
 
 
 @inlined
@@ -60,43 +67,37 @@ def choose(
     Most probable first, ties (in single precision) by id. Returns how many, the tail with what was
     left out, and what all tokens together held.
     """
-    placed, tail, tokens = 0.0, found.prob[1], count - RESERVED
-    for k in range(tokens):
-        p, token = found.prob[RESERVED + k], found.ids[RESERVED + k]
+    placed, tail, size = 0.0, found.held[TAIL - WRONG], min(keep, count)
+    for k in range(count):
+        p = found.held[found.ids[k] - WRONG]
         placed += p
-        bits = np.uint64(np.float32(p).view(np.uint32))
-        found.key[k] = (bits << np.uint64(32)) | np.uint64(np.uint32(~token))
-    size = min(keep, tokens)
-    if tokens <= FEW:
-        for k in range(tokens):
-            key, rank = found.key[k], 0
-            for other in range(tokens):
-                rank += found.key[other] > key
-            if rank < size:
-                ids[rank] = k
-    else:
-        _insert(found.key, tokens, ids, size)
-    scale, left = 1.0 / (placed + tail), placed
-    for at in range(size):
-        k = RESERVED + ids[at]
-        left -= found.prob[k]
-        ids[at], prob[at] = found.ids[k], found.prob[k] * scale
-    left = left if tokens > size else 0.0
+        bits = np.int64(np.float32(p).view(np.uint32))
+        found.key[k] = ((bits + 1) << 32) - np.int64(found.ids[k])
+    scale, left, below = 1.0 / (placed + tail), placed, np.int64(2**63 - 1)
+    for start in range(0, size, AT_ONCE):
+        top = _greatest(found.key, count, below)
+        below = top[AT_ONCE - 1]
+        for at in range(start, min(start + AT_ONCE, size)):
+            token = int(-top[at - start] & 0xFFFFFFFF)
+            p = found.held[token - WRONG]
+            left -= p
+            ids[at], prob[at] = token, p * scale
+    left = left if count > size else 0.0
     return size, (tail + max(left, 0.0)) * scale, placed * scale
 
 
 @inlined
-def _insert(key: NDArray[np.uint64], count: int, order: NDArray[np.int32], size: int) -> None:
-    """The places of the ``size`` greatest of ``count`` keys, greatest first."""
-    used = 0
+def _greatest(key: NDArray[np.int64], count: int, below: np.int64) -> Greatest:
+    """The AT_ONCE greatest of ``count`` positive keys that are ``below``, greatest first; then 0.
+
+    In registers and without a branch: a row's entries come in no order that could be foreseen.
+    """
+    a = b = c = d = e = np.int64(0)
     for k in range(count):
-        if used < size:
-            at, used = used, used + 1
-        elif key[k] > key[order[size - 1]]:
-            at = size - 1
-        else:
-            continue
-        while at > 0 and key[k] > key[order[at - 1]]:
-            order[at] = order[at - 1]
-            at -= 1
-        order[at] = k
+        new = key[k] if key[k] < below else np.int64(0)
+        a, new = max(a, new), min(a, new)
+        b, new = max(b, new), min(b, new)
+        c, new = max(c, new), min(c, new)
+        d, new = max(d, new), min(d, new)
+        e = max(e, new)
+    return a, b, c, d, e

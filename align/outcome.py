@@ -21,8 +21,9 @@ from align.literal import spelled_token
 from align.places import NOWHERE
 from align.resolve import Resolved
 from align.shard import Ends, Path, Target
+from align.trie import LONG
 from align.vocabulary import MARKER, SPECIAL, UNKNOWN, PrefixIndex, starts_like
-from align.words import LONG, is_space
+from align.words import is_space
 
 TAIL = -1  # it can not be told
 WRONG = -2  # the candidate contradicts what the row stands behind

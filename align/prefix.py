@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from align.blocks import Side
 from align.compiled import allocating, inlined, kernel
 from align.continuations import NO_TOKENS, Seen, context, find, reading
-from align.entries import RESERVED, Found, begin, choose, give
+from align.entries import Found, choose, forget, give, nothing
 from align.outcome import FIRST, OWN, TAIL, WRONG, Stand, after_word, needs_bytes, spelled, token_at
 from align.places import NOWHERE
 from align.projection import APART, EMPTY, EOS, MID, SAME, UNKNOWN_TOKEN
@@ -54,9 +54,7 @@ def fill(
     Returns:
         Ids and probabilities of their entries, row behind row.
     """
-    width, used = len(shard.target.flags) + RESERVED + 1, 0
-    slot, key = np.zeros(width, np.int32), np.empty(width, np.uint64)
-    found = Found(np.empty(width, np.int32), np.empty(width), slot, key)
+    found, used = nothing(len(shard.target.flags)), 0
     slots = room(first, last, shard.source_ptr, shard.rows)
     space = 8 * (shard.target_ptr[last] - shard.target_ptr[first]) + keep
     ids, prob = np.empty(space, np.int32), np.empty(space, np.float32)
@@ -95,9 +93,9 @@ def _fill_sample(
     bounds = (shard.source_ptr[s], shard.source_ptr[s + 1], shard.target_ptr[s])
     if row == bounds[2]:
         known = resolved.first, seen.whole
-        arrange(shard.rows, path.ids, known, ends.asked, bounds[0], bounds[1], slots)
+        arrange(shard.rows, known, ends.asked, bounds[0], bounds[1], slots)
     for i in range(row, shard.target_ptr[s + 1]):
-        count = begin(found)
+        count = 0
         if shard.same[s]:
             lines.kind[i] = SAME
             count = _copy(shard.rows, found, bounds[0] + i - bounds[2])
@@ -107,28 +105,29 @@ def _fill_sample(
                 count = _spread(
                     slots, path, target, resolved, seen, ends, side, alike, index, found, bounds, i
                 )
-                if count == RESERVED:
+                if count == 0:
                     lines.kind[i] = EMPTY
-        lines.wrong[i] = found.prob[0]
-        if count == RESERVED:
-            found.prob[1] = 0.0
+        lines.wrong[i] = found.held[0]
+        if count == 0:
+            found.held[TAIL - WRONG] = 0.0
             count = give(found, count, target.ids[i], 1.0)
-        if used + min(count - RESERVED, keep) > len(ids):
+        if used + min(count, keep) > len(ids):
+            forget(found, count)
             return i, used
         size, rest, placed = choose(found, count, ids[used:], prob[used:], keep)
         lines.size[i], lines.tail[i], lines.kept[i] = size, rest, placed
         used += size
+        forget(found, count)
     return int(shard.target_ptr[s + 1]), used
 
 
 @inlined
 def _copy(rows: Rows, found: Found, r: int) -> int:
     """The teacher's own row ``r``; how many entries there are."""
-    count = RESERVED
+    count = 0
     for e in range(rows.ptr[r], rows.ptr[r + 1]):
-        found.ids[count], found.prob[count] = rows.ids[e], rows.prob[e]
-        count += rows.prob[e] > 0.0
-    found.prob[1] = rows.rest[r]
+        count = give(found, count, rows.ids[e], rows.prob[e])
+    found.held[TAIL - WRONG] = rows.rest[r]
     return count
 
 
@@ -152,7 +151,7 @@ def _spread(
     """Give the mass of row ``i`` to target tokens, the tail, and what can not be."""
     start, stop, first = bounds
     here, offset = start + target.token[i], target.offset[i]
-    given, reach, sums = RESERVED, 1.0, slots.sums
+    given, reach, sums = 0, 1.0, slots.sums
     for r in range(here, min(here + DEPTH + 1, stop)):
         at = r - start
         stand = Stand(i, first, r, r - here, offset)
@@ -178,7 +177,7 @@ def _spread(
                 )  # fmt: skip
             else:
                 given = give(found, given, word, mass)
-        found.prob[1] += reach * sums.silent[at]
+        found.held[TAIL - WRONG] += reach * sums.silent[at]
         if sums.ended[at] > 0.0:
             given = give(found, given, end, reach * sums.ended[at])
         given = _give_rest(slots, side, alike, found, given, stand, word, start, reach)
@@ -199,9 +198,9 @@ def _give_rest(
         return give(found, given, max(word, TAIL), rest)
     if stand.offset > 0:
         share = _consistent_share(slots, side, alike, stand.r, stand.r - start, stand.offset)
-        found.prob[0] += rest * (1.0 - share)
+        found.held[0] += rest * (1.0 - share)
         rest *= share
-    found.prob[1] += rest
+    found.held[TAIL - WRONG] += rest
     return given
 
 
@@ -241,7 +240,7 @@ def _part(
             alone = seen.alone[node]
             if alone > 0.0:
                 c = find(seen.slots, context(node, read))
-                found.prob[0] += mass * max(1.0 - alone - seen.share[c], 0.0)
+                found.held[0] += mass * max(1.0 - alone - seen.share[c], 0.0)
                 given = _give_seen(seen, found, given, c, mass)
                 mass *= alone
         given = give(found, given, token, mass)

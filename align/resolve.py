@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from align.trie import CUT, ROOTS, START, Trie
 from align.vocabulary import BYTE, MARKER, SPECIAL, UNKNOWN, Vocabulary
-from align.words import CUT, ROOTS, START, Source, Trie, Walk, new_trie, walk
+from align.words import Source, Walk, new_trie, walk
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
 

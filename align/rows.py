@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from align.compiled import allocating, inlined
 from align.shard import UNASKED, Rows, Slots, Sums
-from align.words import BEGINS, CONTINUES, END, SILENT
+from align.words import BEGINS, CONTINUES, END, SILENT, WRITTEN
 
 
 @allocating
@@ -38,7 +38,7 @@ def room(first: int, last: int, source_ptr: NDArray[np.int64], rows: Rows) -> Sl
 
 @inlined
 def arrange(
-    rows: Rows, written: NDArray[np.int32], known: tuple[NDArray[np.int32], NDArray[np.int32]],
+    rows: Rows, known: tuple[NDArray[np.int32], NDArray[np.int32]],
     asked: bool, start: int, stop: int, slots: Slots,
 ) -> None:  # fmt: skip
     """Sort the entries of rows ``start:stop`` of a shard into ``slots``.
@@ -51,12 +51,12 @@ def arrange(
     for r in range(start, stop):
         here, last = r - start, rows.ptr[r + 1] - base
         _make_proper(rows, r)
-        kin, low, token = first, last, written[r]
+        kin, low = first, last
         given = begun = ended = silent = np.float32(0.0)
         for e in range(first, last):
             id_, mass = rows.ids[base + e], rows.prob[base + e]
             role, node = rows.role[base + e], rows.node[base + e]
-            if id_ == token:
+            if role == WRITTEN:
                 given += mass
             elif role == BEGINS and asked:
                 begun += mass
