@@ -234,6 +234,8 @@ def summarize(counts: Counts, first: NDArray[np.int32], silent: NDArray[np.bool_
 def for_nodes(seen: Seen, nodes: int) -> Seen:
     """The same for a trie that has grown to so many ``nodes``; new ones were never met."""
     new = nodes - len(seen.whole)
+    if new == 0:
+        return seen
     return seen._replace(
         whole=np.concatenate([seen.whole, np.full(new, -1, np.int32)]),
         alone=np.concatenate([seen.alone, np.zeros(new, np.float32)]),
