@@ -105,8 +105,8 @@ def align_batch(
     Raises:
         ValueError: the numbers of samples differ, or an id is outside its vocabulary.
     """
-    room = _room(source, target)
     one, other = side_of(source_vocabulary, source), side_of(target_vocabulary, target)
+    room = _room(one.indptr, other.indptr)
 
     def align(first: int, last: int) -> tuple[int, int]:
         part = _align_range(first, last, one, other, room)
@@ -138,9 +138,9 @@ def align_spans(
             that no block may end between the two.
         target_glued: the same of the other side.
     """
-    room = _room(source_ends, target_ends)
     one = Spans(*_arrays(source_ends), _flags(source_glued, len(source_ends.ids)))
     other = Spans(*_arrays(target_ends), _flags(target_glued, len(target_ends.ids)))
+    room = _room(one.indptr, other.indptr)
     return _blocks(threads, room, lambda a, b: _merge_range(a, b, one, other, room))
 
 
@@ -166,22 +166,24 @@ class Room(NamedTuple):
     counts: NDArray[np.int64]
 
 
-def _room(source: Ragged, target: Ragged) -> Room:
-    """Room for the blocks of every sample: as many as its shorter side has tokens, but one."""
-    if len(source) != len(target):
-        raise ValueError(f"{len(source)} source samples, but {len(target)} target samples")
-    ptr = np.zeros(len(source) + 1, np.int64)
-    _measure(source.indptr, target.indptr, ptr)
+def _room(source: NDArray[np.int64], target: NDArray[np.int64]) -> Room:
+    """Room for the blocks of every sample, of which the pointers of both sides are given."""
+    samples = len(source) - 1
+    if samples != len(target) - 1:
+        raise ValueError(f"{samples} source samples, but {len(target) - 1} target samples")
+    ptr = np.zeros(samples + 1, np.int64)
+    _measure(source, target, ptr)
     return Room(
         ptr,
         np.empty((ptr[-1], 4), np.int32),
         np.empty(ptr[-1], np.uint8),
-        np.empty(len(source), np.int64),
+        np.empty(samples, np.int64),
     )
 
 
 @kernel
 def _measure(source: NDArray[np.int64], target: NDArray[np.int64], ptr: NDArray[np.int64]) -> None:
+    """As many blocks as the shorter side of each sample has tokens, but one."""
     for s in range(len(ptr) - 1):
         n, m = source[s + 1] - source[s], target[s + 1] - target[s]
         ptr[s + 1] = ptr[s] + (max(min(n, m), 1) if max(n, m) > 0 else 0)

@@ -43,7 +43,7 @@ def most_symbols(
         size, greatest = 0, np.uint32(0)
         for t in range(np.uint64(indptr[s]), np.uint64(indptr[s + 1])):
             greatest = max(greatest, np.uint32(ids[t]))  # in which a negative one is large
-        if greatest + 1 >= len(starts):
+        if indptr[s] < indptr[s + 1] and greatest + 1 >= len(starts):
             return -1
         for t in range(np.uint64(indptr[s]), np.uint64(indptr[s + 1])):
             v = np.uint64(ids[t])

@@ -49,16 +49,15 @@ def in_order(
     if threads == 1 or samples < 2 * threads:
         settle(work(0, samples))
         return
-    ahead = iter(
-        enumerate(_ranges(threads, samples))
-    )  # one for all: taken under the interpreter's lock
+    ranges = _ranges(threads, samples)
+    ahead = iter(range(len(ranges)))  # one for all; the interpreter's lock guards it
     done: dict[int, R] = {}
     turn, following = Lock(), 0
 
     def share() -> None:
         nonlocal following
-        for part, (first, last) in ahead:
-            done[part] = work(first, last)
+        for part in ahead:
+            done[part] = work(*ranges[part])
             with turn:
                 while following in done:
                     settle(done.pop(following))

@@ -312,11 +312,11 @@ def two_threads(
     """How much faster two workers are than one; many rounds, for both cores must be free."""
     sides = {str(n): ours(source, target, train, threads=n) for n in (1, 2)}
     seconds = best(sides, 10 * rounds)
-    room = spans._room(ragged(train.source), ragged(train.target))
     ready = [
         spans.side_of(tokenizer.vocabulary(), ragged(ids))
         for tokenizer, ids in ((source, train.source), (target, train.target))
     ]
+    room = spans._room(*(side.indptr for side in ready))
     kernel = {
         str(n): partial(over_samples, n, len(train.source), spans._align_range, *ready, room)
         for n in (1, 2)

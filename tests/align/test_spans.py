@@ -193,10 +193,23 @@ def test_glued_tokens_must_be_as_many_as_the_tokens() -> None:
         align_spans(ragged([[1, 2]]), ragged([[2]]), source_glued=np.zeros(1, np.bool_))
 
 
-def test_an_id_outside_its_vocabulary_is_refused() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("wrong", "range_"), [(3, "0 to 3"), (-1, "-1 to 0")])
+def test_an_id_outside_its_vocabulary_is_refused(threads: int, wrong: int, range_: str) -> None:
     vocabulary = build_vocabulary([b"a"])
-    with pytest.raises(ValueError, match="ids reach from 0 to 3, but the vocabulary has 1 pieces"):
-        align_batch(vocabulary, vocabulary, ragged([[0]]), ragged([[0, 3]]))
+    good, bad = ragged([[0]] * 20), ragged([[0]] * 19 + [[0, wrong]])
+    message = f"ids reach from {range_}, but the vocabulary has 1 pieces"
+    with pytest.raises(ValueError, match=message):
+        align_batch(vocabulary, vocabulary, good, bad, threads=threads)
+    with pytest.raises(ValueError, match=message):
+        align_batch(vocabulary, vocabulary, bad, good, threads=threads)
+
+
+def test_samples_without_tokens_need_no_vocabulary() -> None:
+    nothing = build_vocabulary([])
+    blocks = align_batch(nothing, nothing, ragged([[]] * 5000), ragged([[]] * 5000), threads=2)
+    assert blocks.indptr.tolist() == [0] * 5001
+    assert len(blocks.groups) == len(blocks.kind) == 0
 
 
 @pytest.mark.parametrize("size", [40, 700, 9000])
