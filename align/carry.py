@@ -65,7 +65,7 @@ class PrefixRule:
         tail, kept, wrong = (np.empty(count, np.float32) for _ in range(3))
         lines = Lines(np.empty(count, np.int32), tail, kept, wrong, np.empty(count, np.uint8))
         parts = over_samples(self._threads, len(target), prefix.fill, shard, keep, lines)
-        ids, prob = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+        ids, prob = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         with np.errstate(divide="ignore"):
             distributions = SparseDistributions(
                 _pointers(lines.size), ids, np.log(prob), np.log(lines.tail)

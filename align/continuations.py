@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from align.blocks import Side
 from align.compiled import inlined, kernel
 from align.places import NOWHERE, Places, Words
+from align.table import empty_table, mixed, place_of
 from align.trie import LONG, START
 
 MOST = 16  # next tokens told apart; what came otherwise is tail
 FAR = 4  # target tokens of a word that are looked at
 
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
 NO_TOKENS = np.uint64(0)  # the context in which nothing of the word was read yet
 OTHERS = -1  # next tokens beyond MOST, special and unknown ones
 
@@ -49,25 +49,16 @@ class Seen(NamedTuple):
     A context, a node and the target tokens read of its word, has a block at some place p > 0 of
     ``tokens`` and ``share``: ``tokens[p]`` says how many next tokens it has and ``share[p]`` what
     their shares make; behind p stand these tokens, or OTHERS, with a share each. Of a node of which
-    nothing was read, ``whole`` (nodes,) is the place, or -1; its shares make 1. Else ``slots``
-    (2 capacity,) has its key and the place, open addressing; and ``alone`` (nodes,) is the share
-    of the word as it stands, 0 where the node was never met.
+    nothing was read, ``whole`` (nodes,) is the place, or -1; its shares make 1. Else the table
+    ``contexts`` has it; and ``alone`` (nodes,) is the share of the word as it stands, 0 where the
+    node was never met.
     """
 
     tokens: NDArray[np.int32]
     share: NDArray[np.float32]
-    slots: NDArray[np.uint64]
+    contexts: NDArray[np.uint64]
     whole: NDArray[np.int32]
     alone: NDArray[np.float32]
-
-
-NOTHING = Seen(
-    np.zeros(1, np.int32),
-    np.zeros(1, np.float32),
-    np.zeros(32, np.uint64),
-    np.zeros(0, np.int32),
-    np.zeros(0, np.float32),
-)  # was met, of no nodes
 
 
 def no_counts(*, capacity: int = 1 << 14) -> Counts:
@@ -134,7 +125,7 @@ def _count(
 @kernel
 def _add(counts: Counts, node: int, key: np.uint64, token: int) -> None:
     mask = np.uint64(len(counts.key) - 1)
-    slot = _mixed(key ^ np.uint64(token)) & mask
+    slot = mixed(key ^ np.uint64(token)) & mask
     while counts.times[slot] > 0:
         if counts.key[slot] == key and counts.token[slot] == token:
             counts.times[slot] += 1
@@ -146,24 +137,18 @@ def _add(counts: Counts, node: int, key: np.uint64, token: int) -> None:
 
 
 @kernel
-def _mixed(key: np.uint64) -> np.uint64:
-    mixed = key * _PRIME
-    return mixed ^ (mixed >> np.uint64(32))
-
-
-@kernel
 def context(node: int, read: np.uint64) -> np.uint64:
     """The key of a node of which the tokens ``read`` were read.
 
     64 bits of a hash: that two contexts share one is too rare to matter to an estimate.
     """
-    return _mixed(read ^ (np.uint64(node) + np.uint64(1)))
+    return mixed(read ^ (np.uint64(node) + np.uint64(1)))
 
 
 @kernel
 def reading(read: np.uint64, token: int) -> np.uint64:
     """What was read, with one more token."""
-    return _mixed(read + np.uint64(token) + np.uint64(1)) | np.uint64(1)
+    return mixed(read + np.uint64(token) + np.uint64(1)) | np.uint64(1)
 
 
 def _grown(counts: Counts) -> Counts:
@@ -177,7 +162,7 @@ def _refill(counts: Counts, grown: Counts) -> None:
     mask = np.uint64(len(grown.key) - 1)
     for at in range(len(counts.key)):
         if counts.times[at] > 0:
-            slot = _mixed(counts.key[at] ^ np.uint64(counts.token[at])) & mask
+            slot = mixed(counts.key[at] ^ np.uint64(counts.token[at])) & mask
             while grown.times[slot] > 0:
                 slot = (slot + np.uint64(1)) & mask
             grown.key[slot], grown.node[slot] = counts.key[at], counts.node[at]
@@ -192,8 +177,6 @@ def summarize(counts: Counts, first: NDArray[np.int32], silent: NDArray[np.bool_
         first: (nodes,) the first target token of every node's word as it stands, or -1.
         silent: (V,) True for target ids that stand for no text of their own.
     """
-    if counts.size[0] == 0:
-        return for_nodes(NOTHING, len(first))
     used = np.flatnonzero(counts.times)
     key, node = counts.key[used], counts.node[used]
     token, count = counts.token[used], counts.times[used]
@@ -221,14 +204,14 @@ def summarize(counts: Counts, first: NDArray[np.int32], silent: NDArray[np.bool_
     tokens[place], shares[place] = size, np.bincount(context_of, share, len(starts))
     entry = 2 + np.arange(len(key)) + context_of
     tokens[entry], shares[entry] = token, share
-    slots = np.zeros(2 << max(4, (2 * len(starts)).bit_length()), np.uint64)
-    _index(slots, key[starts], place)
+    contexts = empty_table(1 << (2 * len(starts)).bit_length())
+    _index(contexts, key[starts], place)
     several = np.flatnonzero(size > 1)  # else the word as it stands says as much
     several = several[key[starts[several]] == start_key[node[starts[several]]]]
     whole = np.full(len(first), -1, np.int32)
     whole[node[starts[several]]] = place[several]
     alone = np.where(total > 0, 1 / (total + 1), 0).astype(np.float32)
-    return Seen(tokens, shares, slots, whole, alone)
+    return Seen(tokens, shares, contexts, whole, alone)
 
 
 def for_nodes(seen: Seen, nodes: int) -> Seen:
@@ -269,21 +252,16 @@ def _start_keys(keys: NDArray[np.uint64]) -> None:
 
 
 @kernel
-def _index(slots: NDArray[np.uint64], key: NDArray[np.uint64], place: NDArray[np.int64]) -> None:
+def _index(
+    contexts: NDArray[np.uint64], keys: NDArray[np.uint64], places: NDArray[np.int64]
+) -> None:
     """Make places findable by the keys of their contexts."""
-    mask = np.uint64(len(slots) - 2)
-    for c in range(len(key)):
-        slot = key[c] & mask
-        while slots[slot + np.uint64(1)] != 0:
-            slot = (slot + np.uint64(2)) & mask
-        slots[slot], slots[slot + np.uint64(1)] = key[c], place[c]
+    for c in range(len(keys)):
+        at = place_of(contexts, keys[c], keys[c])
+        contexts[at], contexts[at + np.uint64(1)] = keys[c], places[c]
 
 
 @inlined
-def find(slots: NDArray[np.uint64], key: np.uint64) -> int:
+def find(contexts: NDArray[np.uint64], key: np.uint64) -> int:
     """The place of the context with this key, or 0."""
-    mask = np.uint64(len(slots) - 2)
-    slot = key & mask
-    while slots[slot + np.uint64(1)] != 0 and slots[slot] != key:
-        slot = (slot + np.uint64(2)) & mask
-    return int(slots[slot + np.uint64(1)])
+    return int(np.int64(contexts[place_of(contexts, key, key) + np.uint64(1)]))

@@ -239,7 +239,7 @@ def _part(
             token = token_at(resolved, node, target.ids, target.flags, anchor, i)
             alone = seen.alone[node]
             if alone > 0.0:
-                c = find(seen.slots, context(node, read))
+                c = find(seen.contexts, context(node, read))
                 found.held[0] += mass * max(1.0 - alone - seen.share[c], 0.0)
                 given = _give_seen(seen, found, given, c, mass)
                 mass *= alone

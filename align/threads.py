@@ -67,9 +67,9 @@ def in_order(
     try:
         share()
     finally:
-        idle = [other for other in others if not other.cancel()]
-        wait(idle)
-    for other in idle:
+        begun = [other for other in others if not other.cancel()]
+        wait(begun)
+    for other in begun:
         other.result()
 
 

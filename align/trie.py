@@ -3,8 +3,8 @@
     node 7   " earn"          parent WORD, token " earn"
     node 9   " earn" "ed"     parent 7, token "ed"
 
-A node is found by a key that is reckoned from the tokens of its word alone, so that no look-up has
-to wait for the one before it; parent and token are compared, so that no word is taken for another.
+Where to look for a node is reckoned from the tokens of its word alone, so that no look-up has to
+wait for the one before it; parent and token are compared, so that no word is taken for another.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.compiled import inlined, kernel
+from align.table import empty_table, mixed, place_of
 
 # Nodes that every trie has.
 START = 0  # nothing yet, at the start of the text
@@ -32,7 +33,7 @@ FULL = -2  # not in the trie, which has no room left
 
 class Word(NamedTuple):
     """A word as far as it was written: its ``node``, of how many tokens it is (``depth``), and the
-    ``key`` of these tokens, where its children are looked for first."""
+    hash of these tokens (``key``), from which its children's are made."""
 
     node: int
     depth: int
@@ -40,12 +41,12 @@ class Word(NamedTuple):
 
 
 class Trie(NamedTuple):
-    """``table`` (2 capacity,) int64: parent and token as one, then the node, found by the key of
-    the node's tokens, open addressing; ``parent`` and ``token`` describe nodes; ``word`` (V,) holds
-    the children of WORD; ``size`` (1,) is the number of nodes; ``bits`` and ``cut`` (V,) describe
-    source ids, see ``words``."""
+    """``table`` has the node of parent and token, as one key, from the hash of all of its tokens on
+    (``table.py``); ``parent`` and ``token`` describe nodes; ``word`` (V,) holds the children of
+    WORD; ``size`` (1,) is the number of nodes; ``bits`` and ``cut`` (V,) describe source ids, see
+    ``words``."""
 
-    table: NDArray[np.int64]
+    table: NDArray[np.uint64]
     parent: NDArray[np.int32]
     token: NDArray[np.int32]
     word: NDArray[np.int32]
@@ -57,7 +58,7 @@ class Trie(NamedTuple):
 def empty_trie(bits: NDArray[np.uint8], cut: NDArray[np.int32], *, capacity: int = 1 << 14) -> Trie:
     """No nodes but the roots; ``capacity`` is a power of two."""
     return Trie(
-        np.full(2 * capacity, -1, np.int64),
+        empty_table(capacity),
         np.full(capacity // 2, -1, np.int32),
         np.full(capacity // 2, -1, np.int32),
         np.full(len(bits), -1, np.int32),
@@ -69,9 +70,9 @@ def empty_trie(bits: NDArray[np.uint8], cut: NDArray[np.int32], *, capacity: int
 
 def grow(trie: Trie) -> Trie:
     """The same nodes with twice the room."""
-    capacity, room = len(trie.table), len(trie.parent)
+    room = len(trie.parent)
     grown = trie._replace(
-        table=np.full(2 * capacity, -1, np.int64),
+        table=empty_table(len(trie.table)),  # two numbers for each key
         parent=np.concatenate([trie.parent, np.full(room, -1, np.int32)]),
         token=np.concatenate([trie.token, np.full(room, -1, np.int32)]),
     )
@@ -97,21 +98,17 @@ def child(trie: Trie, word: Word, token: int, insert: bool) -> int:
     """The node after ``word`` and ``token``; MISSING or FULL where there is none."""
     if word.depth == MAX_DEPTH:
         return LONG
-    mask = np.uint64(len(trie.table) - 2)
     pair = _pair(word.node, token)
-    slot = spelled(word.key, token) & mask
-    while trie.table[slot] != -1:
-        if trie.table[slot] == pair:
-            return int(trie.table[slot + np.uint64(1)])
-        slot = (slot + np.uint64(2)) & mask
-    if not insert:
-        return MISSING
-    return _add(trie, word.node, token, slot)
+    place = place_of(trie.table, pair, spelled(word.key, token))
+    node = int(np.int64(trie.table[place + np.uint64(1)]))
+    if node == 0:
+        return _add(trie, word.node, token, place) if insert else MISSING
+    return node
 
 
 @kernel
-def _add(trie: Trie, parent: int, token: int, slot: np.uint64) -> int:
-    """A new node in the free ``slot`` of the table, or FULL."""
+def _add(trie: Trie, parent: int, token: int, place: np.uint64) -> int:
+    """A new node at the free ``place`` of the table, or FULL."""
     new = int(trie.size[0])
     if new >= len(trie.parent):
         return FULL
@@ -119,33 +116,28 @@ def _add(trie: Trie, parent: int, token: int, slot: np.uint64) -> int:
     trie.parent[new], trie.token[new] = parent, token
     if parent == WORD:
         trie.word[token] = new
-    trie.table[slot], trie.table[slot + np.uint64(1)] = _pair(parent, token), new
+    trie.table[place], trie.table[place + np.uint64(1)] = _pair(parent, token), new
     return new
 
 
 @inlined
-def _pair(parent: int, token: int) -> int:
-    return int((np.int64(parent) << 32) | np.int64(token))
+def _pair(parent: int, token: int) -> np.uint64:
+    return (np.uint64(parent) << np.uint64(32)) | np.uint64(token)
 
 
 @inlined
 def spelled(key: np.uint64, token: int) -> np.uint64:
-    """The key of a word after one more token."""
-    mixed = (key + np.uint64(token) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    return mixed ^ (mixed >> np.uint64(32))
+    """The hash of a word after one more token."""
+    return mixed(key + np.uint64(token) + np.uint64(1))
 
 
 @kernel
 def _rehash(trie: Trie, keys: NDArray[np.uint64]) -> None:
     """Fill an empty table with the nodes there are; ``keys`` is room for one of each."""
-    mask = np.uint64(len(trie.table) - 2)
     for node in range(ROOTS):
         keys[node] = root(node).key
     for node in range(ROOTS, trie.size[0]):
         parent, token = trie.parent[node], trie.token[node]
-        keys[node] = spelled(keys[parent], token)
-        slot = keys[node] & mask
-        while trie.table[slot] != -1:
-            slot = (slot + np.uint64(2)) & mask
-        trie.table[slot] = _pair(parent, token)
-        trie.table[slot + np.uint64(1)] = node
+        pair, keys[node] = _pair(parent, token), spelled(keys[parent], token)
+        place = place_of(trie.table, pair, keys[node])
+        trie.table[place], trie.table[place + np.uint64(1)] = pair, node

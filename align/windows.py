@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from align.compiled import allocating, kernel
 from align.symbols import UNKNOWN_SYMBOL, gap_end
+from align.table import PRIME
 
 RUN = 8  # elements that must agree behind a window
 GAP_ELEMENT = 0x20
@@ -176,7 +177,7 @@ def _hash(values: NDArray[np.uint16], at: int, size: int) -> int:
     for k in range(RUN):
         if values[at + k] == UNKNOWN_SYMBOL:
             return -1
-        mixed = (mixed ^ np.uint64(values[at + k])) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ np.uint64(values[at + k])) * PRIME
     return int(np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(size - 1)))
 
 

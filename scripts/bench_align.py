@@ -1,6 +1,7 @@
 """How fast tokens are aligned and distributions projected, against what others run.
 
     python scripts/bench_align.py DATA_DIR [--json FILE] [--peers FOLDER] [--nemo FILE]
+                                  [--only PART ...]
 
 All sides align the same texts, GPT-2's tokens to T5's: the GSM8K training solutions as published,
 and documents of 4k, 32k and 128k student tokens made of them. Sides take turns, round by round, one
@@ -31,12 +32,21 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
-from align import Projector, Ragged, SparseDistributions, align_batch, ragged, spans
+from align import (
+    Projector,
+    Ragged,
+    SparseDistributions,
+    align_batch,
+    concatenate,
+    ragged,
+    spans,
+)
 from align.spans import align_spans
 from align.threads import over_samples
 from specialize.tokens import Tokenizer, load_tokenizer
 
 SIZES = (4_096, 32_768, 131_072)
+PARTS = ("peers", "long", "threads", "projection")
 SLOW_TEXTS = 60  # given to sides that would take hours for all
 K = 5
 
@@ -68,6 +78,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="folder where peers are installed")
     parser.add_argument("--nemo", type=Path, help="NeMo-RL's token_aligner.py")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="measure these")
     options = parser.parse_args()
     if options.peers:
         sys.path.insert(0, str(options.peers))
@@ -76,13 +87,18 @@ def main() -> None:
     texts = [json.loads(line)["answer"] for line in lines]
     train = encoded(source, target, texts)
     plain = encoded(source, target, [one_line(text) for text in texts])
-    long = {size: document(source, target, texts, size) for size in SIZES}
-    peers, missing = find_peers(source, target, options.nemo)
-    figures = compare(source, target, train, plain, peers, options.rounds)
-    figures["missing"] = missing
-    figures["long"] = long_documents(source, target, long, options.rounds)
-    figures["threads"] = two_threads(source, target, train, options.rounds)
-    figures["projection"] = projection(source, target, plain, options.rounds)
+    figures: dict[str, object] = {}
+    if "peers" in options.only:
+        peers, missing = find_peers(source, target, options.nemo)
+        figures |= compare(source, target, train, plain, peers, options.rounds)
+        figures["missing"] = missing
+    if "long" in options.only:
+        long = {size: document(source, target, texts, size) for size in SIZES}
+        figures["long"] = long_documents(source, target, long, options.rounds)
+    if "threads" in options.only:
+        figures["threads"] = two_threads(source, target, train, options.rounds)
+    if "projection" in options.only:
+        figures["projection"] = projection(source, target, plain, options.rounds)
     show(figures)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
@@ -344,11 +360,18 @@ def count_up(first: int, last: int) -> np.uint64:
 def projection(source: Tokenizer, target: Tokenizer, train: Texts, rounds: int) -> dict[str, float]:
     """Positions a second of alignment plus projection, rows of a bigram teacher with K entries.
 
-    ``first`` is the first shard ever seen, in which every word is new and the student's tokenizer
-    is asked about it; ``next`` are shards whose words are known but for some.
+    ``first shard`` is the first ever seen, in which every word is new and the student's tokenizer
+    is asked about it; in the others all words are known. ``one sample`` is a shard of that sample
+    alone, a thousand times: a processor foresees every branch and has all in its cache.
     """
     shards = bigram_shards(train, 1000)
     positions = sum(len(shard[2].ids) for shard in shards)
+    source_tokens, rows, target_tokens = shards[0]
+    same = (
+        ragged([source_tokens.sample(0)] * 1000),
+        concatenate([rows[: int(source_tokens.indptr[1])]] * 1000),
+        ragged([target_tokens.sample(0)] * 1000),
+    )
     vocabularies = source.vocabulary(), target.vocabulary()
     figures = {"positions": float(positions)}
     for name, learns in (("prefix", True), ("prefix, no words learnt", False)):
@@ -363,6 +386,8 @@ def projection(source: Tokenizer, target: Tokenizer, train: Texts, rounds: int) 
             figures[f"{name}: learning words"] = positions / (time.perf_counter() - begun)
         every = partial(lambda p: [p.project(*shard) for shard in shards], projector)
         figures[name] = positions / best({name: every}, rounds)[name]
+        again = partial(projector.project, *same)
+        figures[f"{name}: one sample"] = len(same[2].ids) / best({name: again}, rounds)[name]
     return figures
 
 
