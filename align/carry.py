@@ -21,7 +21,7 @@ from align.spans import align_batch, side_of
 from align.sparse import SparseDistributions
 from align.threads import over_samples
 from align.trie import Trie
-from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary, count_prefixes, index_prefixes
+from align.vocabulary import Vocabulary, count_prefixes, index_prefixes
 from align.words import Source, Walk
 
 NO_IDS = np.zeros(0, np.int32)
@@ -134,8 +134,7 @@ class PrefixRule:
     def _met(self, resolved: Resolved) -> Seen:
         """What was counted, for all nodes there are now."""
         if self._seen is None:
-            silent = self._target.flags & (SPECIAL | UNKNOWN) != 0
-            self._seen = summarize(self._counts, resolved.first, silent)
+            self._seen = summarize(self._counts, resolved, self._target.flags)
         self._seen = for_nodes(self._seen, len(resolved.first))
         return self._seen
 

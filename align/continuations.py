@@ -6,10 +6,10 @@ the store; what it wrote wherever it did begin a word so, is::
 
     word begun   " $"     became, over a store   " $1" 120 times, " $2" 97, " $12" 31, ...
 
-For each node of the trie of words (``words.py``) and the target tokens already read of the word,
-the next target tokens are counted. A candidate's mass is parted by these counts, with one more for
-the word as it stands (``prefix.py``); a word never met again stays as it stands. This is an
-estimate, and the only one in the projection: everything on the teacher's own path stays exact.
+For each node of the trie of words (``words.py``) the target tokens of the words that began so are
+counted, one after the other. A candidate's mass is parted by these counts, with one more for the
+word as it stands (``prefix.py``); a word never met again stays as it stands. This is an estimate,
+and the only one in the projection: everything on the teacher's own path stays exact.
 """
 
 from __future__ import annotations
@@ -22,22 +22,27 @@ from numpy.typing import NDArray
 from align.blocks import Side
 from align.compiled import inlined, kernel
 from align.places import NOWHERE, Places, Words
-from align.table import empty_table, mixed, place_of
+from align.resolve import Resolved
+from align.table import empty_table, mixed, paired, place_of
 from align.trie import LONG, START
+from align.vocabulary import SPECIAL, UNKNOWN
 
 MOST = 16  # next tokens told apart; what came otherwise is tail
 FAR = 4  # target tokens of a word that are looked at
 
-NO_TOKENS = np.uint64(0)  # the context in which nothing of the word was read yet
-OTHERS = -1  # next tokens beyond MOST, special and unknown ones
+SILENT = -1  # instead of a token that stands for no text of its own; also where its mass goes
 
 
 class Counts(NamedTuple):
-    """How often ``token`` came next in the context ``key`` of ``node``; ``size`` (1,) slots are in
-    use. Open addressing; a slot with ``times`` 0 is free."""
+    """How often words went on how, as a trie.
 
-    key: NDArray[np.uint64]
-    node: NDArray[np.int32]
+    Behind place 0 come the nodes that were met, as ``token``, then target tokens or SILENT, one
+    after the other. ``times`` (places,) is how often that was so, ``parent`` the place before;
+    ``table`` finds a place by both (``table.py``), and ``size`` (1,) of them are in use.
+    """
+
+    table: NDArray[np.uint64]
+    parent: NDArray[np.int32]
     token: NDArray[np.int32]
     times: NDArray[np.int64]
     size: NDArray[np.int64]
@@ -46,29 +51,27 @@ class Counts(NamedTuple):
 class Seen(NamedTuple):
     """The counts as shares of a candidate's mass.
 
-    A context, a node and the target tokens read of its word, has a block at some place p > 0 of
-    ``tokens`` and ``share``: ``tokens[p]`` says how many next tokens it has and ``share[p]`` what
-    their shares make; behind p stand these tokens, or OTHERS, with a share each. Of a node of which
-    nothing was read, ``whole`` (nodes,) is the place, or -1; its shares make 1. Else the table
-    ``contexts`` has it; and ``alone`` (nodes,) is the share of the word as it stands, 0 where the
-    node was never met.
+    What came next has a block at some place p > 0: ``tokens[p]`` says how many tokens were told
+    apart, ``share[p]`` how much went otherwise: to tokens rarer than those, or the word was over.
+    Behind p stand these tokens, the most frequent first, each with its share, and in ``behind`` the
+    place of what came next, or 0. ``whole`` (nodes,) is the place of what came first, or -1 of a
+    node that was never met or always became the word that it is.
     """
 
     tokens: NDArray[np.int32]
     share: NDArray[np.float32]
-    contexts: NDArray[np.uint64]
+    behind: NDArray[np.int32]
     whole: NDArray[np.int32]
-    alone: NDArray[np.float32]
 
 
-def no_counts(*, capacity: int = 1 << 14) -> Counts:
-    """Nothing seen yet; ``capacity`` is a power of two."""
+def no_counts(*, room: int = 1 << 14) -> Counts:
+    """Nothing seen yet; ``room``, a power of two, is how many places there may be."""
     return Counts(
-        np.zeros(capacity, np.uint64),
-        np.zeros(capacity, np.int32),
-        np.zeros(capacity, np.int32),
-        np.zeros(capacity, np.int64),
-        np.zeros(1, np.int64),
+        empty_table(2 * room),
+        np.zeros(room, np.int32),
+        np.zeros(room, np.int32),
+        np.zeros(room, np.int64),
+        np.ones(1, np.int64),
     )
 
 
@@ -89,7 +92,7 @@ def count_words(
     samples = len(sides[0].indptr) - 1
     at = 0
     while (at := _count(counts, sides[0], sides[1], state, places, words, at)) < samples:
-        counts = _grown(counts)
+        counts = _with_room(counts, len(counts.times))
     return counts
 
 
@@ -106,112 +109,122 @@ def _count(
     """Count samples from ``at`` on; the first that may find no room."""
     for s in range(at, len(source.indptr) - 1):
         start, row, stop = source.indptr[s], target.indptr[s], target.indptr[s + 1]
-        most = FAR * (source.indptr[s + 1] - start)
-        if 2 * (counts.size[0] + most) > len(counts.key):
+        if counts.size[0] + (1 + FAR) * (source.indptr[s + 1] - start) > len(counts.times):
             return s
         for j in range(1, source.indptr[s + 1] - start):
             node, anchor = state[start + j], words.anchor[start + j]
             if node in (START, LONG) or anchor == NOWHERE:
                 continue
-            read, i = NO_TOKENS, row + anchor
+            place, i = _once_more(counts, 0, node), row + anchor
             last = min(i + FAR, stop)
             while i < last and places.token[i] != NOWHERE and places.token[i] < j:
-                _add(counts, node, context(node, read), target.ids[i])
-                read = reading(read, target.ids[i])
+                place = _once_more(counts, place, _told(target.ids[i], target.flags))
                 i += 1
     return len(source.indptr) - 1
 
 
-@kernel
-def _add(counts: Counts, node: int, key: np.uint64, token: int) -> None:
-    mask = np.uint64(len(counts.key) - 1)
-    slot = mixed(key ^ np.uint64(token)) & mask
-    while counts.times[slot] > 0:
-        if counts.key[slot] == key and counts.token[slot] == token:
-            counts.times[slot] += 1
-            return
-        slot = (slot + np.uint64(1)) & mask
-    counts.key[slot], counts.node[slot] = key, node
-    counts.token[slot], counts.times[slot] = token, 1
-    counts.size[0] += 1
+@inlined
+def _told(token: int, flags: NDArray[np.uint8]) -> int:
+    return SILENT if flags[token] & (SPECIAL | UNKNOWN) else token
 
 
 @kernel
-def context(node: int, read: np.uint64) -> np.uint64:
-    """The key of a node of which the tokens ``read`` were read.
+def _once_more(counts: Counts, parent: int, token: int) -> int:
+    """Count ``token`` behind the place ``parent``; its own place."""
+    key = paired(parent, token - SILENT)
+    at = place_of(counts.table, key, mixed(key))
+    place = int(np.int64(counts.table[at + np.uint64(1)]))
+    if place == 0:
+        place = int(counts.size[0])
+        counts.size[0] += 1
+        counts.parent[place], counts.token[place] = parent, token
+        counts.table[at], counts.table[at + np.uint64(1)] = key, place
+    counts.times[place] += 1
+    return place
 
-    64 bits of a hash: that two contexts share one is too rare to matter to an estimate.
-    """
-    return mixed(read ^ (np.uint64(node) + np.uint64(1)))
+
+def _with_room(counts: Counts, more: int) -> Counts:
+    """A copy with room for ``more`` places."""
+    copy = no_counts(room=1 << (int(counts.size[0]) + more - 1).bit_length())
+    _refill(counts, copy)
+    return copy
 
 
 @kernel
-def reading(read: np.uint64, token: int) -> np.uint64:
-    """What was read, with one more token."""
-    return mixed(read + np.uint64(token) + np.uint64(1)) | np.uint64(1)
+def _refill(counts: Counts, copy: Counts) -> None:
+    for place in range(1, counts.size[0]):
+        _once_more(copy, counts.parent[place], counts.token[place])
+        copy.times[place] = counts.times[place]
 
 
-def _grown(counts: Counts) -> Counts:
-    grown = no_counts(capacity=2 * len(counts.key))
-    _refill(counts, grown)
-    return grown
-
-
-@kernel
-def _refill(counts: Counts, grown: Counts) -> None:
-    mask = np.uint64(len(grown.key) - 1)
-    for at in range(len(counts.key)):
-        if counts.times[at] > 0:
-            slot = mixed(counts.key[at] ^ np.uint64(counts.token[at])) & mask
-            while grown.times[slot] > 0:
-                slot = (slot + np.uint64(1)) & mask
-            grown.key[slot], grown.node[slot] = counts.key[at], counts.node[at]
-            grown.token[slot], grown.times[slot] = counts.token[at], counts.times[at]
-    grown.size[0] = counts.size[0]
-
-
-def summarize(counts: Counts, first: NDArray[np.int32], silent: NDArray[np.bool_]) -> Seen:
+def summarize(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8]) -> Seen:
     """What was counted, as shares.
 
     Args:
-        first: (nodes,) the first target token of every node's word as it stands, or -1.
-        silent: (V,) True for target ids that stand for no text of their own.
+        resolved: the target tokens of every node's word as it stands.
+        flags: (V,) of target ids.
     """
-    used = np.flatnonzero(counts.times)
-    key, node = counts.key[used], counts.node[used]
-    token, count = counts.token[used], counts.times[used]
-    start_key = np.empty(len(first), np.uint64)
-    _start_keys(start_key)
-    at_start = key == start_key[node]
-    total = np.bincount(node[at_start], weights=count[at_start], minlength=len(first))
-    met = np.flatnonzero(total).astype(np.int32)
-    key = np.concatenate([key, start_key[met]])  # the word as it stands, once more
-    node, token = np.concatenate([node, met]), np.concatenate([token, first[met]])
-    count = np.concatenate([count, np.ones(len(met), np.int64)])
-    token = np.where((token < 0) | silent[token], OTHERS, token)
-    key, node, token, count = _merged(key, node, token, count)
-    order = np.lexsort((token, -count, key))
-    starts = _starts(key)
-    rank = np.arange(len(key)) - np.repeat(starts, np.diff(np.append(starts, len(key))))
-    token[order[rank >= MOST]] = OTHERS
-    key, node, token, count = _merged(key, node, token, count)
-    starts, share = _starts(key), count / (total[node] + 1)
-    size = np.diff(np.append(starts, len(key)))
-    context_of = np.repeat(np.arange(len(starts)), size)
-    place = 1 + starts + np.arange(len(starts))
-    tokens = np.zeros(1 + len(key) + len(starts), np.int32)
-    shares = np.zeros(len(tokens), np.float32)
-    tokens[place], shares[place] = size, np.bincount(context_of, share, len(starts))
-    entry = 2 + np.arange(len(key)) + context_of
-    tokens[entry], shares[entry] = token, share
-    contexts = empty_table(1 << (2 * len(starts)).bit_length())
-    _index(contexts, key[starts], place)
-    several = np.flatnonzero(size > 1)  # else the word as it stands says as much
-    several = several[key[starts[several]] == start_key[node[starts[several]]]]
-    whole = np.full(len(first), -1, np.int32)
-    whole[node[starts[several]]] = place[several]
-    alone = np.where(total > 0, 1 / (total + 1), 0).astype(np.float32)
-    return Seen(tokens, shares, contexts, whole, alone)
+    met = counts.token[: counts.size[0]][counts.parent[: counts.size[0]] == 0][1:]
+    counts = _with_room(counts, int(resolved.length[met].sum()))
+    _count_as_it_stands(counts, resolved, flags)
+    parent, token, times = (array[: counts.size[0]] for array in counts[1:4])
+    top, depth = np.zeros(len(times), np.int32), np.zeros(len(times), np.int32)
+    _look_up(parent, top, depth)
+    total = times[top]
+    # Where one way was all there was, it was the word as it stands, which counts once as well.
+    several = np.zeros(len(times), np.bool_)
+    several[top[(depth > 0) & (times < total)]] = True
+    order = np.flatnonzero((depth > 0) & several[top])
+    order = order[np.lexsort((token[order], -times[order], parent[order]))]
+    starts = _starts(parent[order])
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    told = order[rank < MOST]
+    starts = _starts(parent[told])
+    size = np.diff(np.append(starts, len(told)))
+    block = 1 + starts + np.arange(len(starts))
+    entry = 2 + np.arange(len(told)) + np.repeat(np.arange(len(starts)), size)
+    before = parent[told[starts]]
+    at = np.zeros(len(times), np.int32)
+    at[before] = block
+    tokens, behind = np.zeros((2, 1 + len(told) + len(starts)), np.int32)
+    share = np.zeros(len(tokens), np.float32)
+    tokens[block], tokens[entry], behind[entry] = size, token[told], at[told]
+    share[entry] = times[told] / total[told]
+    others = times[before] - np.add.reduceat(times[told], starts) if len(starts) else starts
+    share[block] = others / total[before]
+    whole = np.full(len(resolved.first), -1, np.int32)
+    tops = np.flatnonzero(several & (at > 0))
+    whole[token[tops]] = at[tops]
+    return Seen(tokens, share, behind, whole)
+
+
+@kernel
+def _count_as_it_stands(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8]) -> None:
+    """Count every node that was met once more, as the word that it is; words that began like it
+    are taken to go on like it where they were not looked at."""
+    for top in range(1, counts.size[0]):
+        if counts.parent[top] == 0:
+            node, place = counts.token[top], top
+            counts.times[top] += 1
+            for k in range(resolved.length[node]):
+                token, before = resolved.ids[resolved.start[node] + k], place
+                place = _once_more(counts, place, _told(token, flags))
+                if k >= FAR:
+                    counts.times[place] = counts.times[before]
+
+
+@kernel
+def _look_up(parent: NDArray[np.int32], top: NDArray[np.int32], depth: NDArray[np.int32]) -> None:
+    """The place of the node that each place is behind, and how many tokens."""
+    for place in range(1, len(parent)):
+        before = parent[place]
+        top[place] = top[before] if before > 0 else place
+        depth[place] = depth[before] + 1 if before > 0 else 0
+
+
+def _starts(key: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Where each run of equal keys begins."""
+    return np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
 
 
 def for_nodes(seen: Seen, nodes: int) -> Seen:
@@ -219,49 +232,22 @@ def for_nodes(seen: Seen, nodes: int) -> Seen:
     new = nodes - len(seen.whole)
     if new == 0:
         return seen
-    return seen._replace(
-        whole=np.concatenate([seen.whole, np.full(new, -1, np.int32)]),
-        alone=np.concatenate([seen.alone, np.zeros(new, np.float32)]),
-    )
-
-
-def _starts(key: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Where each run of equal keys begins."""
-    return np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
-
-
-def _merged(
-    key: NDArray[np.uint64],
-    node: NDArray[np.int32],
-    token: NDArray[np.int32],
-    count: NDArray[np.int64],
-) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-    """Sorted by key and token, with the counts of equal ones summed."""
-    order = np.lexsort((token, key))
-    key, node, token, count = key[order], node[order], token[order], count[order]
-    new = np.append(True, (key[1:] != key[:-1]) | (token[1:] != token[:-1]))[: len(key)]
-    starts = np.flatnonzero(new)
-    total = np.add.reduceat(count, starts) if len(starts) else count
-    return key[starts], node[starts], token[starts], total
-
-
-@kernel
-def _start_keys(keys: NDArray[np.uint64]) -> None:
-    for node in range(len(keys)):
-        keys[node] = context(node, NO_TOKENS)
-
-
-@kernel
-def _index(
-    contexts: NDArray[np.uint64], keys: NDArray[np.uint64], places: NDArray[np.int64]
-) -> None:
-    """Make places findable by the keys of their contexts."""
-    for c in range(len(keys)):
-        at = place_of(contexts, keys[c], keys[c])
-        contexts[at], contexts[at + np.uint64(1)] = keys[c], places[c]
+    return seen._replace(whole=np.concatenate([seen.whole, np.full(new, -1, np.int32)]))
 
 
 @inlined
-def find(contexts: NDArray[np.uint64], key: np.uint64) -> int:
-    """The place of the context with this key, or 0."""
-    return int(np.int64(contexts[place_of(contexts, key, key) + np.uint64(1)]))
+def read_on(
+    seen: Seen, c: int, ids: NDArray[np.int32], flags: NDArray[np.uint8], span: tuple[int, int]
+) -> tuple[int, float]:
+    """What came behind the tokens ``ids[span]`` of words with a block at ``c``: the place of that
+    block, or 0, and how often they were read, as a share."""
+    share = np.float32(1.0)
+    for k in range(span[0], span[1]):
+        token = _told(ids[k], flags)
+        e, last = c + 1, c + 1 + seen.tokens[c]
+        while e < last and seen.tokens[e] != token:
+            e += 1
+        if e == last:
+            return 0, np.float32(0.0)
+        c, share = seen.behind[e], seen.share[e]
+    return c, share

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from align.blocks import Side
 from align.compiled import allocating, inlined, kernel
-from align.continuations import NO_TOKENS, Seen, context, find, reading
+from align.continuations import Seen, read_on
 from align.entries import Found, choose, forget, give, nothing
 from align.outcome import FIRST, OWN, TAIL, WRONG, Stand, after_word, needs_bytes, spelled, token_at
 from align.places import NOWHERE
@@ -217,41 +217,28 @@ def _part(
     these words.
     """
     (anchor, behind), i = place, stand.i
-    read = NO_TOKENS
-    for k in range(anchor, i if anchor != NOWHERE else anchor):
-        read = reading(read, target.ids[k])
     for e in range(span[0], span[1]):
         c, token, mass = slots.seen[e], int(slots.first[e]), reach * slots.mass[e]
         if c == UNASKED or anchor == NOWHERE:
             token = spelled(side, index, target, ends, stand, slots.ids[e])
         elif behind:
             token = WRONG
-        elif anchor == i:
-            if c >= 0:
-                given = _give_seen(seen, found, given, c, mass)
-                continue
         elif anchor > i:
             token = TAIL
-        elif c < 0 and 0 <= token != target.ids[anchor]:
-            token = WRONG  # whatever it became begins otherwise
-        else:
+        elif c >= 0:
+            c, share = read_on(seen, c, target.ids, target.flags, (anchor, i))
+            found.held[0] += mass * (1.0 - share)
+            found.held[TAIL - WRONG] += mass * (seen.share[c] if c > 0 else share)
+            for k in range(c + 1, c + 1 + seen.tokens[c]):
+                given = give(found, given, seen.tokens[k], mass * seen.share[k])
+            continue
+        elif anchor < i:
+            wrong = 0 <= token != target.ids[anchor]  # however the word goes on, it begins so
             node = slots.node[e]
-            token = token_at(resolved, node, target.ids, target.flags, anchor, i)
-            alone = seen.alone[node]
-            if alone > 0.0:
-                c = find(seen.contexts, context(node, read))
-                found.held[0] += mass * max(1.0 - alone - seen.share[c], 0.0)
-                given = _give_seen(seen, found, given, c, mass)
-                mass *= alone
+            token = (
+                WRONG if wrong else token_at(resolved, node, target.ids, target.flags, anchor, i)
+            )
         given = give(found, given, token, mass)
-    return given
-
-
-@inlined
-def _give_seen(seen: Seen, found: Found, given: int, c: int, mass: float) -> int:
-    """Give ``mass`` to what was met in the context at place ``c``; nothing if that is 0."""
-    for k in range(c + 1, c + 1 + seen.tokens[c]):
-        given = give(found, given, seen.tokens[k], mass * seen.share[k])
     return given
 
 

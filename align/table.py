@@ -22,6 +22,12 @@ def empty_table(capacity: int) -> NDArray[np.uint64]:
 
 
 @inlined
+def paired(one: int, other: int) -> np.uint64:
+    """Two numbers of 32 bits as one key."""
+    return (np.uint64(one) << np.uint64(32)) | np.uint64(other)
+
+
+@inlined
 def mixed(key: np.uint64) -> np.uint64:
     """A hash of ``key`` of which the low bits depend on all."""
     product = key * PRIME

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.compiled import inlined, kernel
-from align.table import empty_table, mixed, place_of
+from align.table import empty_table, mixed, paired, place_of
 
 # Nodes that every trie has.
 START = 0  # nothing yet, at the start of the text
@@ -98,7 +98,7 @@ def child(trie: Trie, word: Word, token: int, insert: bool) -> int:
     """The node after ``word`` and ``token``; MISSING or FULL where there is none."""
     if word.depth == MAX_DEPTH:
         return LONG
-    pair = _pair(word.node, token)
+    pair = paired(word.node, token)
     place = place_of(trie.table, pair, spelled(word.key, token))
     node = int(np.int64(trie.table[place + np.uint64(1)]))
     if node == 0:
@@ -116,13 +116,8 @@ def _add(trie: Trie, parent: int, token: int, place: np.uint64) -> int:
     trie.parent[new], trie.token[new] = parent, token
     if parent == WORD:
         trie.word[token] = new
-    trie.table[place], trie.table[place + np.uint64(1)] = _pair(parent, token), new
+    trie.table[place], trie.table[place + np.uint64(1)] = paired(parent, token), new
     return new
-
-
-@inlined
-def _pair(parent: int, token: int) -> np.uint64:
-    return (np.uint64(parent) << np.uint64(32)) | np.uint64(token)
 
 
 @inlined
@@ -138,6 +133,6 @@ def _rehash(trie: Trie, keys: NDArray[np.uint64]) -> None:
         keys[node] = root(node).key
     for node in range(ROOTS, trie.size[0]):
         parent, token = trie.parent[node], trie.token[node]
-        pair, keys[node] = _pair(parent, token), spelled(keys[parent], token)
+        pair, keys[node] = paired(parent, token), spelled(keys[parent], token)
         place = place_of(trie.table, pair, keys[node])
         trie.table[place], trie.table[place + np.uint64(1)] = pair, node

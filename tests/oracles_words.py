@@ -37,11 +37,11 @@ def is_ink(byte: int) -> bool:
 
 
 class Words:
-    """How often each student token came next, by word and the student tokens read of it."""
+    """What student tokens each word became, as often as it was written."""
 
     def __init__(self, teacher: Sequence[bytes], student: ToyTokenizer) -> None:
         self.teacher, self.student = teacher, student
-        self.counts: dict[tuple, Counter[int]] = defaultdict(Counter)
+        self.became: dict[tuple, list[tuple[int, ...]]] = defaultdict(list)
 
     def observe(self, written: Sequence[int], tokens: Sequence[int]) -> None:
         places = [
@@ -53,10 +53,10 @@ class Words:
             first = self.anchor(root, places, start)
             if not word or first is None:
                 continue
-            for i in range(first, min(first + FAR, len(tokens))):
-                if places[i] >= here:
-                    break
-                self.counts[root, word, tuple(tokens[first:i])][tokens[i]] += 1
+            last = first
+            while last < min(first + FAR, len(tokens)) and places[last] < here:
+                last += 1
+            self.became[root, word].append(tuple(tokens[first:last]))
 
     @staticmethod
     def anchor(root: str, places: Sequence[int], start: int) -> int | None:
@@ -69,21 +69,18 @@ class Words:
         self, outcome: int | str, word: Word, read: tuple[int, ...]
     ) -> dict[int | str, float]:
         """Shares of a candidate whose word, as it stands, would be followed by ``outcome``."""
-        root, teacher_tokens, _ = word
-        total = self.counts[root, teacher_tokens, ()].total()
-        if not total:
+        became = self.became[word[:2]]
+        if not became:
             return {outcome: 1.0}
-        shares: dict[int | str, float] = defaultdict(float)
-        met = Counter(self.counts[root, teacher_tokens, read])
-        if not read:
-            met[outcome if isinstance(outcome, int) else 0] += 1
-        else:
-            shares[outcome] += 1 / (total + 1)
-        wrong = total + (not read) - met.total()
-        silent = met[0] + met[1]
-        spelled = sorted(((c, -v) for v, c in met.items() if v > 1), reverse=True)
-        for count, minus in spelled[:MOST]:
-            shares[-minus] += count / (total + 1)
-        shares["tail"] += (silent + sum(c for c, _ in spelled[MOST:])) / (total + 1)
-        shares["wrong"] += wrong / (total + 1)
-        return dict(shares)
+        alike = [tokens for tokens in became if tokens[: len(read)] == read[:FAR]]
+        after = Counter(tokens[len(read)] for tokens in alike if len(tokens) > len(read))
+        if len(read) > FAR and outcome == "wrong":  # what was not looked at goes on as it stands
+            alike = []
+        met = len(alike) + (outcome != "wrong")
+        if isinstance(outcome, int):
+            after[outcome] += met if len(read) >= FAR else 1
+        spelled = sorted(((c, -v) for v, c in after.items() if v > 1), reverse=True)[:MOST]
+        shares: dict[int | str, float] = {-minus: count for count, minus in spelled}
+        shares["tail"] = met - sum(shares.values())
+        shares["wrong"] = len(became) + 1 - met
+        return {key: count / (len(became) + 1) for key, count in shares.items()}
