@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from align import prefix
 from align.blocks import Blocks, Side
 from align.compiled import kernel
-from align.continuations import Seen, count_words, for_nodes, no_counts, summarize
+from align.continuations import MOST, Seen, count_words, no_counts, summarize
 from align.places import Places, Words, find_places, find_words, nowhere, place_ends
 from align.projection import SAME, Projection
 from align.ragged import Ragged
-from align.resolve import Encode, Resolved, Resolver
+from align.resolve import BECAME, Encode, Resolved, Resolver
 from align.shard import Alike, Ends, Lines, Path, Rows, Shard, Target
 from align.spans import align_batch, side_of
 from align.sparse import SparseDistributions
@@ -63,13 +63,12 @@ class PrefixRule:
         shard = self._shard(source, rows, target, blocks)
         count, keep = len(target.ids), self._keep or len(self._target)
         tail, kept, wrong = (np.empty(count, np.float32) for _ in range(3))
-        lines = Lines(np.empty(count, np.int32), tail, kept, wrong, np.empty(count, np.uint8))
+        lines = Lines(np.empty(count, np.int64), tail, kept, wrong, np.empty(count, np.uint8))
         parts = over_samples(self._threads, len(target), prefix.fill, shard, keep, lines)
-        ids, prob = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        ids, prob = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         with np.errstate(divide="ignore"):
-            distributions = SparseDistributions(
-                _pointers(lines.size), ids, np.log(prob), np.log(lines.tail)
-            )
+            logprobs, logtail = np.log(prob, out=prob), np.log(lines.tail, out=lines.tail)
+        distributions = SparseDistributions(_pointers(lines.size), ids, logprobs, logtail)
         return Projection(distributions, lines.kind, lines.kept, lines.wrong)
 
     def observe(self, source: Ragged, target: Ragged, *, blocks: Blocks | None = None) -> None:
@@ -132,10 +131,11 @@ class PrefixRule:
         )
 
     def _met(self, resolved: Resolved) -> Seen:
-        """What was counted, for all nodes there are now."""
+        """What was counted; nodes that are new since then were never met."""
         if self._seen is None:
-            self._seen = summarize(self._counts, resolved, self._target.flags)
-        self._seen = for_nodes(self._seen, len(resolved.first))
+            most = min(self._keep or MOST, MOST)  # more of one candidate are hardly ever kept
+            self._seen = summarize(self._counts, resolved, self._target.flags, most)
+            resolved.words[:, BECAME] = self._seen.whole
         return self._seen
 
     def _places(

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from align.blocks import Side
 from align.compiled import inlined, kernel
 from align.places import NOWHERE, Places, Words
-from align.resolve import Resolved
-from align.table import empty_table, mixed, paired, place_of
+from align.resolve import AT, LENGTH, Resolved
+from align.table import empty_table, mixed, paired, slot_of
 from align.trie import LONG, START
 from align.vocabulary import SPECIAL, UNKNOWN
 
-MOST = 16  # next tokens told apart; what came otherwise is tail
+MOST = 16  # next tokens that are remembered; a word that went on otherwise is not followed
 FAR = 4  # target tokens of a word that are looked at
 
 SILENT = -1  # instead of a token that stands for no text of its own; also where its mass goes
@@ -36,14 +36,14 @@ SILENT = -1  # instead of a token that stands for no text of its own; also where
 class Counts(NamedTuple):
     """How often words went on how, as a trie.
 
-    Behind place 0 come the nodes that were met, as ``token``, then target tokens or SILENT, one
-    after the other. ``times`` (places,) is how often that was so, ``parent`` the place before;
-    ``table`` finds a place by both (``table.py``), and ``size`` (1,) of them are in use.
+    Behind place 0 come the nodes that were met, and behind them target tokens or SILENT, one after
+    the other. ``keys`` (places,) hold the place before and the node or token, ``table`` finds a
+    place by its key (``table.py``), ``times`` is how often that was so; ``size`` (1,) places are in
+    use.
     """
 
-    table: NDArray[np.uint64]
-    parent: NDArray[np.int32]
-    token: NDArray[np.int32]
+    table: NDArray[np.int32]
+    keys: NDArray[np.uint64]
     times: NDArray[np.int64]
     size: NDArray[np.int64]
 
@@ -51,11 +51,11 @@ class Counts(NamedTuple):
 class Seen(NamedTuple):
     """The counts as shares of a candidate's mass.
 
-    What came next has a block at some place p > 0: ``tokens[p]`` says how many tokens were told
-    apart, ``share[p]`` how much went otherwise: to tokens rarer than those, or the word was over.
-    Behind p stand these tokens, the most frequent first, each with its share, and in ``behind`` the
-    place of what came next, or 0. ``whole`` (nodes,) is the place of what came first, or -1 of a
-    node that was never met or always became the word that it is.
+    What came next has a block at some place p > 0: behind p stand ``behind[p]`` tokens, the most
+    frequent first, each with its share, and in ``behind`` the place of what came next, or 0. Only
+    the first ``tokens[p]`` of them are told apart; ``share[p]`` is that of all others, and of words
+    that were over. ``whole`` (nodes,) is the place of what came first, or -1 of a node that was
+    never met or always became the word that it is.
     """
 
     tokens: NDArray[np.int32]
@@ -67,11 +67,7 @@ class Seen(NamedTuple):
 def no_counts(*, room: int = 1 << 14) -> Counts:
     """Nothing seen yet; ``room``, a power of two, is how many places there may be."""
     return Counts(
-        empty_table(2 * room),
-        np.zeros(room, np.int32),
-        np.zeros(room, np.int32),
-        np.zeros(room, np.int64),
-        np.ones(1, np.int64),
+        empty_table(room), np.zeros(room, np.uint64), np.zeros(room, np.int64), np.ones(1, np.int64)
     )
 
 
@@ -129,122 +125,133 @@ def _told(token: int, flags: NDArray[np.uint8]) -> int:
 
 
 @kernel
-def _once_more(counts: Counts, parent: int, token: int) -> int:
-    """Count ``token`` behind the place ``parent``; its own place."""
-    key = paired(parent, token - SILENT)
-    at = place_of(counts.table, key, mixed(key))
-    place = int(np.int64(counts.table[at + np.uint64(1)]))
+def _once_more(counts: Counts, before: int, token: int) -> int:
+    """Count ``token`` behind the place ``before``; its own place."""
+    key = paired(before, token - SILENT)
+    slot = slot_of(counts.table, counts.keys, key, mixed(key))
+    place = int(counts.table[slot])
     if place == 0:
         place = int(counts.size[0])
         counts.size[0] += 1
-        counts.parent[place], counts.token[place] = parent, token
-        counts.table[at], counts.table[at + np.uint64(1)] = key, place
+        counts.keys[place], counts.table[slot] = key, place
     counts.times[place] += 1
     return place
 
 
 def _with_room(counts: Counts, more: int) -> Counts:
     """A copy with room for ``more`` places."""
-    copy = no_counts(room=1 << (int(counts.size[0]) + more - 1).bit_length())
-    _refill(counts, copy)
+    size = int(counts.size[0])
+    copy = no_counts(room=1 << (size + more - 1).bit_length())
+    copy.keys[:size], copy.times[:size] = counts.keys[:size], counts.times[:size]
+    copy.size[0] = size
+    _rehash(copy)
     return copy
 
 
 @kernel
-def _refill(counts: Counts, copy: Counts) -> None:
+def _rehash(counts: Counts) -> None:
+    """Fill an empty table with the places there are."""
     for place in range(1, counts.size[0]):
-        _once_more(copy, counts.parent[place], counts.token[place])
-        copy.times[place] = counts.times[place]
+        key = counts.keys[place]
+        counts.table[slot_of(counts.table, counts.keys, key, mixed(key))] = place
 
 
-def summarize(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8]) -> Seen:
+def _split(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The place before each, and its token or node."""
+    before, token = np.divmod(counts.keys[: counts.size[0]].astype(np.int64), 1 << 32)
+    return before, token + SILENT
+
+
+def summarize(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8], most: int) -> Seen:
     """What was counted, as shares.
 
     Args:
         resolved: the target tokens of every node's word as it stands.
         flags: (V,) of target ids.
+        most: next tokens told apart, at most MOST.
     """
-    met = counts.token[: counts.size[0]][counts.parent[: counts.size[0]] == 0][1:]
-    counts = _with_room(counts, int(resolved.length[met].sum()))
-    _count_as_it_stands(counts, resolved, flags)
-    parent, token, times = (array[: counts.size[0]] for array in counts[1:4])
-    top, depth = np.zeros(len(times), np.int32), np.zeros(len(times), np.int32)
-    _look_up(parent, top, depth)
+    counts = _as_words_stand(counts, resolved, flags)
+    before, token = _split(counts)
+    top = np.where(before > 0, before, np.arange(len(before)))
+    while before[top].any():
+        top = top[top]
+    times = counts.times[: len(top)]
     total = times[top]
     # Where one way was all there was, it was the word as it stands, which counts once as well.
-    several = np.zeros(len(times), np.bool_)
-    several[top[(depth > 0) & (times < total)]] = True
-    order = np.flatnonzero((depth > 0) & several[top])
-    order = order[np.lexsort((token[order], -times[order], parent[order]))]
-    starts = _starts(parent[order])
+    several = np.zeros(len(top), np.bool_)
+    several[top[times < total]] = True
+    order = np.flatnonzero((before > 0) & several[top])
+    columns = (token, -times, token == SILENT, before)
+    order = order[np.lexsort([column[order] for column in columns])]
+    starts = _starts(before[order])
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    told = order[rank < MOST]
-    starts = _starts(parent[told])
-    size = np.diff(np.append(starts, len(told)))
+    kept, told = order[rank < MOST], (rank < most)[rank < MOST]
+    starts = _starts(before[kept])
+    size = np.diff(np.append(starts, len(kept)))
     block = 1 + starts + np.arange(len(starts))
-    entry = 2 + np.arange(len(told)) + np.repeat(np.arange(len(starts)), size)
-    before = parent[told[starts]]
-    at = np.zeros(len(times), np.int32)
-    at[before] = block
-    tokens, behind = np.zeros((2, 1 + len(told) + len(starts)), np.int32)
+    entry = 2 + np.arange(len(kept)) + np.repeat(np.arange(len(starts)), size)
+    read = before[kept[starts]]
+    at = np.zeros(len(top), np.int32)
+    at[read] = block
+    tokens, behind = np.zeros((2, 1 + len(kept) + len(starts)), np.int32)
     share = np.zeros(len(tokens), np.float32)
-    tokens[block], tokens[entry], behind[entry] = size, token[told], at[told]
-    share[entry] = times[told] / total[told]
-    others = times[before] - np.add.reduceat(times[told], starts) if len(starts) else starts
-    share[block] = others / total[before]
-    whole = np.full(len(resolved.first), -1, np.int32)
+    tokens[block], tokens[entry] = np.minimum(size, most), token[kept]
+    behind[block], behind[entry] = size, at[kept]
+    share[entry] = times[kept] / total[kept]
+    others = times[read] - np.add.reduceat(times[kept] * told, starts) if len(starts) else starts
+    share[block] = others / total[read]
+    whole = np.full(len(resolved.words), -1, np.int32)
     tops = np.flatnonzero(several & (at > 0))
     whole[token[tops]] = at[tops]
     return Seen(tokens, share, behind, whole)
 
 
-@kernel
-def _count_as_it_stands(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8]) -> None:
-    """Count every node that was met once more, as the word that it is; words that began like it
-    are taken to go on like it where they were not looked at."""
-    for top in range(1, counts.size[0]):
-        if counts.parent[top] == 0:
-            node, place = counts.token[top], top
-            counts.times[top] += 1
-            for k in range(resolved.length[node]):
-                token, before = resolved.ids[resolved.start[node] + k], place
-                place = _once_more(counts, place, _told(token, flags))
-                if k >= FAR:
-                    counts.times[place] = counts.times[before]
+def _as_words_stand(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8]) -> Counts:
+    """A copy in which every node counts once more, as the word that it is.
+
+    Words that began like one are taken to go on like it where they were not looked at.
+    """
+    before, token = _split(counts)
+    tops = 1 + np.flatnonzero(before[1:] == 0)
+    nodes = token[tops]
+    counts = _with_room(counts, int(resolved.words[nodes, LENGTH].sum()))
+    _count_nodes(counts, tops, nodes, resolved, flags)
+    return counts
 
 
 @kernel
-def _look_up(parent: NDArray[np.int32], top: NDArray[np.int32], depth: NDArray[np.int32]) -> None:
-    """The place of the node that each place is behind, and how many tokens."""
-    for place in range(1, len(parent)):
-        before = parent[place]
-        top[place] = top[before] if before > 0 else place
-        depth[place] = depth[before] + 1 if before > 0 else 0
+def _count_nodes(
+    counts: Counts,
+    tops: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+    resolved: Resolved,
+    flags: NDArray[np.uint8],
+) -> None:
+    for t in range(len(tops)):
+        node, place = nodes[t], tops[t]
+        counts.times[place] += 1
+        for k in range(resolved.words[node, LENGTH]):
+            token, before = resolved.ids[resolved.words[node, AT] + k], place
+            place = _once_more(counts, place, _told(token, flags))
+            if k >= FAR:
+                counts.times[place] = counts.times[before]
 
 
-def _starts(key: NDArray[np.int32]) -> NDArray[np.int64]:
+def _starts(key: NDArray[np.int64]) -> NDArray[np.int64]:
     """Where each run of equal keys begins."""
     return np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
-
-
-def for_nodes(seen: Seen, nodes: int) -> Seen:
-    """The same for a trie that has grown to so many ``nodes``; new ones were never met."""
-    new = nodes - len(seen.whole)
-    if new == 0:
-        return seen
-    return seen._replace(whole=np.concatenate([seen.whole, np.full(new, -1, np.int32)]))
 
 
 @inlined
 def read_on(
     seen: Seen, c: int, ids: NDArray[np.int32], flags: NDArray[np.uint8], span: tuple[int, int]
-) -> tuple[int, float]:
+) -> tuple[int, np.float32]:
     """What came behind the tokens ``ids[span]`` of words with a block at ``c``: the place of that
-    block, or 0, and how often they were read, as a share."""
+    block, or 0, and in which share of them these were read."""
     share = np.float32(1.0)
     for k in range(span[0], span[1]):
         token = _told(ids[k], flags)
-        e, last = c + 1, c + 1 + seen.tokens[c]
+        e, last = c + 1, c + 1 + seen.behind[c]
         while e < last and seen.tokens[e] != token:
             e += 1
         if e == last:

@@ -17,18 +17,19 @@ from align.compiled import allocating, inlined
 from align.outcome import TAIL, WRONG
 
 AT_ONCE = 5  # entries chosen in one pass over all; as many as a row usually keeps
-
-Greatest = tuple[np.int64, np.int64, np.int64, np.int64, np.int64]  # AT_ONCE of them
+LOW = np.int64((1 << 29) - 1)  # bits of a mass that single precision does not have
+HALF = np.int64(1 << 28)
 
 
 class Found(NamedTuple):
     """The row being made: what each token ``held`` so far, by id less WRONG, all 0 between rows;
-    the ``ids`` of those that hold anything, in the order they came; and room for each one's
-    ``key``, by which they are chosen."""
+    the ``ids`` of those that hold anything, in the order they came; room for each one's ``key``, by
+    which they are chosen, and for the ``best`` of these."""
 
     held: NDArray[np.float64]
     ids: NDArray[np.int32]
-    key: NDArray[np.int64]
+    key: NDArray[np.float64]
+    best: NDArray[np.float64]
 
 
 @allocating
@@ -37,17 +38,19 @@ def nothing(tokens: int) -> Found:
     return Found(
         np.zeros(tokens - WRONG),
         np.empty(tokens + 1, np.int32),
-        np.empty(tokens + 1, np.int64),
+        np.empty(tokens + 1),
+        np.empty(AT_ONCE),
     )
 
 
 @inlined
 def give(found: Found, count: int, token: int, mass: float) -> int:
-    """Give ``mass`` to ``token``, which may be TAIL or WRONG; the number of tokens after it."""
+    """Give ``mass``, more than 0, to ``token``, which may be TAIL or WRONG; the number of tokens
+    after it."""
     before = found.held[token - WRONG]
     found.held[token - WRONG] = mass + before
     found.ids[count] = token
-    return count + int((before == 0.0) & (mass > 0.0) & (token >= 0))
+    return count + int((before == 0.0) & (token >= 0))
 
 
 @inlined
@@ -64,21 +67,21 @@ def choose(
 ) -> tuple[int, float, float]:
     """Write the ``keep`` most probable tokens of a row, conditioned on what can follow.
 
-    Most probable first, ties (in single precision) by id. Returns how many, the tail with what was
+    Most probable first, by single precision, then by id. Returns how many, the tail with what was
     left out, and what all tokens together held.
     """
     placed, tail, size = 0.0, found.held[TAIL - WRONG], min(keep, count)
     for k in range(count):
-        p = found.held[found.ids[k] - WRONG]
+        token = np.int64(found.ids[k])
+        p = found.held[token - WRONG]
         placed += p
-        bits = np.int64(np.float32(p).view(np.uint32))
-        found.key[k] = ((bits + 1) << 32) - np.int64(found.ids[k])
-    scale, left, below = 1.0 / (placed + tail), placed, np.int64(2**63 - 1)
+        rounded = np.float64(p).view(np.int64) + HALF
+        found.key[k] = np.int64((rounded | LOW) - token).view(np.float64)
+    scale, left, below = 1.0 / (placed + tail), placed, np.inf
     for start in range(0, size, AT_ONCE):
-        top = _greatest(found.key, count, below)
-        below = top[AT_ONCE - 1]
+        below = _find_best(found, count, below)
         for at in range(start, min(start + AT_ONCE, size)):
-            token = int(-top[at - start] & 0xFFFFFFFF)
+            token = LOW - (np.float64(found.best[at - start]).view(np.int64) & LOW)
             p = found.held[token - WRONG]
             left -= p
             ids[at], prob[at] = token, p * scale
@@ -87,17 +90,18 @@ def choose(
 
 
 @inlined
-def _greatest(key: NDArray[np.int64], count: int, below: np.int64) -> Greatest:
-    """The AT_ONCE greatest of ``count`` positive keys that are ``below``, greatest first; then 0.
+def _find_best(found: Found, count: int, below: float) -> float:
+    """The AT_ONCE greatest of ``count`` keys that are ``below``, greatest first; the last of them.
 
-    In registers and without a branch: a row's entries come in no order that could be foreseen.
+    Numbers without a branch: a row's entries come in no order that could be foreseen.
     """
-    a = b = c = d = e = np.int64(0)
+    a = b = c = d = e = 0.0
     for k in range(count):
-        new = key[k] if key[k] < below else np.int64(0)
+        new = found.key[k] if found.key[k] < below else 0.0
         a, new = max(a, new), min(a, new)
         b, new = max(b, new), min(b, new)
         c, new = max(c, new), min(c, new)
         d, new = max(d, new), min(d, new)
         e = max(e, new)
-    return a, b, c, d, e
+    found.best[0], found.best[1], found.best[2], found.best[3], found.best[4] = a, b, c, d, e
+    return e

@@ -19,7 +19,7 @@ from align.blocks import Side
 from align.compiled import inlined, kernel
 from align.literal import spelled_token
 from align.places import NOWHERE
-from align.resolve import Resolved
+from align.resolve import AT, LENGTH, TOKEN, Resolved
 from align.shard import Ends, Path, Target
 from align.trie import LONG
 from align.vocabulary import MARKER, SPECIAL, UNKNOWN, PrefixIndex, starts_like
@@ -81,10 +81,13 @@ def token_at(
     i: int,
 ) -> int:
     """Token ``i - anchor`` of ``node``, if those before it are ``ids[anchor:i]``."""
+    token = int(resolved.words[node, TOKEN])
     if i <= anchor:
-        return int(resolved.first[node]) if i == anchor else TAIL
-    start, length = resolved.start[node], resolved.length[node]
-    for k in range(min(i - anchor, length)):
+        return token if i == anchor else TAIL
+    if 0 <= token != ids[anchor]:
+        return WRONG
+    start, length = resolved.words[node, AT], resolved.words[node, LENGTH]
+    for k in range(int(token >= 0), min(i - anchor, length)):
         if resolved.ids[start + k] != ids[anchor + k]:
             return WRONG
     if length <= i - anchor:
@@ -102,11 +105,11 @@ def _word_ended(
     if path.begins[r] or path.ids[r] == ends.source or needs_bytes(path, ends, r):
         return True
     anchor, node = stand.first + path.anchor[r], path.state[r]
-    if resolved.length[node] != stand.i - anchor:
+    if resolved.words[node, LENGTH] != stand.i - anchor:
         return False
     same = True
-    for k in range(resolved.length[node]):
-        same = same and resolved.ids[resolved.start[node] + k] == ids[anchor + k]
+    for k in range(resolved.words[node, LENGTH]):
+        same = same and resolved.ids[resolved.words[node, AT] + k] == ids[anchor + k]
     return same
 
 

@@ -55,7 +55,7 @@ def fill(
         Ids and probabilities of their entries, row behind row.
     """
     found, used = nothing(len(shard.target.flags)), 0
-    slots = room(first, last, shard.source_ptr, shard.rows)
+    slots = room(first, last, shard.source_ptr, shard.rows, len(shard.side.bytes_ptr) - 1)
     space = 8 * (shard.target_ptr[last] - shard.target_ptr[first]) + keep
     ids, prob = np.empty(space, np.int32), np.empty(space, np.float32)
     i, s = shard.target_ptr[first], first
@@ -92,8 +92,7 @@ def _fill_sample(
     s, row, used = at
     bounds = (shard.source_ptr[s], shard.source_ptr[s + 1], shard.target_ptr[s])
     if row == bounds[2]:
-        known = resolved.first, seen.whole
-        arrange(shard.rows, known, ends.asked, bounds[0], bounds[1], slots)
+        arrange(shard.rows, resolved.words, ends.asked, bounds[0], bounds[1], slots)
     for i in range(row, shard.target_ptr[s + 1]):
         count = 0
         if shard.same[s]:
@@ -126,7 +125,8 @@ def _copy(rows: Rows, found: Found, r: int) -> int:
     """The teacher's own row ``r``; how many entries there are."""
     count = 0
     for e in range(rows.ptr[r], rows.ptr[r + 1]):
-        count = give(found, count, rows.ids[e], rows.prob[e])
+        if rows.prob[e] > 0.0:
+            count = give(found, count, rows.ids[e], rows.prob[e])
     found.held[TAIL - WRONG] = rows.rest[r]
     return count
 
@@ -195,7 +195,7 @@ def _give_rest(
     """Give what row ``stand.r`` did not store."""
     rest = reach * slots.sums.rest[stand.r - start]
     if stand.d > 0:
-        return give(found, given, max(word, TAIL), rest)
+        return give(found, given, max(word, TAIL), rest) if rest > 0.0 else given
     if stand.offset > 0:
         share = _consistent_share(slots, side, alike, stand.r, stand.r - start, stand.offset)
         found.held[0] += rest * (1.0 - share)

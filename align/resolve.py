@@ -24,16 +24,18 @@ from align.words import Source, Walk, new_trie, walk
 Encode = Callable[[Sequence[str]], list[list[int]]]
 
 
+# What is known of a node, side by side: whoever needs one needs the others soon.
+TOKEN = 0  # its first target token; -1 where there is none, or one that spells nothing
+AT = 1  # where its target tokens are
+LENGTH = 2  # how many they are
+BECAME = 3  # the place of what its word became, see ``continuations.Seen``; -1 for none
+
+
 class Resolved(NamedTuple):
-    """Target tokens of every node: node v owns ``ids[start[v] : start[v] + length[v]]``.
+    """Target tokens of every node: node v owns ``ids[words[v, AT]:]``, so many as
+    ``words[v, LENGTH]`` says; ``words`` is (nodes, 4)."""
 
-    ``first`` (nodes,) int32 is the first of them; -1 where there is none, or one that spells
-    nothing.
-    """
-
-    first: NDArray[np.int32]
-    start: NDArray[np.int64]
-    length: NDArray[np.int32]
+    words: NDArray[np.int32]
     ids: NDArray[np.int32]
 
 
@@ -55,9 +57,7 @@ class Resolver:
         self._answers: dict[bytes, tuple[int, int]] = {}
         self._ids = np.zeros(1 << 12, np.int32)
         self._used = 0
-        self._nodes = Resolved(
-            np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int32), self._ids
-        )
+        self._nodes = Resolved(np.zeros((0, 4), np.int32), self._ids)
         # Byte-level tokenizers have no such ids, and their markers are spaces of the text.
         self._virtual = bool((source.flags & (UNKNOWN | BYTE)).any())
         self._adds_space = False
@@ -91,13 +91,12 @@ class Resolver:
         for text, query in known.items():
             answer = self._placed(next(tokens), query) if query else []
             self._answers[text] = self._append(answer)
-        spans = np.array([self._answers[text] for text in texts], np.int64).reshape(-1, 2)
-        start = np.concatenate([self._nodes.start, spans[:, 0]])
-        length = np.concatenate([self._nodes.length, spans[:, 1].astype(np.int32)])
-        first = self._ids[np.minimum(start, len(self._ids) - 1)]
-        silent = self._target.flags[first] & (SPECIAL | UNKNOWN) != 0
-        first = np.where((length == 0) | silent, np.int32(-1), first)
-        self._nodes = Resolved(first, start, length, self._ids)
+        new = np.full((len(texts), 4), -1, np.int32)
+        new[:, [AT, LENGTH]] = [self._answers[text] for text in texts]
+        first = self._ids[np.minimum(new[:, AT], len(self._ids) - 1)]
+        spells = (new[:, LENGTH] > 0) & (self._target.flags[first] & (SPECIAL | UNKNOWN) == 0)
+        new[spells, TOKEN] = first[spells]
+        self._nodes = Resolved(np.concatenate([self._nodes.words, new]), self._ids)
         self._resolved = end
 
     def _text(self, node: int) -> bytes:
@@ -105,7 +104,7 @@ class Resolver:
         trie, source = self._trie, self._source
         parts: list[bytes] = []
         while node >= ROOTS:
-            token, parent = int(trie.token[node]), int(trie.parent[node])
+            parent, token = trie.spelling(node)
             piece = source.piece(token)
             if parent == START and self._virtual and source.flags[token] & MARKER:
                 piece = piece[1:]

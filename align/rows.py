@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.compiled import allocating, inlined
+from align.resolve import BECAME, TOKEN
 from align.shard import UNASKED, Rows, Slots, Sums
 from align.words import BEGINS, CONTINUES, END, SILENT, WRITTEN
 
 
 @allocating
-def room(first: int, last: int, source_ptr: NDArray[np.int64], rows: Rows) -> Slots:
-    """Slots for the largest of the samples ``first:last``."""
+def room(first: int, last: int, source_ptr: NDArray[np.int64], rows: Rows, tokens: int) -> Slots:
+    """Slots for the largest of the samples ``first:last``, of so many source ``tokens``."""
     count = entries = 0
     for s in range(first, last):
         start, stop = source_ptr[s], source_ptr[s + 1]
@@ -33,42 +34,42 @@ def room(first: int, last: int, source_ptr: NDArray[np.int64], rows: Rows) -> Sl
         np.empty(count, np.int64),
         np.empty(count, np.int64),
         Sums(floats[0], floats[1], floats[2], floats[3], floats[4]),
+        np.full(tokens, -1, np.int32),
     )
 
 
 @inlined
 def arrange(
-    rows: Rows, known: tuple[NDArray[np.int32], NDArray[np.int32]],
-    asked: bool, start: int, stop: int, slots: Slots,
+    rows: Rows, words: NDArray[np.int32], asked: bool, start: int, stop: int, slots: Slots
 ) -> None:  # fmt: skip
     """Sort the entries of rows ``start:stop`` of a shard into ``slots``.
 
-    ``known`` are, for every node, ``first`` of ``resolve.Resolved`` and ``whole`` of
-    ``continuations.Seen``, where the target's tokenizer was ``asked``.
+    ``words`` are those of ``resolve.Resolved``, where the target's tokenizer was ``asked``.
     """
-    firsts, whole = known
     base, first = rows.ptr[start], 0
     for r in range(start, stop):
         here, last = r - start, rows.ptr[r + 1] - base
-        _make_proper(rows, r)
+        _make_proper(rows, r, slots.met)
         kin, low = first, last
         given = begun = ended = silent = np.float32(0.0)
         for e in range(first, last):
             id_, mass = rows.ids[base + e], rows.prob[base + e]
             role, node = rows.role[base + e], rows.node[base + e]
+            if mass == 0.0:
+                continue
             if role == WRITTEN:
                 given += mass
             elif role == BEGINS and asked:
                 begun += mass
                 low -= 1
-                _put(slots, low, id_, mass, node, firsts[node], whole[node])
+                _put(slots, low, id_, mass, node, words[node, TOKEN], words[node, BECAME])
             elif role == END:
                 ended += mass
             elif role == SILENT:
                 silent += mass
-            elif mass > 0.0:
+            else:
                 if asked and role == CONTINUES:
-                    _put(slots, kin, id_, mass, node, firsts[node], whole[node])
+                    _put(slots, kin, id_, mass, node, words[node, TOKEN], words[node, BECAME])
                 else:
                     _put(slots, kin, id_, mass, node, -1, UNASKED)
                 kin += 1
@@ -89,16 +90,14 @@ def _put(
 
 
 @inlined
-def _make_proper(rows: Rows, r: int) -> None:
+def _make_proper(rows: Rows, r: int, met: NDArray[np.int32]) -> None:
     """Let row ``r`` sum to 1, an id that is listed twice counting once."""
-    ids, prob, start, stop = rows.ids, rows.prob, rows.ptr[r], rows.ptr[r + 1]
+    prob, start, stop = rows.prob, rows.ptr[r], rows.ptr[r + 1]
     total = np.float64(rows.rest[r])
     for e in range(start, stop):
-        twice = False
-        for before in range(start, e):
-            twice |= ids[before] == ids[e]
-        if twice:
+        if met[rows.ids[e]] == r:
             prob[e] = 0.0
+        met[rows.ids[e]] = r
         total += prob[e]
     if total <= 0.0:
         rows.rest[r] = 1.0

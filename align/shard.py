@@ -50,7 +50,7 @@ class Slots(NamedTuple):
     nothing, first the *kin*, which continue the word before, up to ``middle[r]``, and from
     ``low[r]`` on those that begin a new word: their ``ids``, ``mass`` and ``node``, ``first``, the
     first target token of the node or -1, and ``seen``, its place in ``continuations.Seen``, -1 or
-    UNASKED.
+    UNASKED. ``met`` (V,) tells in which row a source id was last listed.
     """
 
     ids: NDArray[np.int32]
@@ -62,6 +62,7 @@ class Slots(NamedTuple):
     middle: NDArray[np.int64]
     low: NDArray[np.int64]
     sums: Sums
+    met: NDArray[np.int32]
 
 
 class Path(NamedTuple):
@@ -136,7 +137,7 @@ class Lines(NamedTuple):
     tail, of all that found a token (``kept``, entries that were left out too) and of what
     contradicted the row, and its kind."""
 
-    size: NDArray[np.int32]
+    size: NDArray[np.int64]
     tail: NDArray[np.float32]
     kept: NDArray[np.float32]
     wrong: NDArray[np.float32]

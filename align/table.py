@@ -1,9 +1,9 @@
-"""Keys and what they stand for, one behind the other in one array: open addressing.
+"""Where keys stand, found by their hash: open addressing.
 
-    place   0    1      2    3      4    5
-            key  value  -    0      key  value        a value of 0 marks a free place
+    keys    place 1  2  3           a number each, in the order they came
+    table   0  2  0  0  3  1  0     places, 0 where none is; each from where its key's hash says on
 
-Kernels look for a key from where its hash says; whoever fills a table keeps it at most half full.
+Whoever fills a table keeps it at most half full.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from align.compiled import inlined
 PRIME = np.uint64(0x9E3779B97F4A7C15)  # for multiplicative hashing
 
 
-def empty_table(capacity: int) -> NDArray[np.uint64]:
-    """Room for so many keys, a power of two."""
-    return np.zeros(2 * capacity, np.uint64)
+def empty_table(places: int) -> NDArray[np.int32]:
+    """Room for so many places, a power of two."""
+    return np.zeros(2 * places, np.int32)
 
 
 @inlined
@@ -35,10 +35,12 @@ def mixed(key: np.uint64) -> np.uint64:
 
 
 @inlined
-def place_of(table: NDArray[np.uint64], key: np.uint64, hashed: np.uint64) -> np.uint64:
-    """Where ``key``, of this hash, stands, or the free place that it would get."""
-    mask = np.uint64(len(table) - 2)
-    place = hashed & mask
-    while table[place + np.uint64(1)] != 0 and table[place] != key:
-        place = (place + np.uint64(2)) & mask
-    return place
+def slot_of(
+    table: NDArray[np.int32], keys: NDArray[np.uint64], key: np.uint64, hashed: np.uint64
+) -> np.uint64:
+    """Where ``table`` has the place of ``key``, of this hash; a free slot where it has none."""
+    mask = np.uint64(len(table) - 1)
+    slot = hashed & mask
+    while table[slot] != 0 and keys[table[slot]] != key:
+        slot = (slot + np.uint64(1)) & mask
+    return slot

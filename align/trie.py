@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.compiled import inlined, kernel
-from align.table import empty_table, mixed, paired, place_of
+from align.table import empty_table, mixed, paired, slot_of
 
 # Nodes that every trie has.
 START = 0  # nothing yet, at the start of the text
@@ -41,26 +41,28 @@ class Word(NamedTuple):
 
 
 class Trie(NamedTuple):
-    """``table`` has the node of parent and token, as one key, from the hash of all of its tokens on
-    (``table.py``); ``parent`` and ``token`` describe nodes; ``word`` (V,) holds the children of
-    WORD; ``size`` (1,) is the number of nodes; ``bits`` and ``cut`` (V,) describe source ids, see
+    """``keys`` (room,) hold the parent and the token of every node; ``table`` finds a node by them,
+    from the hash of all of its tokens on (``table.py``). ``word`` (V,) holds the children of WORD;
+    ``size`` (1,) is the number of nodes; ``bits`` and ``cut`` (V,) describe source ids, see
     ``words``."""
 
-    table: NDArray[np.uint64]
-    parent: NDArray[np.int32]
-    token: NDArray[np.int32]
+    table: NDArray[np.int32]
+    keys: NDArray[np.uint64]
     word: NDArray[np.int32]
     size: NDArray[np.int64]
     bits: NDArray[np.uint8]
     cut: NDArray[np.int32]
 
+    def spelling(self, node: int) -> tuple[int, int]:
+        """The parent and the token of ``node``."""
+        return divmod(int(self.keys[node]), 1 << 32)
 
-def empty_trie(bits: NDArray[np.uint8], cut: NDArray[np.int32], *, capacity: int = 1 << 14) -> Trie:
-    """No nodes but the roots; ``capacity`` is a power of two."""
+
+def empty_trie(bits: NDArray[np.uint8], cut: NDArray[np.int32], *, room: int = 1 << 13) -> Trie:
+    """No nodes but the roots; ``room``, a power of two, is how many there may be."""
     return Trie(
-        empty_table(capacity),
-        np.full(capacity // 2, -1, np.int32),
-        np.full(capacity // 2, -1, np.int32),
+        empty_table(room),
+        np.zeros(room, np.uint64),
         np.full(len(bits), -1, np.int32),
         np.array([ROOTS], np.int64),
         bits,
@@ -70,13 +72,9 @@ def empty_trie(bits: NDArray[np.uint8], cut: NDArray[np.int32], *, capacity: int
 
 def grow(trie: Trie) -> Trie:
     """The same nodes with twice the room."""
-    room = len(trie.parent)
-    grown = trie._replace(
-        table=empty_table(len(trie.table)),  # two numbers for each key
-        parent=np.concatenate([trie.parent, np.full(room, -1, np.int32)]),
-        token=np.concatenate([trie.token, np.full(room, -1, np.int32)]),
-    )
-    _rehash(grown, np.empty(room, np.uint64))
+    keys = np.concatenate([trie.keys, np.zeros_like(trie.keys)])
+    grown = trie._replace(table=empty_table(len(keys)), keys=keys)
+    _rehash(grown, np.empty(len(trie.keys), np.uint64))
     return grown
 
 
@@ -98,25 +96,24 @@ def child(trie: Trie, word: Word, token: int, insert: bool) -> int:
     """The node after ``word`` and ``token``; MISSING or FULL where there is none."""
     if word.depth == MAX_DEPTH:
         return LONG
-    pair = paired(word.node, token)
-    place = place_of(trie.table, pair, spelled(word.key, token))
-    node = int(np.int64(trie.table[place + np.uint64(1)]))
+    key = paired(word.node, token)
+    slot = slot_of(trie.table, trie.keys, key, spelled(word.key, token))
+    node = int(trie.table[slot])
     if node == 0:
-        return _add(trie, word.node, token, place) if insert else MISSING
+        return _add(trie, key, slot) if insert else MISSING
     return node
 
 
 @kernel
-def _add(trie: Trie, parent: int, token: int, place: np.uint64) -> int:
-    """A new node at the free ``place`` of the table, or FULL."""
+def _add(trie: Trie, key: np.uint64, slot: np.uint64) -> int:
+    """A new node at the free ``slot`` of the table, or FULL."""
     new = int(trie.size[0])
-    if new >= len(trie.parent):
+    if new >= len(trie.keys):
         return FULL
     trie.size[0] = new + 1
-    trie.parent[new], trie.token[new] = parent, token
-    if parent == WORD:
-        trie.word[token] = new
-    trie.table[place], trie.table[place + np.uint64(1)] = paired(parent, token), new
+    trie.keys[new], trie.table[slot] = key, new
+    if key >> np.uint64(32) == WORD:
+        trie.word[key & np.uint64(0xFFFFFFFF)] = new
     return new
 
 
@@ -127,12 +124,12 @@ def spelled(key: np.uint64, token: int) -> np.uint64:
 
 
 @kernel
-def _rehash(trie: Trie, keys: NDArray[np.uint64]) -> None:
-    """Fill an empty table with the nodes there are; ``keys`` is room for one of each."""
+def _rehash(trie: Trie, hashes: NDArray[np.uint64]) -> None:
+    """Fill an empty table with the nodes there are; ``hashes`` is room for one of each."""
     for node in range(ROOTS):
-        keys[node] = root(node).key
+        hashes[node] = root(node).key
     for node in range(ROOTS, trie.size[0]):
-        parent, token = trie.parent[node], trie.token[node]
-        pair, keys[node] = paired(parent, token), spelled(keys[parent], token)
-        place = place_of(trie.table, pair, keys[node])
-        trie.table[place], trie.table[place + np.uint64(1)] = pair, node
+        key = trie.keys[node]
+        parent, token = key >> np.uint64(32), int(np.int64(key & np.uint64(0xFFFFFFFF)))
+        hashes[node] = spelled(hashes[parent], token)
+        trie.table[slot_of(trie.table, trie.keys, key, hashes[node])] = node

@@ -39,8 +39,10 @@ def is_ink(byte: int) -> bool:
 class Words:
     """What student tokens each word became, as often as it was written."""
 
-    def __init__(self, teacher: Sequence[bytes], student: ToyTokenizer) -> None:
-        self.teacher, self.student = teacher, student
+    def __init__(
+        self, teacher: Sequence[bytes], student: ToyTokenizer, *, most: int = MOST
+    ) -> None:
+        self.teacher, self.student, self.most = teacher, student, most
         self.became: dict[tuple, list[tuple[int, ...]]] = defaultdict(list)
 
     def observe(self, written: Sequence[int], tokens: Sequence[int]) -> None:
@@ -79,7 +81,7 @@ class Words:
         met = len(alike) + (outcome != "wrong")
         if isinstance(outcome, int):
             after[outcome] += met if len(read) >= FAR else 1
-        spelled = sorted(((c, -v) for v, c in after.items() if v > 1), reverse=True)[:MOST]
+        spelled = sorted(((c, -v) for v, c in after.items() if v > 1), reverse=True)[: self.most]
         shares: dict[int | str, float] = {-minus: count for count, minus in spelled}
         shares["tail"] = met - sum(shares.values())
         shares["wrong"] = len(became) + 1 - met
