@@ -384,8 +384,8 @@ def projection(source: Tokenizer, target: Tokenizer, train: Texts, rounds: int) 
             for shard in shards:
                 projector.observe(shard[0], shard[2])
             figures[f"{name}: learning words"] = positions / (time.perf_counter() - begun)
-        every = partial(lambda p: [p.project(*shard) for shard in shards], projector)
-        figures[name] = positions / best({name: every}, rounds)[name]
+        each = {str(k): partial(projector.project, *shard) for k, shard in enumerate(shards)}
+        figures[name] = positions / sum(best(each, rounds).values())
         again = partial(projector.project, *same)
         figures[f"{name}: one sample"] = len(same[2].ids) / best({name: again}, rounds)[name]
     return figures
