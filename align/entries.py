@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import allocating, inlined
+from align.compiled import allocating, inlined, kernel
 from align.outcome import TAIL, WRONG
 
-AT_ONCE = 5  # entries chosen in one pass over all; as many as a row usually keeps
+FEW = 5  # entries that are chosen in one pass over all; as many as a row usually keeps
+MANY = 30  # entries beyond which so many passes cost more than a heap
 LOW = np.int64((1 << 29) - 1)  # bits of a mass that single precision does not have
 HALF = np.int64(1 << 28)
 
@@ -24,7 +25,7 @@ HALF = np.int64(1 << 28)
 class Found(NamedTuple):
     """The row being made: what each token ``held`` so far, by id less WRONG, all 0 between rows;
     the ``ids`` of those that hold anything, in the order they came; room for each one's ``key``, by
-    which they are chosen, and for the ``best`` of these."""
+    which they are chosen, and for the ``best`` keys."""
 
     held: NDArray[np.float64]
     ids: NDArray[np.int32]
@@ -39,7 +40,7 @@ def nothing(tokens: int) -> Found:
         np.zeros(tokens - WRONG),
         np.empty(tokens + 1, np.int32),
         np.empty(tokens + 1),
-        np.empty(AT_ONCE),
+        np.empty(tokens + FEW),
     )
 
 
@@ -77,23 +78,27 @@ def choose(
         placed += p
         rounded = np.float64(p).view(np.int64) + HALF
         found.key[k] = np.int64((rounded | LOW) - token).view(np.float64)
-    scale, left, below = 1.0 / (placed + tail), placed, np.inf
-    for start in range(0, size, AT_ONCE):
-        below = _find_best(found, count, below)
-        for at in range(start, min(start + AT_ONCE, size)):
-            token = LOW - (np.float64(found.best[at - start]).view(np.int64) & LOW)
-            p = found.held[token - WRONG]
-            left -= p
-            ids[at], prob[at] = token, p * scale
+    if size <= MANY:
+        below = np.inf
+        for at in range(0, size, FEW):
+            below = _find_few(found, count, below, at)
+    else:
+        _find_many(found, count, size)
+    scale, left = 1.0 / (placed + tail), placed
+    for at in range(size):
+        token = LOW - (np.float64(found.best[at]).view(np.int64) & LOW)
+        p = found.held[token - WRONG]
+        left -= p
+        ids[at], prob[at] = token, p * scale
     left = left if count > size else 0.0
     return size, (tail + max(left, 0.0)) * scale, placed * scale
 
 
 @inlined
-def _find_best(found: Found, count: int, below: float) -> float:
-    """The AT_ONCE greatest of ``count`` keys that are ``below``, greatest first; the last of them.
+def _find_few(found: Found, count: int, below: float, at: int) -> float:
+    """The FEW greatest of ``count`` keys that are ``below``, greatest first, and the last of them.
 
-    Numbers without a branch: a row's entries come in no order that could be foreseen.
+    In registers and without a branch: a row's entries come in no order that could be foreseen.
     """
     a = b = c = d = e = 0.0
     for k in range(count):
@@ -103,5 +108,31 @@ def _find_best(found: Found, count: int, below: float) -> float:
         c, new = max(c, new), min(c, new)
         d, new = max(d, new), min(d, new)
         e = max(e, new)
-    found.best[0], found.best[1], found.best[2], found.best[3], found.best[4] = a, b, c, d, e
+    best = found.best
+    best[at], best[at + 1], best[at + 2], best[at + 3], best[at + 4] = a, b, c, d, e
     return e
+
+
+@kernel
+def _find_many(found: Found, count: int, size: int) -> None:
+    """The ``size`` greatest of ``count`` keys, greatest first, by a heap."""
+    for k in range(count // 2 - 1, -1, -1):
+        _sink(found.key, k, count)
+    for at in range(size):
+        found.best[at] = found.key[0]
+        found.key[0] = found.key[count - 1 - at]
+        _sink(found.key, 0, count - 1 - at)
+
+
+@inlined
+def _sink(heap: NDArray[np.float64], k: int, count: int) -> None:
+    """Let ``heap[k]`` sink until none of the ``count`` keys is greater than the one above it."""
+    key = heap[k]
+    while 2 * k + 1 < count:
+        child = 2 * k + 1
+        child += child + 1 < count and heap[child + 1] > heap[child]
+        if heap[child] <= key:
+            break
+        heap[k] = heap[child]
+        k = child
+    heap[k] = key
