@@ -8,6 +8,8 @@ in its typed interface.
 And Numba lets an index count from an array's end, as Python does, which costs a load, a comparison
 and an addition at every access and keeps loops from being vectorized. An index in a kernel never
 does: it is taken as unsigned (so that with ``NUMBA_BOUNDSCHECK=1`` a negative one is an error).
+
+And no kernel looks whether it divides by 0 before it does (``error_model``): none does.
 """
 
 from __future__ import annotations
@@ -82,6 +84,7 @@ def allocating(function: F) -> F:
 
 
 def _compiled(function: F, **options: bool) -> F:
-    options |= {"cache": True, "nogil": True}
-    compiler = njit(pipeline_class=Compiler, **options)  # type: ignore[call-overload]
+    compiler = njit(  # type: ignore[call-overload]
+        pipeline_class=Compiler, cache=True, nogil=True, error_model="numpy", **options
+    )
     return cast("F", compiler(function))
