@@ -30,13 +30,13 @@ from align.vocabulary import SPECIAL, UNKNOWN
 MOST = 16  # next tokens that are remembered; a word that went on otherwise is not followed
 FAR = 4  # target tokens of a word that are looked at
 
-SILENT = -1  # instead of a token that stands for no text of its own; also where its mass goes
+NO_TEXT = -1  # instead of a token that stands for none of its own; its mass is given to the tail
 
 
 class Counts(NamedTuple):
     """How often words went on how, as a trie.
 
-    Behind place 0 come the nodes that were met, and behind them target tokens or SILENT, one after
+    Behind place 0 come the nodes that were met, and behind them target tokens or NO_TEXT, one after
     the other. ``keys`` (places,) hold the place before and the node or token, ``table`` finds a
     place by its key (``table.py``), ``times`` is how often that was so; ``size`` (1,) places are in
     use.
@@ -121,13 +121,13 @@ def _count(
 
 @inlined
 def _told(token: int, flags: NDArray[np.uint8]) -> int:
-    return SILENT if flags[token] & (SPECIAL | UNKNOWN) else token
+    return NO_TEXT if flags[token] & (SPECIAL | UNKNOWN) else token
 
 
 @kernel
 def _once_more(counts: Counts, before: int, token: int) -> int:
     """Count ``token`` behind the place ``before``; its own place."""
-    key = paired(before, token - SILENT)
+    key = paired(before, token - NO_TEXT)
     slot = slot_of(counts.table, counts.keys, key, mixed(key))
     place = int(counts.table[slot])
     if place == 0:
@@ -159,7 +159,7 @@ def _rehash(counts: Counts) -> None:
 def _split(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The place before each, and its token or node."""
     before, token = np.divmod(counts.keys[: counts.size[0]].astype(np.int64), 1 << 32)
-    return before, token + SILENT
+    return before, token + NO_TEXT
 
 
 def summarize(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8], most: int) -> Seen:
@@ -181,7 +181,7 @@ def summarize(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8], most
     several = np.zeros(len(top), np.bool_)
     several[top[times < total]] = True
     order = np.flatnonzero((before > 0) & several[top])
-    columns = (token, -times, token == SILENT, before)
+    columns = (token, -times, token == NO_TEXT, before)
     order = order[np.lexsort([column[order] for column in columns])]
     starts = _starts(before[order])
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))

@@ -17,7 +17,7 @@ from align.compiled import allocating, inlined, kernel
 from align.outcome import TAIL, WRONG
 
 FEW = 5  # entries that are chosen in one pass over all; as many as a row usually keeps
-MANY = 30  # entries beyond which so many passes cost more than a heap
+MANY = 40  # entries beyond which passes cost more than a heap, of rows of 60 to 200
 LOW = np.int64((1 << 29) - 1)  # bits of a mass that single precision does not have
 HALF = np.int64(1 << 28)
 
@@ -52,8 +52,8 @@ def give(found: Found, count: int, token: int, mass: float) -> int:
     found.held[token - WRONG] = mass + before
     found.ids[count] = token
     # All bits are 0 where the token held nothing and is one: two comparisons at the price of one.
-    held = np.float64(before).view(np.int64) | (np.int64(token) >> np.int64(63))
-    return count + int(held == 0)
+    bits = np.float64(before).view(np.int64) | (np.int64(token) >> np.int64(63))
+    return count + int(bits == 0)
 
 
 @inlined

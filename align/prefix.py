@@ -9,7 +9,8 @@ bytes u of it that lie before b (none on most rows):
   candidate that does not begin with u, or whose word has no boundary at b or other tokens before
   it, can not be what follows: its mass is *inconsistent* and the row is conditioned on the rest;
 * where the store was looked at (``continuations.py``) and the candidate's word was met in it, as
-  it stands or begun, its mass is parted by what the word became there;
+  it stands or begun, its mass is parted by what the word became there; where the word was over
+  before the row, nothing tells what follows, and that part joins the tail;
 * the candidate that was really written is followed instead: its mass is spread by the source's
   next distribution, p(c) p(c' | c), up to ``DEPTH`` tokens on or until the word ends. What is left
   of it belongs to the target token that is really there;

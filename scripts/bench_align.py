@@ -123,7 +123,10 @@ def document(source: Tokenizer, target: Tokenizer, texts: Sequence[str], size: i
 
 
 def best(sides: Mapping[str, Side], rounds: int) -> dict[str, float]:
-    """The seconds of each side's best round; sides take turns, so that all see the same machine."""
+    """The seconds of each side's best round; sides take turns, so that all see the same machine.
+
+    No garbage is collected meanwhile: that would cost time, and empty the caches before a round.
+    """
     seconds = dict.fromkeys(sides, np.inf)
     for side in sides.values():
         side()

@@ -121,9 +121,8 @@ def test_what_is_not_kept_joins_the_tail():
     row, got = project(store, {b" a": 0.6, b" $": 0.4}, keep=2)
     assert row == pytest.approx({b" a": 0.6, b" $1": 0.2})
     assert np.exp(got.distributions.tail[0]) == pytest.approx(0.2)
-    assert got.kept[0] == pytest.approx(
-        0.9
-    )  # of one candidate, only two next tokens are told apart
+    # Of one candidate, only two next tokens are told apart.
+    assert got.kept[0] == pytest.approx(0.9)
 
 
 def test_rare_continuations_are_tail():
@@ -143,6 +142,25 @@ def test_rare_continuations_are_tail():
     assert np.exp(got.distributions.tail[0]) == pytest.approx(0.5 * 5 / (MOST + 5))
 
 
+def test_a_word_that_is_over_where_the_row_begins_contradicts_nothing():
+    """The row of "2" in " $1" "2", written as " $" "12": had the teacher written "1", the word
+    " $1" would be over and anything could follow, however often it was met."""
+    source = build_vocabulary(TEACHER, flags={0: SPECIAL}, eos=0)
+    student = ToyTokenizer((b" $", b" $1", b" a", b" ", b"$", b"1", b"2", b"a"))
+    made = Projector(source, student.vocabulary(), encode=student.encode_batch)
+    for written in ([b" $", b"1", b" a"], [b" $", b"1", b"2", b" a"]):
+        ids = [TEACHER.index(piece) for piece in written]
+        made.observe(ragged([ids]), ragged([student.encode(b"".join(written))]))
+    one, twelve = TEACHER.index(b"1"), TEACHER.index(b"12")
+    rows = sparse(({TEACHER.index(b" $"): 1.0}, {twelve: 0.5, one: 0.5}))
+    tokens = student.encode(b" $12")
+    got = made.project(ragged([[TEACHER.index(b" $"), twelve]]), rows, ragged([tokens]))
+    assert [student.pieces[token] for token in tokens] == [b" $1", b"2"]
+    assert entries(got.distributions, 1) == pytest.approx({tokens[1]: 0.5})
+    assert np.exp(got.distributions.tail[1]) == pytest.approx(0.5)
+    assert got.inconsistent[1] == pytest.approx(0.0)
+
+
 @given(stores(), st.randoms(use_true_random=False))
 @settings(max_examples=60)
 def test_order_and_grouping_of_the_store_do_not_matter(drawn, random):
@@ -157,3 +175,19 @@ def test_order_and_grouping_of_the_store_do_not_matter(drawn, random):
     assert np.array_equal(one.ids, other.ids)
     assert np.array_equal(one.logprobs, other.logprobs)
     assert np.array_equal(one.tail, other.tail)
+
+
+@given(cases(), st.integers(1, 4))
+@settings(max_examples=EXAMPLES)
+def test_cut_rows_are_the_whole_ones_cut(case, keep):
+    """Where no words are learnt; else see ``test_every_row_follows_the_rule``."""
+    whole, cut = (projector(case, [], keep=k).project(*case.shard()) for k in (None, keep))
+    ids, logprobs, tail = whole.distributions.padded(keep)
+    mine = cut.distributions.padded(keep)
+    clear = (
+        np.exp(logprobs) > np.exp(logprobs.min(axis=1, keepdims=True)) + 1e-6
+    )  # no tie at the cut
+    assert np.array_equal(np.sort(mine[0] * clear, axis=1), np.sort(ids * clear, axis=1))
+    assert np.exp(mine[1]) == pytest.approx(np.exp(logprobs), abs=1e-6)
+    assert np.exp(mine[2]) == pytest.approx(np.exp(tail), abs=1e-6)
+    assert cut.kept == pytest.approx(whole.kept, abs=1e-6)

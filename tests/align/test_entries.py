@@ -13,7 +13,7 @@ from align.entries import MANY, choose, forget, give, nothing
 from align.outcome import TAIL, WRONG
 from tests.strategies import EXAMPLES
 
-TOKENS = 3 * MANY
+TOKENS = 2 * MANY
 
 # Multiples of 1/64: sums are exact, and many are alike.
 gift = st.tuples(st.integers(0, TOKENS - 1), st.integers(1, 4))
