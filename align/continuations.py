@@ -52,14 +52,15 @@ class Seen(NamedTuple):
     """The counts as shares of a candidate's mass.
 
     What came next has a block at some place p > 0: behind p stand ``behind[p]`` tokens, the most
-    frequent first, each with its share, and in ``behind`` the place of what came next, or 0. Only
-    the first ``tokens[p]`` of them are told apart; ``share[p]`` is that of all others, and of words
-    that were over. ``whole`` (nodes,) is the place of what came first, or -1 of a node that was
-    never met or always became the word that it is.
+    frequent first, each with the place of what came next, or 0, in ``behind``. ``left[p]`` is the
+    share that came so far as the block, ``left[p + k]`` what the first k tokens leave of it: other
+    tokens, and words that were over. Only the first ``tokens[p]`` of them are told apart. ``whole``
+    (nodes,) is the place of what came first, or -1 of a node that was never met or always became
+    the word that it is.
     """
 
     tokens: NDArray[np.int32]
-    share: NDArray[np.float32]
+    left: NDArray[np.float32]
     behind: NDArray[np.int32]
     whole: NDArray[np.int32]
 
@@ -185,7 +186,7 @@ def summarize(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8], most
     order = order[np.lexsort([column[order] for column in columns])]
     starts = _starts(before[order])
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    kept, told = order[rank < MOST], (rank < most)[rank < MOST]
+    kept = order[rank < MOST]
     starts = _starts(before[kept])
     size = np.diff(np.append(starts, len(kept)))
     block = 1 + starts + np.arange(len(starts))
@@ -194,16 +195,17 @@ def summarize(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8], most
     at = np.zeros(len(top), np.int32)
     at[read] = block
     tokens, behind = np.zeros((2, 1 + len(kept) + len(starts)), np.int32)
-    share = np.zeros(len(tokens), np.float32)
+    left = np.zeros(len(tokens), np.float32)
     tokens[block], tokens[entry] = np.minimum(size, most), token[kept]
     behind[block], behind[entry] = size, at[kept]
-    share[entry] = times[kept] / total[kept]
-    others = times[read] - np.add.reduceat(times[kept] * told, starts) if len(starts) else starts
-    share[block] = others / total[read]
+    gone = np.cumsum(times[kept])
+    gone -= np.repeat((gone - times[kept])[starts], size)  # of each block alone
+    left[block] = times[read] / total[read]
+    left[entry] = (np.repeat(times[read], size) - gone) / total[kept]
     whole = np.full(len(resolved.words), -1, np.int32)
     tops = np.flatnonzero(several & (at > 0))
     whole[token[tops]] = at[tops]
-    return Seen(tokens, share, behind, whole)
+    return Seen(tokens, left, behind, whole)
 
 
 def _as_words_stand(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8]) -> Counts:
@@ -256,5 +258,5 @@ def read_on(
             e += 1
         if e == last:
             return 0, np.float32(0.0)
-        c, share = seen.behind[e], seen.share[e]
+        c, share = seen.behind[e], seen.left[e - 1] - seen.left[e]
     return c, share

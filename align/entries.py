@@ -21,6 +21,9 @@ MANY = 40  # entries beyond which passes cost more than a heap, of rows of 60 to
 LOW = np.int64((1 << 29) - 1)  # bits of a mass that single precision does not have
 HALF = np.int64(1 << 28)
 
+Greatest = tuple[float, float, float, float, float]  # FEW keys, the greatest first; 0 for none
+NONE = (0.0, 0.0, 0.0, 0.0, 0.0)
+
 
 class Found(NamedTuple):
     """The row being made: what each token ``held`` so far, by id less WRONG, all 0 between rows;
@@ -73,46 +76,61 @@ def choose(
     Most probable first, by single precision, then by id. Returns how many, the tail with what was
     left out, and what all tokens together held.
     """
-    placed, tail, size = 0.0, found.held[TAIL - WRONG], min(keep, count)
+    placed, tail, size, greatest = 0.0, found.held[TAIL - WRONG], min(keep, count), NONE
     for k in range(count):
         token = np.int64(found.ids[k])
         p = found.held[token - WRONG]
+        found.held[token - WRONG] = 0.0
         placed += p
         rounded = np.float64(p).view(np.int64) + HALF
-        found.key[k] = np.int64((rounded | LOW) - token).view(np.float64)
+        key = np.int64((rounded | LOW) - token).view(np.float64)
+        found.key[k] = key
+        greatest = _with(greatest, key)
+    found.held[TAIL - WRONG] = found.held[0] = 0.0
+    _put(found, 0, greatest)
     if size <= MANY:
-        below = np.inf
-        for at in range(0, size, FEW):
-            below = _find_few(found, count, below, at)
+        for at in range(FEW, size, FEW):
+            _find_few(found, count, at)
     else:
         _find_many(found, count, size)
     scale, left = 1.0 / (placed + tail), placed
     for at in range(size):
-        token = LOW - (np.float64(found.best[at]).view(np.int64) & LOW)
-        p = found.held[token - WRONG]
+        bits = np.float64(found.best[at]).view(np.int64)
+        p = np.int64(bits & ~LOW).view(np.float64)
         left -= p
-        ids[at], prob[at] = token, p * scale
+        ids[at], prob[at] = LOW - (bits & LOW), p * scale
     left = left if count > size else 0.0
     return size, (tail + max(left, 0.0)) * scale, placed * scale
 
 
 @inlined
-def _find_few(found: Found, count: int, below: float, at: int) -> float:
-    """The FEW greatest of ``count`` keys that are ``below``, greatest first, and the last of them.
+def _with(greatest: Greatest, key: float) -> Greatest:
+    """The FEW greatest of ``greatest`` and ``key``, greatest first.
 
     In registers and without a branch: a row's entries come in no order that could be foreseen.
     """
-    a = b = c = d = e = 0.0
-    for k in range(count):
-        new = found.key[k] if found.key[k] < below else 0.0
-        a, new = max(a, new), min(a, new)
-        b, new = max(b, new), min(b, new)
-        c, new = max(c, new), min(c, new)
-        d, new = max(d, new), min(d, new)
-        e = max(e, new)
+    a, b, c, d, e = greatest
+    a, key = max(a, key), min(a, key)
+    b, key = max(b, key), min(b, key)
+    c, key = max(c, key), min(c, key)
+    d, key = max(d, key), min(d, key)
+    return a, b, c, d, max(e, key)
+
+
+@inlined
+def _put(found: Found, at: int, greatest: Greatest) -> None:
     best = found.best
-    best[at], best[at + 1], best[at + 2], best[at + 3], best[at + 4] = a, b, c, d, e
-    return e
+    best[at], best[at + 1], best[at + 2], best[at + 3], best[at + 4] = greatest
+
+
+@inlined
+def _find_few(found: Found, count: int, at: int) -> None:
+    """The FEW greatest of ``count`` keys that are less than the best ``at`` that are known."""
+    greatest = NONE
+    for k in range(count):
+        key = found.key[k]
+        greatest = _with(greatest, key if key < found.best[at - 1] else 0.0)
+    _put(found, at, greatest)
 
 
 @kernel

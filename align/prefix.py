@@ -117,7 +117,6 @@ def _fill_sample(
         size, rest, placed = choose(found, count, ids[used:], prob[used:], keep)
         lines.size[i], lines.tail[i], lines.kept[i] = size, rest, placed
         used += size
-        forget(found, count)
     return int(shard.target_ptr[s + 1]), used
 
 
@@ -229,9 +228,11 @@ def _part(
         elif c >= 0:
             c, share = read_on(seen, c, target.ids, target.flags, (anchor, i))
             found.held[0] += mass * (1.0 - share)
-            found.held[TAIL - WRONG] += mass * (seen.share[c] if c > 0 else share)
+            left = seen.left[c] if c > 0 else share
             for k in range(c + 1, c + 1 + seen.tokens[c]):
-                given = give(found, given, seen.tokens[k], mass * seen.share[k])
+                given = give(found, given, seen.tokens[k], mass * (left - seen.left[k]))
+                left = seen.left[k]
+            found.held[TAIL - WRONG] += mass * left
             continue
         elif anchor < i:
             wrong = 0 <= token != target.ids[anchor]  # however the word goes on, it begins so

@@ -9,20 +9,30 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import allocating, inlined
+from align.compiled import allocating, inlined, kernel
 from align.resolve import BECAME, TOKEN
 from align.shard import UNASKED, Rows, Slots, Sums
 from align.words import BEGINS, CONTINUES, END, SILENT, WRITTEN
+
+# Marks that tell whether a source id may have been listed: so few that they stay in a processor's
+# cache, and so many that ids seldom share one.
+LEAST = 1024
+SPREAD = 64  # times the widest row
 
 
 @allocating
 def room(first: int, last: int, source_ptr: NDArray[np.int64], rows: Rows, tokens: int) -> Slots:
     """Slots for the largest of the samples ``first:last``, of so many source ``tokens``."""
-    count = entries = 0
+    count = entries = widest = 0
     for s in range(first, last):
         start, stop = source_ptr[s], source_ptr[s + 1]
         count = max(count, stop - start)
         entries = max(entries, rows.ptr[stop] - rows.ptr[start])
+        for r in range(start, stop):
+            widest = max(widest, rows.ptr[r + 1] - rows.ptr[r])
+    marks = LEAST
+    while marks < min(SPREAD * widest, tokens):
+        marks *= 2
     floats = np.empty((5, count), np.float32)
     return Slots(
         np.empty(entries, np.int32),
@@ -34,7 +44,7 @@ def room(first: int, last: int, source_ptr: NDArray[np.int64], rows: Rows, token
         np.empty(count, np.int64),
         np.empty(count, np.int64),
         Sums(floats[0], floats[1], floats[2], floats[3], floats[4]),
-        np.full(tokens, -1, np.int32),
+        np.full(marks, -1, np.int32),
     )
 
 
@@ -95,9 +105,10 @@ def _make_proper(rows: Rows, r: int, met: NDArray[np.int32]) -> None:
     prob, start, stop = rows.prob, rows.ptr[r], rows.ptr[r + 1]
     total = np.float64(rows.rest[r])
     for e in range(start, stop):
-        if met[rows.ids[e]] == r:
+        mark = rows.ids[e] & (len(met) - 1)
+        if met[mark] == r and _is_listed(rows.ids, start, e):
             prob[e] = 0.0
-        met[rows.ids[e]] = r
+        met[mark] = r
         total += prob[e]
     if total <= 0.0:
         rows.rest[r] = 1.0
@@ -105,3 +116,12 @@ def _make_proper(rows: Rows, r: int, met: NDArray[np.int32]) -> None:
         for e in range(start, stop):
             prob[e] /= total
         rows.rest[r] /= total
+
+
+@kernel
+def _is_listed(ids: NDArray[np.int32], start: int, e: int) -> bool:
+    """Whether entry ``e`` repeats one from ``start`` on."""
+    listed = False
+    for other in range(start, e):
+        listed |= ids[other] == ids[e]
+    return listed

@@ -50,7 +50,7 @@ class Slots(NamedTuple):
     nothing, first the *kin*, which continue the word before, up to ``middle[r]``, and from
     ``low[r]`` on those that begin a new word: their ``ids``, ``mass`` and ``node``, ``first``, the
     first target token of the node or -1, and ``seen``, its place in ``continuations.Seen``, -1 or
-    UNASKED. ``met`` (V,) tells in which row a source id was last listed.
+    UNASKED. ``met`` (marks,) tells in which row an id with this mark was last listed.
     """
 
     ids: NDArray[np.int32]

@@ -43,6 +43,7 @@ from align import (
 )
 from align.spans import align_spans
 from align.threads import over_samples
+from specialize.teacher.dump import SHARD_SAMPLES
 from specialize.tokens import Tokenizer, load_tokenizer
 
 SIZES = (4_096, 32_768, 131_072)
@@ -367,15 +368,15 @@ def projection(source: Tokenizer, target: Tokenizer, train: Texts, rounds: int) 
 
     ``first shard`` is the first ever seen, in which every word is new and the student's tokenizer
     is asked about it; in the others all words are known. ``one sample`` is a shard of that sample
-    alone, a thousand times: a processor foresees every branch and has all in its cache.
+    alone, again and again: a processor foresees every branch and has all in its cache.
     """
-    shards = bigram_shards(train, 1000)
+    shards = bigram_shards(train, SHARD_SAMPLES)
     positions = sum(len(shard[2].ids) for shard in shards)
     source_tokens, rows, target_tokens = shards[0]
     same = (
-        ragged([source_tokens.sample(0)] * 1000),
-        concatenate([rows[: int(source_tokens.indptr[1])]] * 1000),
-        ragged([target_tokens.sample(0)] * 1000),
+        ragged([source_tokens.sample(0)] * SHARD_SAMPLES),
+        concatenate([rows[: int(source_tokens.indptr[1])]] * SHARD_SAMPLES),
+        ragged([target_tokens.sample(0)] * SHARD_SAMPLES),
     )
     vocabularies = source.vocabulary(), target.vocabulary()
     figures = {"positions": float(positions)}

@@ -197,6 +197,15 @@ def test_differing_texts_are_hard_behind_the_first_token_of_a_block():
     assert got.distributions.mass() == pytest.approx(1)
 
 
+def test_rows_wider_than_the_room_made_for_them():
+    pieces = (b" She", b" earn", b" earns", b" $", b" a", b" day", b" (", b"s", b"1", b".", b"ing")
+    wide = dict.fromkeys(pieces, 1 / len(pieces))
+    written = [b"She", *([b" a"] * 20), b""]
+    kinds, rows = project(written, rows_of({b"She": 1.0}, *([wide] * 20), {b"": 1.0}))
+    assert kinds == ["same"] * 22
+    assert rows[1:-1] == [pytest.approx(wide)] * 20
+
+
 def test_a_listed_id_counts_once():
     doubled = SparseDistributions(
         np.array([0, 3]),
