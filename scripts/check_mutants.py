@@ -69,7 +69,7 @@ MUTANTS = (
     Mutant("what had no room counts twice", "prefix.py",
            "            forget(found, count)\n", "", "test_project.py test_project_rule.py"),
     Mutant("entries stand in the wrong order", "entries.py",
-           "b, new = max(b, new), min(b, new)", "b, new = max(b, new), new", "test_entries.py"),
+           "b, key = max(b, key), min(b, key)", "b, key = max(b, key), key", "test_entries.py"),
     Mutant("a greater entry stays below", "entries.py",
            "heap[child] <= key:", "heap[child] >= key:", "test_entries.py"),
     Mutant("blocks of later ranges stay where they were made", "spans.py",
