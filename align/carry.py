@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from align import prefix
 from align.blocks import Blocks, Side
 from align.compiled import kernel
-from align.continuations import MOST, Seen, count_words, no_counts, summarize
+from align.continuations import Seen, count_words, no_counts, summarize
 from align.places import Places, Words, find_places, find_words, nowhere, place_ends
 from align.projection import SAME, Projection
-from align.ragged import Ragged
+from align.ragged import Ragged, pointers
 from align.resolve import BECAME, Encode, Resolved, Resolver
 from align.shard import Alike, Ends, Lines, Path, Rows, Shard, Target
 from align.spans import align_batch, side_of
@@ -68,7 +68,7 @@ class PrefixRule:
         ids, prob = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         with np.errstate(divide="ignore"):
             logprobs, logtail = np.log(prob, out=prob), np.log(lines.tail, out=lines.tail)
-        distributions = SparseDistributions(_pointers(lines.size), ids, logprobs, logtail)
+        distributions = SparseDistributions(pointers(lines.size), ids, logprobs, logtail)
         return Projection(distributions, lines.kind, lines.kept, lines.wrong)
 
     def observe(self, source: Ragged, target: Ragged, *, blocks: Blocks | None = None) -> None:
@@ -117,7 +117,7 @@ class PrefixRule:
                 walk.state,
                 walk.inks,
                 walk.begins,
-                trie.cut[source.ids],
+                np.take(trie.cut, source.ids),
                 words.anchor,
                 words.begin,
             ),
@@ -133,8 +133,7 @@ class PrefixRule:
     def _met(self, resolved: Resolved) -> Seen:
         """What was counted; nodes that are new since then were never met."""
         if self._seen is None:
-            most = min(self._keep or MOST, MOST)  # more of one candidate are hardly ever kept
-            self._seen = summarize(self._counts, resolved, self._target.flags, most)
+            self._seen = summarize(self._counts, resolved, self._target.flags, self._keep)
             resolved.words[:, BECAME] = self._seen.whole
         return self._seen
 
@@ -180,12 +179,6 @@ def _unchanged(rows: SparseDistributions) -> Projection:
     return Projection(rows, kind, 1 - np.exp(rows.tail), zero)
 
 
-def _pointers(counts: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.int64]:
-    pointers = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=pointers[1:])
-    return pointers
-
-
 def _equal(one: Vocabulary, other: Vocabulary) -> bool:
     """Whether both spell the same ids the same way."""
     return (
@@ -211,7 +204,7 @@ def text_of(tokens: Ragged, eos: int | None) -> Ragged:
         return tokens
     keep = np.ones(len(tokens.ids), np.bool_)
     keep[tokens.indptr[1:][ends] - 1] = False
-    return Ragged(tokens.indptr - _pointers(ends), tokens.ids[keep])
+    return Ragged(tokens.indptr - pointers(ends), tokens.ids[keep])
 
 
 @kernel

@@ -28,6 +28,7 @@ from align.trie import LONG, START
 from align.vocabulary import SPECIAL, UNKNOWN
 
 MOST = 16  # next tokens that are remembered; a word that went on otherwise is not followed
+PART = 4  # a next token with less than this part of an equal share of a row is not told apart
 FAR = 4  # target tokens of a word that are looked at
 
 NO_TEXT = -1  # instead of a token that stands for none of its own; its mass is given to the tail
@@ -163,13 +164,17 @@ def _split(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return before, token + NO_TEXT
 
 
-def summarize(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8], most: int) -> Seen:
+def summarize(
+    counts: Counts, resolved: Resolved, flags: NDArray[np.uint8], keep: int | None
+) -> Seen:
     """What was counted, as shares.
 
     Args:
         resolved: the target tokens of every node's word as it stands.
         flags: (V,) of target ids.
-        most: next tokens told apart, at most MOST.
+        keep: entries that a row keeps, None for all. Of one candidate, no more next tokens are told
+            apart, and only those that get at least 1 / (PART keep) of it: others are hardly ever
+            among the entries kept.
     """
     counts = _as_words_stand(counts, resolved, flags)
     before, token = _split(counts)
@@ -186,22 +191,25 @@ def summarize(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8], most
     order = order[np.lexsort([column[order] for column in columns])]
     starts = _starts(before[order])
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    kept = order[rank < MOST]
+    kept, rank = order[rank < MOST], rank[rank < MOST]
     starts = _starts(before[kept])
     size = np.diff(np.append(starts, len(kept)))
-    block = 1 + starts + np.arange(len(starts))
-    entry = 2 + np.arange(len(kept)) + np.repeat(np.arange(len(starts)), size)
+    which = np.repeat(np.arange(len(starts)), size)
+    block, entry = 1 + starts + np.arange(len(starts)), 2 + np.arange(len(kept)) + which
     read = before[kept[starts]]
+    told = token[kept] != NO_TEXT  # these come last in their block
+    if keep is not None:
+        told &= (rank < keep) & (PART * keep * times[kept] >= times[read][which])
     at = np.zeros(len(top), np.int32)
     at[read] = block
     tokens, behind = np.zeros((2, 1 + len(kept) + len(starts)), np.int32)
     left = np.zeros(len(tokens), np.float32)
-    tokens[block], tokens[entry] = np.minimum(size, most), token[kept]
+    tokens[block], tokens[entry] = np.bincount(which[told], minlength=len(starts)), token[kept]
     behind[block], behind[entry] = size, at[kept]
     gone = np.cumsum(times[kept])
-    gone -= np.repeat((gone - times[kept])[starts], size)  # of each block alone
+    gone -= (gone - times[kept])[starts][which]  # of each block alone
     left[block] = times[read] / total[read]
-    left[entry] = (np.repeat(times[read], size) - gone) / total[kept]
+    left[entry] = (times[read][which] - gone) / total[kept]
     whole = np.full(len(resolved.words), -1, np.int32)
     tops = np.flatnonzero(several & (at > 0))
     whole[token[tops]] = at[tops]

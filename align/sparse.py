@@ -41,7 +41,7 @@ class SparseDistributions:
                 f"indptr has shape {self.indptr.shape}, but {len(self.tail)} rows need "
                 f"({len(self.tail) + 1},)"
             )
-        if self.indptr[0] != 0 or (np.diff(self.indptr) < 0).any():
+        if self.indptr[0] != 0 or (self.indptr[1:] < self.indptr[:-1]).any():
             raise ValueError("indptr must start at 0 and never fall")
         if not len(self.ids) == len(self.logprobs) == self.indptr[-1]:
             raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from align.continuations import FAR, MOST
+from align.continuations import FAR, MOST, PART
 from tests.oracles_project import ToyTokenizer, stand
 
 Word = tuple[str, tuple[int, ...], int]  # where it comes from, its teacher tokens, its first byte
@@ -40,9 +40,9 @@ class Words:
     """What student tokens each word became, as often as it was written."""
 
     def __init__(
-        self, teacher: Sequence[bytes], student: ToyTokenizer, *, most: int = MOST
+        self, teacher: Sequence[bytes], student: ToyTokenizer, *, keep: int | None = None
     ) -> None:
-        self.teacher, self.student, self.most = teacher, student, most
+        self.teacher, self.student, self.keep = teacher, student, keep
         self.became: dict[tuple, list[tuple[int, ...]]] = defaultdict(list)
 
     def observe(self, written: Sequence[int], tokens: Sequence[int]) -> None:
@@ -81,7 +81,9 @@ class Words:
         met = len(alike) + (outcome != "wrong")
         if isinstance(outcome, int):
             after[outcome] += met if len(read) >= FAR else 1
-        spelled = sorted(((c, -v) for v, c in after.items() if v > 1), reverse=True)[: self.most]
+        spelled = sorted(((c, -v) for v, c in after.items() if v > 1), reverse=True)[:MOST]
+        if self.keep:
+            spelled = [(c, v) for c, v in spelled if PART * self.keep * c >= met][: self.keep]
         shares: dict[int | str, float] = {-minus: count for count, minus in spelled}
         shares["tail"] = met - sum(shares.values())
         shares["wrong"] = len(became) + 1 - met

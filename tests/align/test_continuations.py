@@ -51,7 +51,7 @@ def stores(draw: st.DrawFn) -> tuple[Case, list[tuple[int, ...]]]:
 @settings(max_examples=EXAMPLES)
 def test_every_row_follows_the_rule(drawn, keep):
     case, store = drawn
-    words = Words(case.teacher, case.student, most=keep or MOST)
+    words = Words(case.teacher, case.student, keep=keep)
     for written in store:
         words.observe(written, tokens_of(case, written))
     places = [
@@ -123,6 +123,15 @@ def test_what_is_not_kept_joins_the_tail():
     assert np.exp(got.distributions.tail[0]) == pytest.approx(0.2)
     # Of one candidate, only two next tokens are told apart.
     assert got.kept[0] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(("often", "told"), [(6, 7 / 8), (7, 7 / 9)])
+def test_next_tokens_that_are_hardly_ever_kept_are_tail(often, told):
+    """Of rows with two entries, a next token is told apart from an eighth of a candidate on."""
+    store = [[b" $", b"1"]] * often + [[b" $", b"12"]]
+    row, got = project(store, {b" a": 0.6, b" $": 0.4}, keep=2)
+    assert row == pytest.approx({b" a": 0.6, b" $1": 0.4 * often / (often + 2)})
+    assert got.kept[0] == pytest.approx(0.6 + 0.4 * told)
 
 
 def test_rare_continuations_are_tail():
