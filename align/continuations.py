@@ -186,12 +186,7 @@ def summarize(
     # Where one way was all there was, it was the word as it stands, which counts once as well.
     several = np.zeros(len(top), np.bool_)
     several[top[times < total]] = True
-    order = np.flatnonzero((before > 0) & several[top])
-    columns = (token, -times, token == NO_TEXT, before)
-    order = order[np.lexsort([column[order] for column in columns])]
-    starts = _starts(before[order])
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    kept, rank = order[rank < MOST], rank[rank < MOST]
+    kept, rank = _ranked(before, token, times, (before > 0) & several[top])
     starts = _starts(before[kept])
     size = np.diff(np.append(starts, len(kept)))
     which = np.repeat(np.arange(len(starts)), size)
@@ -214,6 +209,21 @@ def summarize(
     tops = np.flatnonzero(several & (at > 0))
     whole[token[tops]] = at[tops]
     return Seen(tokens, left, behind, whole)
+
+
+def _ranked(
+    before: NDArray[np.int64],
+    token: NDArray[np.int64],
+    times: NDArray[np.int64],
+    wanted: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The wanted places, block behind block, the MOST frequent of each; and their rank there."""
+    order = np.flatnonzero(wanted)
+    columns = (token, -times, token == NO_TEXT, before)
+    order = order[np.lexsort([column[order] for column in columns])]
+    starts = _starts(before[order])
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    return order[rank < MOST], rank[rank < MOST]
 
 
 def _as_words_stand(counts: Counts, resolved: Resolved, flags: NDArray[np.uint8]) -> Counts:
