@@ -66,7 +66,7 @@ def pointers(lengths: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.int
 
 @kernel
 def _add_up(lengths: NDArray[np.int64], indptr: NDArray[np.int64]) -> None:
-    """What ``np.cumsum`` does, in a tenth of its time."""
+    """What ``np.cumsum`` does, in a fifth of its time."""
     end = np.int64(0)
     for k in range(len(lengths)):
         end += lengths[k]
