@@ -61,7 +61,7 @@ def give(found: Found, count: int, token: int, mass: float) -> int:
 
 @inlined
 def forget(found: Found, count: int) -> None:
-    """Be ready for the next row."""
+    """Give the row up, and be ready to make it again."""
     for k in range(count):
         found.held[found.ids[k] - WRONG] = 0.0
     found.held[TAIL - WRONG] = found.held[0] = 0.0
@@ -71,7 +71,8 @@ def forget(found: Found, count: int) -> None:
 def choose(
     found: Found, count: int, ids: NDArray[np.int32], prob: NDArray[np.float32], keep: int
 ) -> tuple[int, float, float]:
-    """Write the ``keep`` most probable tokens of a row, conditioned on what can follow.
+    """Write the ``keep`` most probable tokens of a row, conditioned on what can follow, and be
+    ready for the next row.
 
     Most probable first, by single precision, then by id. Returns how many, the tail with what was
     left out, and what all tokens together held.

@@ -193,9 +193,8 @@ def test_cut_rows_are_the_whole_ones_cut(case, keep):
     whole, cut = (projector(case, [], keep=k).project(*case.shard()) for k in (None, keep))
     ids, logprobs, tail = whole.distributions.padded(keep)
     mine = cut.distributions.padded(keep)
-    clear = (
-        np.exp(logprobs) > np.exp(logprobs.min(axis=1, keepdims=True)) + 1e-6
-    )  # no tie at the cut
+    least = logprobs.min(axis=1, keepdims=True)
+    clear = np.exp(logprobs) > np.exp(least) + 1e-6  # no tie at the cut
     assert np.array_equal(np.sort(mine[0] * clear, axis=1), np.sort(ids * clear, axis=1))
     assert np.exp(mine[1]) == pytest.approx(np.exp(logprobs), abs=1e-6)
     assert np.exp(mine[2]) == pytest.approx(np.exp(tail), abs=1e-6)

@@ -40,5 +40,15 @@ def test_the_most_probable_are_chosen_ties_by_id(given_away, rest, keep):
     assert prob[:size] == pytest.approx([held[token] / total for token in best])
     assert tail == pytest.approx(1 - sum(held[token] for token in best) / total, abs=1e-12)
     assert placed == pytest.approx(1 - rest / total)
+    assert not found.held.any()
+
+
+@given(few | many)
+@settings(max_examples=EXAMPLES)
+def test_a_row_that_is_given_up_leaves_nothing_behind(given_away):
+    found, count = nothing(TOKENS), 0
+    for token, mass in [*given_away, (TAIL, 1), (WRONG, 1)]:
+        count = give(found, count, token, mass / 64)
+    assert found.held.any()
     forget(found, count)
     assert not found.held.any()
