@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import allocating, kernel
+from align.kernels.jit import allocating, kernel
 
 
 class Spellings(NamedTuple):

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.alignment import Alignment
-from align.compiled import allocating
 from align.cost import prices, spellings
+from align.kernels.jit import allocating
 
 _DIAGONAL, _UP, _LEFT = 0, 1, 2
 

@@ -18,12 +18,12 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from align.baselines.link_rules import ChunkRule, LinkRule
 from align.blocks import Blocks
-from align.carry import PrefixRule
-from align.policies import ChunkRule, LinkRule
+from align.prefix.retokenize import Encode
+from align.prefix.rule import PrefixRule
 from align.projection import Projection
 from align.ragged import Ragged
-from align.resolve import Encode
 from align.sparse import SparseDistributions, one_hot
 from align.vocabulary import Vocabulary, check_ids
 

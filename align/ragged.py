@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import kernel
+from align.kernels.jit import kernel
 
 
 @dataclass(frozen=True, slots=True)

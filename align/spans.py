@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 
 from align.alignment import Alignment
 from align.blocks import Blocks, Side
-from align.compiled import allocating, kernel
-from align.marks import END, STATES, TARGET, begin, link_blocks, mark_ends, merge
+from align.exact.boundaries import END, STATES, TARGET, begin, link_blocks, mark_ends, merge
+from align.exact.byte_symbols import lay_out, most_symbols
+from align.exact.scan import read_plain, scan_on
+from align.exact.windows import room_for_elements
+from align.kernels.jit import allocating, kernel
+from align.kernels.threads import in_order
 from align.ragged import Ragged, pointers
-from align.scan import read_plain, scan_on
-from align.symbols import lay_out, most_symbols
-from align.threads import in_order
 from align.vocabulary import UNKNOWN, Vocabulary, check_ids
-from align.windows import room_for_elements
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

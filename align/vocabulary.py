@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from align.compiled import kernel
+from align.kernels.jit import kernel
 
 MARKER = 1  # starts with a word-boundary marker (its first byte is a space that may be virtual)
 BARE = 2  # is nothing but the marker

@@ -19,8 +19,8 @@ cd "$run"
 step() { echo "== $*" >&2; }
 
 step "a tiny T5 over the real T5 vocabulary, a tiny GPT-2 over the real GPT-2 vocabulary"
-"$bin/python" "$here/scripts/build_random_model.py" t5 "$data/tokenizers/t5" student
-"$bin/python" "$here/scripts/build_random_model.py" gpt2 "$data/tokenizers/gpt2" teacher
+"$bin/python" "$here/scripts/build/build_random_model.py" t5 "$data/tokenizers/t5" student
+"$bin/python" "$here/scripts/build/build_random_model.py" gpt2 "$data/tokenizers/gpt2" teacher
 
 cat > real_input.yaml <<YAML
 name: real-input

@@ -22,7 +22,7 @@ started=$SECONDS
 step() { echo "== $((SECONDS - started)) s: $*" >&2; }
 
 step "a tiny T5 over the real T5 vocabulary"
-"$bin/python" "$here/scripts/build_random_model.py" t5 "$data/tokenizers/t5" student
+"$bin/python" "$here/scripts/build/build_random_model.py" t5 "$data/tokenizers/t5" student
 
 # imported KIND SET FOLDER SPLIT: one published split into stores/, with its account
 imported() {

@@ -1,5 +1,5 @@
 """``python -m specialize``."""
 
-from specialize.cli import main
+from specialize.cli.stages import main
 
 main()

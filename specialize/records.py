@@ -12,6 +12,8 @@ Nothing here knows a file format, a tokenizer or a model.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,3 +75,15 @@ def check_unique(examples: Sequence[Example], where: str) -> None:
         if example.id in seen:
             raise ValueError(f"{where}: two examples share the id {example.id!r}")
         seen.add(example.id)
+
+
+_PUNCTUATION = re.compile(r"[.,;:!?…]+(?=\s|$)|[\"'“”‘’`]")
+
+
+def question_key(question: str) -> str:
+    """``question`` without case, spacing, quotes, and punctuation that ends a word.
+
+    Numbers, brackets and signs of operation stay: they may be all that tells two questions apart.
+    """
+    folded = unicodedata.normalize("NFKC", question).casefold()
+    return " ".join(_PUNCTUATION.sub("", folded).split())

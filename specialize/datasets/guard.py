@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from specialize.errors import ConfigurationError
-from specialize.questions import question_key
-from specialize.records import Example
+from specialize.records import Example, question_key
 
 SHOWN = 3  # overlapping examples named in an error
 

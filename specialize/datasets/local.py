@@ -28,7 +28,7 @@ from specialize.datasets.reading import (
     text_field,
 )
 from specialize.errors import ConfigurationError, InputError
-from specialize.files import write_atomically
+from specialize.io.files import write_atomically
 from specialize.records import Example
 
 GSM8K_SPLITS = ("train", "test")

@@ -8,12 +8,7 @@ as they come, ``voting`` takes the majority of several, ``grading`` makes scores
 
 from specialize.evaluate.generation import Generation, Limits, generate
 from specialize.evaluate.shards import Shard, run_shards
-from specialize.evaluate.stage import (
-    evaluate,
-    evaluate_model,
-    evaluate_teachers,
-    refresh_scores,
-)
+from specialize.evaluate.stage import evaluate, evaluate_model, evaluate_teachers, refresh_scores
 
 __all__ = [
     "Generation",

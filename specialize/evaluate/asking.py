@@ -12,23 +12,16 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from specialize.evaluate.generation import (
-    Draws,
-    Generation,
-    Limits,
-    Stop,
-    context_length,
-    generate,
-)
+from specialize.artifacts.predictions import Prediction, PredictionFile, prompt_digest
+from specialize.config.recipe import Evaluation
+from specialize.evaluate.generation import Draws, Generation, Limits, Stop, context_length, generate
 from specialize.evaluate.grading import grade
 from specialize.evaluate.planning import Asked
 from specialize.evaluate.shards import Shard
 from specialize.evaluate.voting import majority, seed_of
-from specialize.models import load_model
-from specialize.predictions import Prediction, PredictionFile, prompt_digest
-from specialize.progress import Advance
-from specialize.recipe import Evaluation
+from specialize.io.progress import Advance
 from specialize.rows.prompts import Question, encode
+from specialize.students.student import load_model
 from specialize.tokens import Tokenizer, load_tokenizer
 
 _log = logging.getLogger(__name__)

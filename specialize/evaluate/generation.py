@@ -20,9 +20,9 @@ from transformers import PreTrainedModel
 
 from specialize.evaluate.shared_prefix import SharedPrefixDecoding
 from specialize.evaluate.t5_decoding import T5Decoding, is_t5
-from specialize.teacher.decoding import Decoding, start_decoding
+from specialize.teacher.local.decode import Decoding, start_decoding
+from specialize.teacher.local.sample import draw_tokens
 from specialize.teacher.protocol import Sampling
-from specialize.teacher.sampling import draw_tokens
 
 # Rows of a batch, at most: on a processor as many as its own cache holds the keys of
 MAX_ROWS: Mapping[str, int] = {"cpu": 64, "cuda": 256}

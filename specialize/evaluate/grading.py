@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from specialize.answers import find_answer, is_correct
+from specialize.artifacts.predictions import Prediction, Settings
+from specialize.artifacts.scores import Accuracy, CheckpointScore
+from specialize.config.recipe import Recipe
 from specialize.evaluate.planning import Asked
 from specialize.evaluate.voting import majority
-from specialize.predictions import Prediction, Settings
-from specialize.recipe import Recipe
 from specialize.records import Example
-from specialize.scores import Accuracy, CheckpointScore
 
 
 def grade(prediction: Prediction, example: Example, kind: str) -> Prediction:

@@ -19,12 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from specialize import datasets
+from specialize.config.recipe import EvaluationSet, Recipe
+from specialize.datasets.recipe_sets import (
+    Split,
+    evaluation_examples,
+    held_out_examples,
+    training_examples,
+)
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool, PromptFormat, by_name, parse_prompt_file
-from specialize.questions import question_key
-from specialize.recipe import EvaluationSet, Recipe
-from specialize.records import Example
-from specialize.sets import Split, evaluation_examples, held_out_examples, training_examples
+from specialize.records import Example, question_key
 
 Asking = tuple[PromptFormat, Sequence[Example]]  # a format and the demonstrations that it shows
 

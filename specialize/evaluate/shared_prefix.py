@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from specialize.teacher.cache import growing_cache
-from specialize.teacher.decoding import column_options, left_padded
+from specialize.teacher.local.cache import growing_cache
+from specialize.teacher.local.decode import column_options, left_padded
 
 _WORTH = 16  # shared tokens below which reading them apart costs more than it saves
 

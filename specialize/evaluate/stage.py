@@ -14,18 +14,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from specialize import checkpoints as checkpoints_of
-from specialize.checkpoints import Checkpoint
+from specialize.artifacts.predictions import (
+    PredictionFile,
+    Settings,
+    prediction_files,
+    write_questions,
+)
+from specialize.artifacts.scores import CheckpointScore, write_scores
+from specialize.config.recipe import Recipe
+from specialize.datasets.recipe_sets import Split
 from specialize.evaluate.asking import Work, answer, holding
 from specialize.evaluate.grading import grade, score, settings_of
 from specialize.evaluate.planning import Asked, plan_evaluation
 from specialize.evaluate.shards import Shard
 from specialize.evaluate.subjects import Subject, run_subjects, subject, teachers
-from specialize.predictions import PredictionFile, Settings, prediction_files, write_questions
-from specialize.progress import progress
-from specialize.recipe import Recipe
-from specialize.scores import CheckpointScore, write_scores
-from specialize.sets import Split
+from specialize.io.progress import progress
+from specialize.students import checkpoints as checkpoints_of
+from specialize.students.checkpoints import Checkpoint
 
 
 def evaluate(

@@ -17,11 +17,11 @@ import xxhash
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from specialize import checkpoints
-from specialize.checkpoints import Checkpoint
+from specialize.config.recipe import Recipe
+from specialize.config.user_files import is_own_file
 from specialize.errors import ConfigurationError, InputError
-from specialize.plugins import is_own_file
-from specialize.recipe import Recipe
+from specialize.students import checkpoints
+from specialize.students.checkpoints import Checkpoint
 
 TEACHER_STEP = -1  # of models that are no step of the run
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken", "*.bpe")

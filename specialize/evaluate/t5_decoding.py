@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, pad, rms_norm
 from transformers import MT5ForConditionalGeneration, PreTrainedModel, T5ForConditionalGeneration
 
-from specialize.teacher.decoding import right_padded, start_token
+from specialize.teacher.local.decode import right_padded, start_token
 
 _ROOM = 32  # positions by which the caches grow
 _PART = 1024  # padded tokens that the encoder reads at once on a processor

@@ -21,12 +21,7 @@ from specialize.formats.prompts import (
     is_format_name,
 )
 from specialize.formats.published import PublishedPrompt, parse_prompt_file
-from specialize.formats.rationales import (
-    RationaleTemplate,
-    Reading,
-    read_rationale,
-    template_of,
-)
+from specialize.formats.rationales import RationaleTemplate, Reading, read_rationale, template_of
 
 __all__ = [
     "BBH",

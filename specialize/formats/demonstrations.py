@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from specialize.errors import ConfigurationError
-from specialize.questions import question_key
-from specialize.records import Example
+from specialize.records import Example, question_key
 
 
 @dataclass(frozen=True, slots=True)

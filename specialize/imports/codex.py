@@ -28,8 +28,7 @@ from pathlib import Path
 from specialize.errors import InputError, NothingPassedError
 from specialize.imports.codex_samples import Ids, ids_of, sample_of
 from specialize.imports.codex_steps import Step, Steps, read_samples, without_frame
-from specialize.questions import question_key
-from specialize.records import Example
+from specialize.records import Example, question_key
 from specialize.store import Store, StoreDescription, StoreWriter
 from specialize.teacher.statistics import summarize
 from specialize.tokens import load_tokenizer

@@ -19,8 +19,7 @@ from typing import NoReturn
 
 from specialize.answers import Kind, find_answer, is_correct
 from specialize.errors import NothingPassedError
-from specialize.questions import question_key
-from specialize.records import Example, Response
+from specialize.records import Example, Response, question_key
 from specialize.store import Sample, StoreDescription, StoreWriter
 from specialize.store.sealed import Json
 from specialize.teacher.protocol import ScoredText

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from specialize import datasets
-from specialize.errors import ConfigurationError
-from specialize.quickstart import world
-from specialize.recipe import (
+from specialize.artifacts.scores import CheckpointScore, read_scores
+from specialize.artifacts.selection import read_selection
+from specialize.config.recipe import (
     Dataset,
     Evaluation,
     EvaluationSet,
@@ -28,9 +28,9 @@ from specialize.recipe import (
     Teacher,
     Training,
 )
-from specialize.run import run_recipe
-from specialize.scores import CheckpointScore, read_scores
-from specialize.selection import read_selection
+from specialize.errors import ConfigurationError
+from specialize.pipeline import run_recipe
+from specialize.quickstart import world
 
 MODELS = Path(__file__).parent / "models"
 _TEACHER = "tiny"

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from specialize.config.recipe import Recipe
+from specialize.config.yaml_files import override_recipe, read_recipe
 from specialize.errors import ConfigurationError
-from specialize.recipe import Recipe
-from specialize.recipe_files import override_recipe, read_recipe
 from specialize.recipes.specialization import specialization
-from specialize.recipes.step_by_step import (
-    distillation,
-    fine_tuning,
-    single_task,
-    step_by_step,
-)
+from specialize.recipes.step_by_step import distillation, fine_tuning, single_task, step_by_step
 from specialize.recipes.tinyllm import labels_alone, low_rank, tinyllm
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {

@@ -11,7 +11,7 @@ out questions are never trained on, and the tail of the teacher is a bucket of i
 
 from __future__ import annotations
 
-from specialize.recipe import (
+from specialize.config.recipe import (
     Dataset,
     Evaluation,
     EvaluationSet,

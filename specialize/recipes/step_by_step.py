@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from specialize.recipe import (
+from specialize.config.recipe import (
     Dataset,
     Evaluation,
     EvaluationSet,

@@ -14,15 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from specialize.hyperparameters import Lora, Optimization, Training
-from specialize.recipe import (
-    Dataset,
-    Evaluation,
-    EvaluationSet,
-    Objective,
-    Recipe,
-    Teacher,
-)
+from specialize.config.recipe import Dataset, Evaluation, EvaluationSet, Objective, Recipe, Teacher
+from specialize.config.training import Lora, Optimization, Training
 
 TEACHERS: Mapping[str, float] = {"flan-t5": 1.0, "llama-2": 1.0}
 DEMONSTRATIONS = 2  # of the in-context example generator

@@ -14,13 +14,13 @@ from tempfile import TemporaryDirectory
 from huggingface_hub import EvalResult, HfApi, ModelCardData
 from huggingface_hub.errors import HfHubHTTPError
 
+from specialize.artifacts.selection import read_selection
+from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
-from specialize.files import write_atomically
-from specialize.recipe import Recipe
+from specialize.io.files import write_atomically
 from specialize.report.gather import ReportData
 from specialize.report.text import fenced, outcome_text, plain
 from specialize.report.words import reasons
-from specialize.selection import read_selection
 
 CARD = "model_card.md"
 _OF_TRAINING = ("*.pt", "*.pth", "trainer_state.json", "COMPLETE")  # no one needs it to answer

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from specialize.predictions import Prediction, PredictionFile, read_questions
-from specialize.recipe import EvaluationSet
+from specialize.artifacts.predictions import Prediction, PredictionFile, read_questions
+from specialize.config.recipe import EvaluationSet
 from specialize.records import Example
 
 Kind = Literal["fixed", "broken", "still wrong", "still right", "wrong", "right"]

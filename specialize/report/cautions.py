@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from specialize.predictions import PredictionFile
-from specialize.recipe import Recipe
+from specialize.artifacts.predictions import PredictionFile
+from specialize.artifacts.scores import CheckpointScore
+from specialize.artifacts.selection import Selection, read_tested
+from specialize.config.recipe import Recipe
 from specialize.report.outcome import Outcome
-from specialize.scores import CheckpointScore
-from specialize.selection import Selection, read_tested
 
 _FEW = 200  # examples of a set below which differences of 5 points are noise
 _HOPELESS = 0.02

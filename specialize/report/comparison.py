@@ -17,12 +17,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from specialize.artifacts.predictions import Prediction, PredictionFile
+from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
-from specialize.paired import Paired, difference_interval, holm, pair
-from specialize.predictions import Prediction, PredictionFile
-from specialize.recipe import Recipe
 from specialize.report.gather import ReportData, gather
 from specialize.report.outcome import Change, Line, Outcome, outcome
+from specialize.selection.paired_tests import Paired, difference_interval, holm, pair
 
 _LONGEST = 80  # characters of a recipe's value
 

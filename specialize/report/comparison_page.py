@@ -8,8 +8,8 @@ from pathlib import Path
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from specialize.files import write_atomically
-from specialize.recipe import Recipe
+from specialize.config.recipe import Recipe
+from specialize.io.files import write_atomically
 from specialize.report.canvas import COLOURS, Drawing, draw, label, percent
 from specialize.report.comparison import Comparison, compare, comparison_csv
 from specialize.report.page import environment, resource

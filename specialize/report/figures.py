@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
+from specialize.artifacts.selection import Judged
 from specialize.report.canvas import COLOURS, INK, Drawing, draw, label, mark, percent, steps_axis
 from specialize.report.gather import ReportData
 from specialize.report.measures import Curve, Series, StoreFacts, mean_curve
 from specialize.report.outcome import ROLES, Line
-from specialize.selection import Judged
 
 _ROLE_COLOURS = dict(zip(ROLES, ("#2878c8", "#d9772b", "#3c9d68"), strict=True))
 

@@ -9,8 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from specialize import __version__
+from specialize.artifacts.scores import CheckpointScore, read_scores
+from specialize.artifacts.selection import ScoredOnTest, Selection, read_selection, read_tested
+from specialize.config.recipe import Recipe
 from specialize.errors import InputError
-from specialize.recipe import Recipe
 from specialize.report.cases import Cases, collect_cases
 from specialize.report.cautions import cautions
 from specialize.report.measures import (
@@ -25,8 +27,6 @@ from specialize.report.measures import (
 )
 from specialize.report.outcome import Outcome, outcome
 from specialize.report.readings import Readings, read_in_every_mode
-from specialize.scores import CheckpointScore, read_scores
-from specialize.selection import ScoredOnTest, Selection, read_selection, read_tested
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "numba")
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from specialize.artifacts.scores import Accuracy, CheckpointScore
+from specialize.config.recipe import EvaluationSet
 from specialize.errors import SpecializeError
-from specialize.recipe import EvaluationSet
-from specialize.scores import Accuracy, CheckpointScore
 from specialize.store import Store
 
 MOST_POINTS = 240  # of a training curve; more are averaged in equal groups of steps

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from specialize.paired import Paired, difference_interval, pair
-from specialize.predictions import PredictionFile
-from specialize.recipe import EvaluationSet
-from specialize.scores import CheckpointScore
+from specialize.artifacts.predictions import PredictionFile
+from specialize.artifacts.scores import CheckpointScore
+from specialize.config.recipe import EvaluationSet
+from specialize.selection.paired_tests import Paired, difference_interval, pair
 
 ROLES = ("in-distribution", "out-of-distribution", "general")
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from specialize.answers import Mode, find_answer, is_correct
-from specialize.predictions import Prediction, PredictionFile, read_questions
-from specialize.recipe import EvaluationSet
+from specialize.artifacts.predictions import Prediction, PredictionFile, read_questions
+from specialize.config.recipe import EvaluationSet
 
 MODES: tuple[Mode, ...] = ("flexible", "strict", "legacy")
 MOST = 10  # disagreements shown

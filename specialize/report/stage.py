@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from specialize.files import write_atomically
-from specialize.recipe import Recipe
+from specialize.config.recipe import Recipe
+from specialize.io.files import write_atomically
 from specialize.report.canvas import Drawing
 from specialize.report.card import CARD, model_card
 from specialize.report.figures import draw_all

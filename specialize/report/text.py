@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from specialize.artifacts.scores import CheckpointScore
 from specialize.report.canvas import Drawing
 from specialize.report.cases import Case
 from specialize.report.gather import ReportData
@@ -19,7 +20,6 @@ from specialize.report.words import (
     points_text,
     reasons,
 )
-from specialize.scores import CheckpointScore
 
 _SHOWN = 6  # predictions in the text; the page and the files have more
 

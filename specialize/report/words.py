@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from specialize.artifacts.selection import Comparison
 from specialize.report.gather import ReportData
 from specialize.report.outcome import Cell, Change, Line
-from specialize.selection import Comparison
 
 
 @dataclass(frozen=True, slots=True)

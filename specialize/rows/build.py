@@ -14,21 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from align.sparse import one_hot
+from specialize.config.recipe import Objective, Recipe
 from specialize.datasets import kind_of
 from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.formats import PromptFormat, by_name
-from specialize.recipe import Objective, Recipe
 from specialize.records import Example
 from specialize.rows.averaging import average_targets
 from specialize.rows.prompts import encode, prompts_of
 from specialize.rows.row import Row, RowSet
-from specialize.rows.targets import (
-    Limits,
-    Target,
-    gold_targets,
-    spoken_targets,
-    teacher_targets,
-)
+from specialize.rows.targets import Limits, Target, gold_targets, spoken_targets, teacher_targets
 from specialize.rows.unlikely import unlikely
 from specialize.store import Store
 from specialize.tokens import Tokenizer

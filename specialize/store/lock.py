@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from specialize.errors import LockedError
-from specialize.files import make_directory, remove, write_atomically
+from specialize.io.files import make_directory, remove, write_atomically
 from specialize.store.layout import LOCK, OWNER
 
 

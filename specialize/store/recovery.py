@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from specialize.errors import ConfigurationError, StoreError
-from specialize.files import is_temporary, make_directory, remove, write_atomically
+from specialize.io.files import is_temporary, make_directory, remove, write_atomically
 from specialize.store.description import (
     StoreDescription,
     description_file,

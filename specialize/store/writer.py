@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 
 from align.vocabulary import Vocabulary
 from specialize.errors import ConfigurationError, StoreError
-from specialize.files import append_line, remove, sync_directory, write_atomically, write_unsynced
+from specialize.io.files import (
+    append_line,
+    remove,
+    sync_directory,
+    write_atomically,
+    write_unsynced,
+)
 from specialize.store.description import StoreDescription
 from specialize.store.layout import (
     MANIFEST,

@@ -21,15 +21,15 @@ import numpy as np
 
 from align.vocabulary import SPECIAL, Vocabulary
 from specialize.answers import Kind
+from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool, TaskPrefix, by_name
 from specialize.formats.quality import FAULTS
-from specialize.progress import progress
-from specialize.recipe import Teacher as TeacherSettings
+from specialize.io.progress import progress
 from specialize.records import Example
 from specialize.store import Sample, Store, StoreDescription, StoreWriter, committing
 from specialize.store.sealed import Json
-from specialize.teacher.asking import Ask, Asks, build_asks
+from specialize.teacher.asks import Ask, Asks, build_asks
 from specialize.teacher.judging import REASONS, cut_behind_answer, judge
 from specialize.teacher.protocol import Sampling, Teacher
 from specialize.teacher.quarantine import PREFIX, Quarantine

@@ -16,7 +16,7 @@ from dataclasses import replace
 from specialize.answers import Kind, cut_after_answer, find_answer, is_correct
 from specialize.records import Response
 from specialize.store import Sample
-from specialize.teacher.asking import Ask
+from specialize.teacher.asks import Ask
 from specialize.teacher.protocol import ScoredText
 from specialize.tokens import Tokenizer
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.formats import DemonstrationPool
-from specialize.recipe import Teacher as TeacherSettings
 from specialize.records import Example
 from specialize.store import StoreDescription
-from specialize.teacher.asking import Ask, build_asks
+from specialize.teacher.asks import Ask, build_asks
 from specialize.teacher.dump import check_context, sampling_of
 from specialize.teacher.protocol import ScoredText, Teacher
 

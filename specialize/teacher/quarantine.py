@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from specialize.errors import TeacherError
-from specialize.files import append_line, write_atomically
+from specialize.io.files import append_line, write_atomically
 from specialize.store.layout import QUARANTINE
 from specialize.store.sealed import seal, unseal
-from specialize.teacher.asking import Ask
+from specialize.teacher.asks import Ask
 
 PREFIX = "quarantined: "  # of the reason, in a store's counts
 MOST = 0.01  # share of the responses asked for that may be lost before the dump stops

@@ -19,7 +19,7 @@ from specialize.formats.labels import read_label
 from specialize.formats.quality import rationale_fault
 from specialize.records import Response
 from specialize.store import Sample
-from specialize.teacher.asking import Ask
+from specialize.teacher.asks import Ask
 from specialize.teacher.judging import first_bytes, spelled
 from specialize.teacher.protocol import ScoredText
 from specialize.tokens import Tokenizer

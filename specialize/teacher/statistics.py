@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from math import comb
 
 from specialize.answers import Kind, canonical
+from specialize.artifacts.scores import Accuracy
 from specialize.records import Response
-from specialize.scores import Accuracy
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer as Backend
 from align.pieces import METASPACE
 from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from specialize.errors import ConfigurationError, InputError
-from specialize.files import write_atomically
+from specialize.io.files import write_atomically
 from specialize.tokens.definition import Definition, encoder
 from specialize.tokens.spelling import spell
 

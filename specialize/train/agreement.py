@@ -11,11 +11,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from specialize import checkpoints
+from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError, StoreError
-from specialize.files import write_atomically
-from specialize.recipe import Recipe
+from specialize.io.files import write_atomically
 from specialize.rows import RowSet
+from specialize.students import checkpoints
 
 _FILE = "training.json"
 _PARTS = ("student", "objectives", "training", "optimization", "lora", "seed")

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from specialize.batches import Batch, make_batch
 from specialize.losses import Tail
-from specialize.models import Shape
 from specialize.rows import Plan
+from specialize.students.student import Shape
+from specialize.train.collate import Batch, make_batch
 
 
 @dataclass(frozen=True, slots=True)

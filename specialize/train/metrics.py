@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specialize.batches import Batch
-from specialize.files import write_atomically
+from specialize.io.files import write_atomically
 from specialize.losses import RowMeasures
+from specialize.train.collate import Batch
 
 FILE = "metrics.jsonl"
 _COLUMNS = 7  # nats, student mass, agreement, tokens, tail mass, hard rows, bytes

@@ -14,7 +14,7 @@ model's sizes alone, so that a resumed run parts its steps as before.
 
 from __future__ import annotations
 
-from specialize.models import Student
+from specialize.students.student import Student
 
 _ACCELERATOR = 1024  # starting a pass takes as long as so many tokens
 _PASS, _PASS_PER_MILLION = 10_000, 3_500  # microseconds, and for each million parameters

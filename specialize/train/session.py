@@ -17,14 +17,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from specialize import checkpoints, sets
-from specialize.adapters import load_adapters
+from specialize.config.recipe import Recipe
+from specialize.datasets import recipe_sets
 from specialize.errors import ConfigurationError, LockedError, StoreError
-from specialize.models import Student, is_encoder_decoder, load_student
-from specialize.progress import progress
-from specialize.recipe import Recipe
+from specialize.io.progress import progress
 from specialize.rows import RowSet, build_rows, plan_steps
 from specialize.store import Store
+from specialize.students import checkpoints
+from specialize.students.lora import load_adapters
+from specialize.students.student import Student, is_encoder_decoder, load_student
 from specialize.tokens import Tokenizer, load_tokenizer
 from specialize.train import agreement, metrics
 from specialize.train.loader import StepLoader
@@ -158,7 +159,7 @@ def prepare_rows(recipe: Recipe, run: Path, tokenizer: Tokenizer) -> tuple[RowSe
             )
         stores[teacher] = Store.open(path)
         _check_store(stores[teacher], path, tokenizer)
-    training = sets.training_examples(recipe)
+    training = recipe_sets.training_examples(recipe)
     rows = build_rows(
         recipe, training.examples, stores, tokenizer,
         encoder_decoder=is_encoder_decoder(recipe.student), unlabelled=training.unlabelled,

@@ -31,16 +31,16 @@ from transformers import (
     TrainingArguments,
 )
 
-from specialize import checkpoints
-from specialize.batches import Batch
+from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
-from specialize.files import write_atomically
+from specialize.io.files import write_atomically
+from specialize.io.progress import Advance
 from specialize.losses import RowMeasures, divergence, fused_kl, measured_kl
-from specialize.models import Student, copy_tokenizer
-from specialize.progress import Advance
-from specialize.recipe import Recipe
+from specialize.students import checkpoints
+from specialize.students.student import Student, copy_tokenizer
 from specialize.tokens import Tokenizer
 from specialize.train import metrics
+from specialize.train.collate import Batch
 from specialize.train.loader import Step, StepLoader
 from specialize.train.stopping import never
 

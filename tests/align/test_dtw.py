@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from align.cost import prices, spellings
 from align.dtw import warp
 from specialize.tokens import load_tokenizer
-from tests import oracles
-from tests.strategies import EXAMPLES
+from tests.reference import alignment as reference
+from tests.support.strategies import EXAMPLES
 
 PIECES = st.lists(
     st.sampled_from([b"a", b" ab", b"12", b" $12", b"$", b"\n", b" ", b"She", b"\xc3", b"s", b"."]),
@@ -26,8 +26,8 @@ PIECES = st.lists(
 @settings(max_examples=EXAMPLES)
 def test_p09_path_and_cost_are_the_published_ones(a: list[bytes], b: list[bytes]) -> None:
     alignment, cost = warp(a, b)
-    assert [tuple(link) for link in alignment.links.tolist()] == oracles.published_warp(a, b)[0]
-    assert cost == oracles.cheapest_path_cost(a, b)
+    assert [tuple(link) for link in alignment.links.tolist()] == reference.published_warp(a, b)[0]
+    assert cost == reference.cheapest_path_cost(a, b)
     linked = alignment.links.T.tolist()
     assert sorted({*linked[0]}) == list(range(len(a)))
     assert sorted({*linked[1]}) == list(range(len(b)))
@@ -49,7 +49,7 @@ def test_prices_are_edit_distances(a: list[bytes], b: list[bytes]) -> None:
     table = prices(one, two)
     for i, piece in enumerate(a):
         for j, other in enumerate(b):
-            assert table[which_a[i], which_b[j]] == oracles.published_cost(piece, other)
+            assert table[which_a[i], which_b[j]] == reference.published_cost(piece, other)
 
 
 def test_the_published_example_errs_as_published() -> None:
@@ -84,7 +84,7 @@ def test_real_texts_are_warped_as_published(data_dir: Path, every: int) -> None:
     for source, text in pairs[::every]:
         target = t5.pieces(t5.encode(text))
         alignment, cost = warp(source, target)
-        links, expected = oracles.published_warp(source, target)
+        links, expected = reference.published_warp(source, target)
         assert [tuple(link) for link in alignment.links.tolist()] == links
         assert cost == expected
         tokens += len(target)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from align import align_batch, align_pieces, build_vocabulary, ragged
 from align.spans import align_spans
-from tests import oracles, strategies
-from tests.strategies import EXAMPLES
+from tests.reference import alignment as reference
+from tests.support import strategies
+from tests.support.strategies import EXAMPLES
 
 Pieces = list[bytes]
 Groups = list[tuple[int, int, int, int]]
@@ -44,7 +45,7 @@ def test_p01_blocks_cover_both_sides_in_order(a: Pieces, b: Pieces) -> None:
 @given(strategies.tokenizations())
 @settings(max_examples=EXAMPLES)
 def test_p02_equal_texts_have_the_common_boundaries(sides: tuple[Pieces, Pieces]) -> None:
-    assert align_pieces(*sides).groups() == oracles.common_boundaries(*sides)
+    assert align_pieces(*sides).groups() == reference.common_boundaries(*sides)
 
 
 @given(
@@ -125,7 +126,7 @@ def test_p08_ends_in_the_text_give_the_blocks_of_the_ids(sides: tuple[Pieces, Pi
     text = b"".join(source)
     if not text.strip():
         return
-    ends = oracles.ends_in_text(target, text)
+    ends = reference.ends_in_text(target, text)
     blocks = align_spans(ragged([np.cumsum([len(p) for p in source]).tolist()]), ragged([ends]))
     assert [tuple(group) for group in blocks.groups.tolist()] == align_pieces(*sides).groups()
 
@@ -135,7 +136,7 @@ def test_p08_ends_in_the_text_give_the_blocks_of_the_ids(sides: tuple[Pieces, Pi
 def test_p08_folded_texts_have_the_boundaries_of_the_folded_text(
     sides: tuple[Pieces, Pieces],
 ) -> None:
-    assert align_pieces(*sides).groups() == oracles.folded_boundaries(*sides)
+    assert align_pieces(*sides).groups() == reference.folded_boundaries(*sides)
 
 
 @given(st.lists(st.tuples(strategies.pieces, strategies.pieces), max_size=6), st.integers(1, 3))

@@ -1,4 +1,4 @@
-"""The faults of ``scripts/check_mutants.py`` are faults of the code as it stands."""
+"""The faults of ``scripts/checks/check_mutants.py`` are faults of the code as it stands."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ import pytest
 from align import Projection, Projector, SparseDistributions, build_vocabulary, one_hot, ragged
 from align.projection import KINDS, MID, SAME
 from align.vocabulary import SPECIAL
-from tests.oracles_project import ToyTokenizer
-from tests.strategies_project import sparse
+from tests.reference.projection import ToyTokenizer
+from tests.support.strategies_project import sparse
 
 STUDENT = ToyTokenizer(
     (

@@ -10,10 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from align import Projection, Projector
-from tests import oracles_project as oracles
-from tests.oracles_project import ToyTokenizer
-from tests.strategies import EXAMPLES
-from tests.strategies_project import (
+from tests.reference import projection as oracles
+from tests.reference.projection import ToyTokenizer
+from tests.support.strategies import EXAMPLES
+from tests.support.strategies_project import (
     PREFIX_FREE,
     SINGLE_BYTES,
     WHOLE_WORDS,

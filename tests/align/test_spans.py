@@ -13,7 +13,8 @@ from align import align_batch, align_pieces, build_vocabulary, ragged
 from align.blocks import FOLDED, LITERAL, WINDOW
 from align.spans import align_spans
 from align.vocabulary import SPECIAL, UNKNOWN
-from tests import oracles, strategies
+from tests.reference import alignment as reference
+from tests.support import strategies
 
 Pieces = list[bytes]
 
@@ -139,7 +140,7 @@ def test_texts_that_never_agree_again_stay_one_block() -> None:
 @given(strategies.tokenizations())
 def test_links_join_tokens_that_share_bytes(sides: tuple[Pieces, Pieces]) -> None:
     links = align_pieces(*sides).links
-    assert {tuple(link) for link in links.tolist()} == oracles.overlaps(*sides)
+    assert {tuple(link) for link in links.tolist()} == reference.overlaps(*sides)
 
 
 @given(
@@ -154,7 +155,7 @@ def test_kinds_are_true(a: Pieces, b: Pieces) -> None:
             assert one == other
         if kind == FOLDED:
             assert one != other
-            assert oracles.without_gaps(one) == oracles.without_gaps(other)
+            assert reference.without_gaps(one) == reference.without_gaps(other)
 
 
 @given(strategies.folded_tokenizations())
@@ -177,7 +178,7 @@ def test_known_ends_make_the_common_boundaries(data: st.DataObject) -> None:
         source_glued=np.array(glued[0], np.bool_),
         target_glued=np.array(glued[1], np.bool_),
     )
-    expected = oracles.common_ends(ends[0], glued[0], ends[1], glued[1])
+    expected = reference.common_ends(ends[0], glued[0], ends[1], glued[1])
     assert [tuple(group) for group in blocks.groups.tolist()] == expected
     assert set(blocks.kind.tolist()) <= {LITERAL}
 

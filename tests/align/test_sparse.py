@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from align import SparseDistributions, concatenate, from_padded, one_hot
-from tests.strategies_project import rows_over, sparse
+from tests.support.strategies_project import rows_over, sparse
 
 any_rows = st.lists(rows_over(6), max_size=5).map(lambda rows: sparse(tuple(rows)))
 

@@ -17,7 +17,7 @@ import zlib
 from collections import defaultdict
 from pathlib import Path
 
-from specialize.files import append_line
+from specialize.io.files import append_line
 from specialize.store.sealed import seal, unseal
 from specialize.teacher.served.wire import Request
 

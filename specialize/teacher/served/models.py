@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
+from specialize.config.recipe import Server
 from specialize.errors import TeacherError
-from specialize.recipe import Server
 from specialize.teacher.served.exchange import ATTEMPTS
 from specialize.teacher.served.transport import RefusedError, SetupError, Transport
 from specialize.teacher.served.wire import BadReplyError, parse_body

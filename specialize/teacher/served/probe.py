@@ -16,9 +16,9 @@ from typing import Literal
 
 import numpy as np
 
+from specialize.config.recipe import Server
+from specialize.config.recipe import Teacher as Settings
 from specialize.errors import TeacherError
-from specialize.recipe import Server
-from specialize.recipe import Teacher as Settings
 from specialize.store.sealed import Json
 from specialize.teacher.protocol import Sampling, ScoredText
 from specialize.teacher.served.asking import Asker

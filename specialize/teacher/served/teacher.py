@@ -20,9 +20,9 @@ from typing import TypeVar
 
 import huggingface_hub
 
+from specialize.config.recipe import Server
+from specialize.config.recipe import Teacher as Settings
 from specialize.errors import ConfigurationError, InputError, TeacherError
-from specialize.recipe import Server
-from specialize.recipe import Teacher as Settings
 from specialize.teacher.framing import given_ids, ids_in_front
 from specialize.teacher.protocol import Sampling, ScoredText, TeacherDescription, quarantined
 from specialize.teacher.served.asking import Asker

@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 
 import httpx2
 
+from specialize.config.recipe import Server
 from specialize.errors import TeacherError
-from specialize.recipe import Server
 from specialize.store.sealed import canonical
 from specialize.teacher.served.limits import Pace
 from specialize.teacher.served.wire import Request

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from specialize.recipe import ServerKind
+from specialize.config.recipe import ServerKind
 from specialize.teacher.served.dialects.dialect import Dialect, Speaker
 from specialize.teacher.served.dialects.llama_cpp import LlamaCpp
 from specialize.teacher.served.dialects.openai import Chat, Completions

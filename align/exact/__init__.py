@@ -1,0 +1,1 @@
+"""The exact alignment: the finest common segmentation of two tokenizations."""

@@ -1,0 +1,253 @@
+"""Step-by-step and TinyLLM on the bundled world, over three seeds: the runs.
+
+    python scripts/experiments/world_recipes.py OUT           what is missing, then the tables
+    python scripts/experiments/world_recipes.py OUT --tables  tables and figures of what is there
+
+Three questions. (1) Step-by-step against standard fine-tuning and standard distillation, at 12.5,
+25, 50 and 100 % of the training questions, on problems of one step with numbers up to 60. (2) The
+rationales of two teachers against those of each alone, on problems of two and three steps that both
+know. (3) There, rationales as text against the teachers' distributions over them: of one teacher,
+of two by weight, and of two averaged position by position over the set's own solutions.
+
+Two measures: the label said directly (format ``predict``), and the label at the end of the
+rationale that the student writes (its explain format; of several, the better on validation). For
+each of them validation chooses the checkpoint, and test is scored once, for that one.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from world_recipes_tables import draw, tables
+
+from specialize import datasets
+from specialize.artifacts.predictions import PredictionFile
+from specialize.config.recipe import (
+    Dataset,
+    Evaluation,
+    EvaluationSet,
+    Objective,
+    Optimization,
+    Recipe,
+    Teacher,
+    Training,
+)
+from specialize.config.yaml_files import record_recipe
+from specialize.datasets.recipe_sets import Split
+from specialize.evaluate import evaluate, evaluate_model
+from specialize.pipeline import dump_set, make_targets
+from specialize.quickstart import world
+from specialize.quickstart.run import MODELS
+from specialize.students import checkpoints
+from specialize.train import train
+
+ONE_STEP, PROBLEMS = "depot_step", "shop"
+QUESTIONS, VALIDATION, TEST = 800, 200, 600
+SEEDS, FRACTIONS = (0, 1, 2), (0.125, 0.25, 0.5, 1.0)
+STEPS, EXAMPLES, RATE, CHECKPOINTS = 300, 12, 1e-3, 3  # examples of a step; peak learning rate
+TEACHERS = {"tiny": MODELS / "teacher", "second": MODELS / "second_teacher"}
+LABEL, SOLUTION = "label", "solution"  # the two measures
+BEFORE = "student before"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training run: on which set, what is taught, to which share of it, with which seed."""
+
+    family: str
+    method: str
+    fraction: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}-{self.method}-{self.fraction:g}-{self.seed}"
+
+
+def label(teacher: str | None = None) -> Objective:
+    return Objective(
+        name="predict", format="predict", target="answer", teacher=teacher, keep="all"
+    )  # fmt: skip
+
+
+def explain(teacher: str, target: str = "rationale", *, weight: float = 1.0) -> Objective:
+    return Objective(
+        name=f"explain-{teacher}", format=f"explain-{teacher}", target=target, teacher=teacher,
+        keep="all", weight=weight,
+    )  # fmt: skip
+
+
+AVERAGED = Objective(
+    name="explain-averaged", format="explain-averaged", target="distribution",
+    average={"tiny-gold": 1, "second-gold": 1}, keep="all",
+)  # fmt: skip
+METHODS: dict[str, tuple[Objective, ...]] = {
+    "fine-tuning": (label(),),
+    "distillation": (label("tiny"),),
+    "step-by-step": (label(), explain("tiny")),
+    "second alone": (label(), explain("second")),
+    "two teachers": (label(), explain("tiny", weight=0.5), explain("second", weight=0.5)),
+    "distributions": (label(), explain("tiny", "distribution")),
+    "distributions of two": (
+        label(), explain("tiny", "distribution", weight=0.5),
+        explain("second", "distribution", weight=0.5),
+    ),
+    "gold text": (label(), explain("tiny-gold")),
+    "gold distributions": (label(), explain("tiny-gold", "distribution")),
+    "gold averaged": (label(), AVERAGED),
+}  # fmt: skip
+BY_FRACTION = ("fine-tuning", "distillation", "step-by-step")
+ON_PROBLEMS = tuple(method for method in METHODS if method != "distillation")
+
+
+def runs() -> Iterator[Run]:
+    """Seed by seed, so that every question has some answer early."""
+    for seed in SEEDS:
+        yield from (Run(PROBLEMS, method, 1.0, seed) for method in ON_PROBLEMS)
+        for fraction in FRACTIONS:
+            yield from (Run(ONE_STEP, method, fraction, seed) for method in BY_FRACTION)
+
+
+def recipe_of(run: Run, out: Path) -> Recipe:
+    objectives = METHODS[run.method]
+    teachers = {name: Teacher() for objective in objectives for name in objective.teachers}
+    explained = tuple(o.format for o in objectives if o.format != "predict")
+    held_out = EvaluationSet(
+        set="jsonl", name=run.family, role="in-distribution", protocol="files", kind="number",
+        path=str(out / "data" / f"{run.family}.{{split}}.jsonl"),
+    )  # fmt: skip
+    return Recipe(
+        name=run.name,
+        student=str(MODELS / "student"),
+        train_on=Dataset(
+            set="jsonl", path=str(out / "data" / f"{run.family}.train.jsonl"), fraction=run.fraction
+        ),
+        teachers=teachers,
+        objectives=objectives,
+        training=Training(
+            mixing="joint", checkpoint_every=STEPS // CHECKPOINTS, max_target_tokens=160
+        ),
+        optimization=Optimization(
+            steps=STEPS, learning_rate=RATE, schedule="linear", accumulation=1,
+            batch_rows=EXAMPLES * len(objectives),
+        ),
+        evaluation=Evaluation(
+            sets=(held_out,), formats=("predict", *(explained or ("explain-tiny",))),
+            max_new_tokens=96,
+        ),
+        selection="in-distribution",
+        seed=run.seed,
+    )  # fmt: skip
+
+
+def prepare(out: Path) -> None:
+    """The world's questions, and what the teachers say about them, once for all runs."""
+    for family in (ONE_STEP, PROBLEMS):
+        for split, count in (("train", QUESTIONS), ("validation", VALIDATION), ("test", TEST)):
+            path = out / "data" / f"{family}.{split}.jsonl"
+            if not path.is_file():
+                datasets.write_jsonl(path, world.examples(family, split, count))
+        for name, model in TEACHERS.items():
+            why = Teacher(model=str(model), mode="rationale", temperature=0.7, max_new_tokens=96)
+            # the set's own solutions, answer included, behind the prompt that the teachers know
+            given = Teacher(model=str(model), mode="score", format="zero-shot-cot")
+            for store, settings in ((name, why), (f"{name}-gold", given)):
+                if family == PROBLEMS or store == "tiny":
+                    dump_set(
+                        out / "responses" / family / store, settings, "jsonl",
+                        str(out / "data" / f"{family}.train.jsonl"), split=None, limit=None,
+                        seed=0, restart=False, dry_run=False,
+                    )  # fmt: skip
+
+
+def perform(run: Run, out: Path) -> None:
+    """Train, choose by validation, score test once; the result is one small file."""
+    started = time.monotonic()
+    folder = out / "runs" / run.name
+    recipe = recipe_of(run, out)
+    for teacher in recipe.teachers:
+        link = folder / "responses" / teacher
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.exists():
+            link.symlink_to((out / "responses" / run.family / teacher).resolve())
+    record_recipe(recipe, folder)
+    make_targets(recipe, folder)
+    train(recipe, folder)
+    trained = {c.name: c for c in checkpoints.complete(folder) if c.step}
+    scores = evaluate(recipe, folder, checkpoints=list(trained.values()))
+    found = {}
+    for measure in (LABEL, SOLUTION):
+        mine = [s for s in scores if (s.format == "predict") == (measure == LABEL)]
+        best = max(mine, key=lambda s: (s.macro_average, -s.step))
+        asked = in_format(recipe, best.format)
+        evaluate(asked, folder, checkpoints=[trained[best.checkpoint]], split="test")
+        found[measure] = {
+            "step": best.step,
+            "format": best.format,
+            "validation": best.macro_average,
+            "right": answered(folder, best.checkpoint, run.family, "test", best.format),
+        }
+    write_result(out, run, found, time.monotonic() - started)
+    shutil.rmtree(checkpoints.folder(folder))
+
+
+def before_training(family: str, out: Path) -> None:
+    """The bundled student as it comes, on test, in the same two formats as fine-tuning's."""
+    started = time.monotonic()
+    run, folder = Run(family, BEFORE, 0.0, SEEDS[0]), out / "runs" / f"{family}-before"
+    recipe = recipe_of(Run(family, "fine-tuning", 1.0, SEEDS[0]), out)
+    evaluate_model(recipe, folder, MODELS / "student", label="before", step=0, split="test")
+    found = {}
+    for measure, format_ in zip((LABEL, SOLUTION), recipe.evaluation.formats, strict=True):
+        right = answered(folder, "before", family, "test", format_)
+        found[measure] = {"step": 0, "format": format_, "right": right}
+    write_result(out, run, found, time.monotonic() - started)
+
+
+def in_format(recipe: Recipe, name: str) -> Recipe:
+    asked = recipe.evaluation.model_copy(update={"formats": (name,)})
+    return recipe.model_copy(update={"evaluation": asked})
+
+
+def answered(folder: Path, checkpoint: str, family: str, split: Split, format_: str) -> str:
+    """ "1" for every question of the split that was answered rightly, "0" for the others."""
+    read = PredictionFile.of(folder, checkpoint, family, split, format_).read()
+    return "".join("1" if p.correct else "0" for p in sorted(read, key=lambda p: p.id))
+
+
+def write_result(out: Path, run: Run, found: dict[str, object], seconds: float) -> None:
+    result = {
+        "set": run.family, "method": run.method, "fraction": run.fraction, "seed": run.seed,
+        "seconds": round(seconds, 1), **found,
+    }  # fmt: skip
+    place = out / "results" / f"{run.name}.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(result) + "\n")
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--tables", "only_tables", is_flag=True, help="The tables of what is there.")
+def main(out: Path, only_tables: bool) -> None:
+    if not only_tables:
+        prepare(out)
+        for run in runs():
+            if not (out / "results" / f"{run.name}.json").is_file():
+                perform(run, out)
+                click.echo(run.name, err=True)
+        for family in (ONE_STEP, PROBLEMS):
+            before_training(family, out)
+    table = tables(out / "results")
+    (out / "tables.json").write_text(json.dumps(table, indent=1) + "\n")
+    draw(table, out, ONE_STEP, PROBLEMS)
+    click.echo(json.dumps(table))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""Predictions: what a model wrote for every example of a set, one JSON line each.
+
+    predictions/step-000200/gsm8k.validation.zero-shot-cot.jsonl    the predictions
+    predictions/step-000200/gsm8k.validation.zero-shot-cot.json     the settings they hold under
+    predictions/questions/gsm8k.validation.jsonl                    the questions, once per split
+
+One worked line::
+
+    {"answer": "72", "correct": true, "finished": true, "gold": "72", "id": "gsm8k/test/00007",
+     "prompt": "9f86d081884c7d65", "task": "", "text": "... The answer is 72", "tokens": 31}
+
+Lines are appended while a model answers, so that an interrupted evaluation goes on where it
+stopped; a torn last line is dropped. A line holds for a model, a longest length (the settings)
+and a prompt (its digest): all equal, and nothing is generated again.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from specialize.errors import InputError
+from specialize.io.files import write_atomically
+from specialize.records import Example
+
+QUESTIONS = "questions"  # the folder beside the checkpoints'
+_SHARD = ".shard-"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer of one model, graded.
+
+    ``finished``: the model ended by itself, not by the longest length. ``refused``: the prompt is
+    longer than the model's context, so it was never asked; it counts as wrong.
+    """
+
+    id: str
+    prompt: str  # digest of the prompt's text
+    text: str
+    answer: str | None
+    gold: str
+    correct: bool
+    finished: bool
+    tokens: int
+    task: str = ""
+    refused: bool = False
+    samples: tuple[str, ...] = ()  # all drawn texts, where ``text`` is the majority's
+
+    def to_line(self) -> str:
+        values = asdict(self)
+        if not self.samples:
+            del values["samples"]
+        return json.dumps(values, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a file of predictions holds under; kept beside it.
+
+    ``model`` is the digest of the weights and the tokenizer. Only ``model``,
+    ``max_new_tokens``, ``decoding`` and every line's prompt decide what may be reused; the rest
+    says what it is.
+    """
+
+    checkpoint: str
+    step: int
+    model: str
+    set: str
+    split: str
+    role: str
+    format: str
+    kind: str
+    examples: int
+    limited: bool
+    max_new_tokens: int
+    decoding: str = "greedy"
+
+    def permits_reuse_of(self, other: Settings) -> bool:
+        ours, theirs = (
+            (s.model, s.max_new_tokens, s.decoding) for s in (self, other)
+        )  # fmt: skip
+        return ours == theirs
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionFile:
+    """The predictions of one model for one set, split and format."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, run: Path, checkpoint: str, set_: str, split: str, format_: str) -> PredictionFile:
+        name = f"{_plain(set_)}.{split}.{_plain(format_)}.jsonl"
+        return cls(run / "predictions" / _plain(checkpoint) / name)
+
+    def of_shard(self, suffix: str) -> PredictionFile:
+        """The file of one of several processes; ``suffix`` begins with ``.shard-``."""
+        return PredictionFile(self.path.with_suffix(f"{suffix}.jsonl"))
+
+    def take_shards(self, settings: Settings) -> None:
+        """Append what shards predicted under the same settings, and remove their files."""
+        for path in sorted(self.path.parent.glob(f"{glob.escape(self.path.stem)}{_SHARD}*.jsonl")):
+            shard = PredictionFile(path)
+            before = shard.settings()
+            if before is not None and settings.permits_reuse_of(before):
+                self.append(shard.read())
+            for file in (path, shard.settings_path):
+                file.unlink(missing_ok=True)
+
+    @property
+    def settings_path(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def settings(self) -> Settings | None:
+        """What the file holds under; None where there is no such file yet."""
+        try:
+            values = json.loads(self.settings_path.read_text(encoding="utf-8"))
+            values = {"decoding": "greedy"} | values
+            return Settings(**{field.name: values[field.name] for field in fields(Settings)})
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.settings_path} is no settings of predictions ({error!r}); remove it and "
+                f"evaluate again"
+            ) from None
+
+    def start(self, settings: Settings) -> list[Prediction]:
+        """Make ready to append under ``settings``; returns the predictions that still hold."""
+        before = self.settings()
+        kept = before is not None and settings.permits_reuse_of(before)
+        predictions = self.read() if kept else []
+        if not kept:
+            self.path.unlink(missing_ok=True)
+        if before != settings:
+            values = json.dumps(asdict(settings), ensure_ascii=False, sort_keys=True, indent=1)
+            write_atomically(self.settings_path, f"{values}\n".encode())
+        self._drop_torn_line()
+        return predictions
+
+    def read(self) -> list[Prediction]:
+        """Every whole line, in the file's order; a torn last one is ignored.
+
+        Raises:
+            InputError: a line before the last is no prediction.
+        """
+        if not self.path.exists():
+            return []
+        *lines, _torn = self.path.read_bytes().split(b"\n")
+        return [_parse(line, self.path, number) for number, line in enumerate(lines, 1)]
+
+    def append(self, predictions: Iterable[Prediction]) -> None:
+        with self.path.open("ab") as file:
+            file.write("".join(p.to_line() for p in predictions).encode())
+
+    def replace(self, predictions: Iterable[Prediction]) -> None:
+        """Put exactly these lines into the file, whole or not at all."""
+        content = "".join(p.to_line() for p in predictions).encode()
+        if not self.path.exists() or self.path.read_bytes() != content:
+            write_atomically(self.path, content)
+
+    def _drop_torn_line(self) -> None:
+        if self.path.exists():
+            content = self.path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole != len(content):
+                with self.path.open("r+b") as file:
+                    file.truncate(whole)
+
+
+def prediction_files(run: Path) -> list[PredictionFile]:
+    """Every file of predictions in the run's directory, by checkpoint, then by name."""
+    found = sorted((run / "predictions").glob("*/*.jsonl"))
+    return [
+        PredictionFile(path)
+        for path in found
+        if path.parent.name != QUESTIONS and _SHARD not in path.name
+    ]
+
+
+def prompt_digest(prompt: str) -> str:
+    """16 hex digits of the prompt's sha256."""
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
+def write_questions(run: Path, set_: str, split: str, examples: Sequence[Example]) -> None:
+    """Keep the split's questions beside its predictions, so that these can be read alone."""
+    lines = [
+        json.dumps(asdict(example), ensure_ascii=False, sort_keys=True) + "\n"
+        for example in examples
+    ]
+    path, content = _questions_path(run, set_, split), "".join(lines).encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content)
+
+
+def read_questions(run: Path, set_: str, split: str) -> dict[str, Example]:
+    """The kept questions of a split by id; empty where none were kept."""
+    path = _questions_path(run, set_, split)
+    if not path.exists():
+        return {}
+    examples: dict[str, Example] = {}
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            values = json.loads(line)
+            example = Example(**values | {"choices": tuple(values["choices"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}:{number} is no example ({error!r})") from None
+        examples[example.id] = example
+    return examples
+
+
+def _questions_path(run: Path, set_: str, split: str) -> Path:
+    return run / "predictions" / QUESTIONS / f"{_plain(set_)}.{split}.jsonl"
+
+
+def _parse(line: bytes, path: Path, number: int) -> Prediction:
+    try:
+        values = json.loads(line)
+        return Prediction(**values | {"samples": tuple(values.get("samples", ()))})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}:{number} is no prediction ({error!r}); remove the file and evaluate again"
+        ) from None
+
+
+def _plain(name: str) -> str:
+    """A name that is safe as a part of a path; different names stay different."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
+    return plain if plain == name else f"{plain[:80]}-{prompt_digest(name)[:8]}"

@@ -1,0 +1,297 @@
+"""Commands that look at data, stores and runs, and that turn dumps of others into stores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from specialize.answers import Kind
+from specialize.cli.console import FILE, FOLDER, as_json_option, print_result
+from specialize.errors import InputError, StoreError
+from specialize.records import Example
+
+
+@click.command()
+@click.argument("name")
+@click.argument("path", required=False)
+@click.option("--split", default=None, help="The published split.")
+@click.option("--show", default=1, show_default=True, help="Examples to print.")
+@as_json_option
+def data(name: str, path: str | None, split: str | None, show: int, as_json: bool) -> None:
+    """Read the set NAME from PATH (a file or directory as published; none: the hub)."""
+    from specialize import datasets
+
+    examples = datasets.load(name, path, split=split)
+    shown = [
+        {"id": e.id, "question": e.question, "rationale": e.rationale, "answer": e.answer}
+        for e in examples[:show]
+    ]
+    if as_json:
+        print_result({"set": name, "examples": len(examples), "shown": shown}, True)
+        return
+    click.echo(f"{name}: {len(examples):,} examples")
+    for example in shown:
+        click.echo("\n" + "\n".join(f"{key}: {value}" for key, value in example.items()))
+
+
+def only_file(path: Path) -> Path:
+    """``path``, or the one file in the directory ``path``."""
+    if not path.is_dir():
+        return path
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    if len(files) != 1:
+        raise InputError(f"{path} holds {len(files)} files; name the one to import")
+    return files[0]
+
+
+@click.group(name="import")
+def import_() -> None:
+    """Turn an existing teacher dump into a store."""
+
+
+@import_.command()
+@click.argument("source", type=FILE)
+@click.argument("out", type=FOLDER)
+@click.option("--questions", required=True, help="GSM8K train file, whose question 0 it answers.")
+@click.option("--vocabulary", default=None, help="p50k_base rank file, for the teacher's own ids.")
+@as_json_option
+def codex(source: Path, out: Path, questions: str, vocabulary: str | None, as_json: bool) -> None:
+    """Code-davinci-002 samples with top-5 probabilities (Fu et al. 2023).
+
+    SOURCE is a file, or the directory that holds it alone.
+    """
+    from specialize import datasets
+    from specialize.imports.codex import import_codex
+
+    examples = datasets.load("gsm8k", questions, split="train")
+    summary = import_codex(only_file(source), out, examples=examples, vocabulary=vocabulary)
+    print_result(summary, as_json)
+
+
+def _texts_of_a_split(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments of imports that match texts to a split's examples by position."""
+    for option in (
+        as_json_option,
+        click.option("--restart", is_flag=True, help="Remove what is there and begin again."),
+        click.option("--split", default="train", show_default=True, help="As the batches' names."),
+        click.option("--path", required=True, help="The split's whole file, as published."),
+        click.option("--data", "name", required=True, metavar="SET", help="Whose answers."),
+        click.argument("out", type=FOLDER),
+        click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+@import_.command()
+@_texts_of_a_split
+def palm(
+    source: Path, out: Path, name: str, path: str, split: str, restart: bool, as_json: bool
+) -> None:
+    """PaLM's rationales and labels (Hsieh et al. 2023): SOURCE holds <split>_CoT_<i>.json."""
+    from specialize import datasets
+    from specialize.imports.palm import import_palm
+
+    found = import_palm(
+        source, out, examples=datasets.load(name, path), kind=datasets.kind_of(name), split=split,
+        restart=restart,
+    )  # fmt: skip
+    print_result(found, as_json)
+
+
+@import_.command()
+@_texts_of_a_split
+def tinyllm(
+    source: Path, out: Path, name: str, path: str, split: str, restart: bool, as_json: bool
+) -> None:
+    """The glued rationales of two teachers (Tian et al. 2024), into OUT/flan-t5 and OUT/llama-2."""
+    from specialize import datasets
+    from specialize.imports.tinyllm import import_tinyllm
+
+    found = import_tinyllm(
+        source, out, examples=datasets.load(name, path), kind=datasets.kind_of(name), split=split,
+        restart=restart,
+    )  # fmt: skip
+    print_result(found, as_json)
+
+
+def _rows_of_a_teacher(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments of imports that bring rows of a teacher whose tokenizer can be had."""
+    for option in (
+        as_json_option,
+        click.option("--restart", is_flag=True, help="Remove what is there and begin again."),
+        click.option("--path", default=None, help="The set's file or directory; none: the hub."),
+        click.option("--data", "name", default=None, metavar="SET", help="Whose answers judge."),
+        click.option("--top-k", default=5, show_default=True, type=click.IntRange(min=1)),
+        click.option("--tokenizer", required=True, metavar="MODEL", help="The teacher's."),
+        click.option("--teacher", required=True, metavar="NAME", help="Its name, for the store."),
+        click.argument("out", type=FOLDER),
+    ):
+        command = option(command)
+    return command
+
+
+def _examples(name: str | None, path: str | None) -> tuple[list[Example], Kind]:
+    from specialize import datasets
+
+    return ([], "number") if name is None else (datasets.load(name, path), datasets.KIND[name])
+
+
+@import_.command()
+@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--behind", default=None, help="The response is what stands behind this text.")
+@_rows_of_a_teacher
+def distillkit(
+    source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, behind: str | None,
+    name: str | None, path: str | None, restart: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """DistillKit's parquet: SOURCE holds data_*.parquet and compression_config.yaml."""
+    from specialize.imports.distillkit import import_distillkit
+
+    examples, kind = _examples(name, path)
+    found = import_distillkit(
+        source, out, tokenizer=tokenizer, teacher=teacher, top_k=top_k, behind=behind,
+        examples=examples, kind=kind, restart=restart,
+    )  # fmt: skip
+    print_result(found, as_json)
+
+
+@import_.command(name="json")
+@click.argument("source", type=FILE)
+@_rows_of_a_teacher
+def json_(
+    source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, name: str | None,
+    path: str | None, restart: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """JSON lines with log-probabilities of vLLM, an OpenAI client or axolotl."""
+    from specialize.imports.vllm_json import import_json
+
+    examples, kind = _examples(name, path)
+    found = import_json(
+        source, out, tokenizer=tokenizer, teacher=teacher, top_k=top_k, examples=examples,
+        kind=kind, restart=restart,
+    )  # fmt: skip
+    print_result(found, as_json)
+
+
+@click.command()
+@click.argument("store", type=FOLDER)
+@click.argument("out", type=FILE)
+@click.option(
+    "--format", "form", type=click.Choice(["parquet", "jsonl"]), default=None,
+    help="None: by the name of OUT.",
+)  # fmt: skip
+@as_json_option
+def export(store: Path, out: Path, form: str | None, as_json: bool) -> None:
+    """Write STORE into the one file OUT, for other programs; one sample a row."""
+    from specialize.store.export import export_store
+
+    chosen = form or out.suffix.removeprefix(".")
+    if chosen not in ("parquet", "jsonl"):
+        raise click.UsageError(f"{out.name} ends neither in .parquet nor in .jsonl; give --format")
+    print_result(export_store(store, out, chosen), as_json)
+
+
+@click.command()
+@click.argument("store", type=FOLDER)
+@as_json_option
+def verify(store: Path, as_json: bool) -> None:
+    """Read every byte of STORE and check sizes, hashes and distributions."""
+    from specialize.store import verify as verify_store
+
+    found = verify_store(store)
+    print_result(found.as_json(), as_json)
+    if not found.ok:
+        more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
+        raise StoreError(f"{store}: {found.problems[0]}{more}")
+
+
+@click.command()
+@click.argument("store", type=FOLDER)
+@click.option("--example", default=None, help="An example's id; none: the store's first.")
+@click.option("--sample", default=0, show_default=True)
+@click.option("--html", type=FILE, default=None, help="Write a page instead, to this file.")
+@click.option("--responses", type=FOLDER, default=None, help="STORE are targets of these: align.")
+@click.option(
+    "--rows",
+    "count",
+    type=click.IntRange(min=1),
+    default=None,
+    help="STORE is a run: show so many rows of every objective.",
+)
+@click.option("--objective", default=None, help="With --rows: of this objective alone.")
+def inspect(
+    store: Path, example: str | None, sample: int, html: Path | None, responses: Path | None,
+    count: int | None, objective: str | None,
+) -> None:  # fmt: skip
+    """Show one response of STORE: tokens, probabilities, top entries and tail.
+
+    With --responses the teacher's tokens beside the student's; with --rows what the loss sees.
+    """
+    if responses is not None or count is not None:
+        from specialize.inspection import show_alignment, show_run_rows
+
+        if responses is not None:
+            show_alignment(responses, store, Console(), example=example, sample=sample, html=html)
+        else:
+            show_run_rows(
+                store, Console(), objective=objective, example=example, count=count, html=html
+            )
+        return
+    if html is None:
+        from specialize.inspection.store import print_sample
+
+        print_sample(store, example, sample, Console())
+        return
+    from specialize.inspection.store_page import write_page
+
+    write_page(store, example, sample, html)
+    click.echo(html)
+
+
+@click.command()
+@click.argument("name", required=False)
+def schema(name: str | None) -> None:
+    """Print the JSON schema of a file: recipe, store, manifest, summary, texts, predictions."""
+    from specialize.cli import json_schemas
+
+    if name is None:
+        click.echo("\n".join(json_schemas.SCHEMAS))
+        return
+    click.echo(json.dumps(json_schemas.schema(name), indent=2))
+
+
+@click.command()
+@click.argument("name", required=False)
+def recipes(name: str | None) -> None:
+    """List the built-in recipes, or print one as YAML to copy and edit."""
+    from specialize.recipes import RECIPES
+
+    if name is None:
+        for known, recipe in RECIPES.items():
+            click.echo(f"{known:20} {(recipe.__doc__ or '').splitlines()[0]}")
+        return
+    if name not in RECIPES:
+        raise click.UsageError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
+    click.echo(RECIPES[name]().to_yaml(), nl=False)
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@click.option(
+    "--steps", required=True, metavar="A,B,...", help="Steps of the checkpoints, two or more."
+)
+@as_json_option
+def average(run: Path, out: Path, steps: str, as_json: bool) -> None:
+    """Write the mean of several checkpoints of RUN as a model into the new directory OUT."""
+    from specialize.students.averaging import average_checkpoints
+
+    if not all(step.strip().isdigit() for step in steps.split(",")):
+        raise click.UsageError(f"--steps takes numbers with commas between, got {steps!r}")
+    names = average_checkpoints(run, [int(step) for step in steps.split(",")], out)
+    print_result({"averaged": names, "out": str(out)}, as_json)

@@ -1,0 +1,1 @@
+"""What decides a run: recipes, and the files they are written in."""

@@ -1,0 +1,216 @@
+"""Recipes as YAML files: strict reading, overrides, errors that name the key.
+
+    read_recipe(Path("gsm8k.yaml"), ["optimization.steps=200"]) -> Recipe
+
+Unknown keys are refused with the nearest known one, a key that stands twice is an error, and
+numbers such as ``1e-5`` (which YAML reads as text) become numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from specialize.config.recipe import (
+    Alignment,
+    Dataset,
+    Evaluation,
+    EvaluationSet,
+    Lora,
+    Objective,
+    Optimization,
+    Recipe,
+    Running,
+    Server,
+    Strict,
+    Teacher,
+    Training,
+)
+from specialize.errors import ConfigurationError
+from specialize.io.files import write_atomically
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a YAML file, with ``key.key=value`` overrides applied.
+
+    Raises:
+        ConfigurationError: the file is missing or no YAML, a key is unknown or stands twice, or
+            a value is not what its key wants; the message names the key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"recipe {path}: {error.strerror}") from None
+    try:
+        values = yaml.load(text, _UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(
+            f"recipe {path} is not YAML: {' '.join(str(error).split())}"
+        ) from None
+    if not isinstance(values, dict):
+        raise ConfigurationError(
+            f"recipe {path} must be a mapping of keys, got {type(values).__name__}"
+        )
+    for override in overrides:
+        _override(values, override)
+    return build_recipe(values, where=f"recipe {path}")
+
+
+def override_recipe(recipe: Recipe, overrides: Sequence[str], *, where: str = "recipe") -> Recipe:
+    """``recipe`` with ``key.key=value`` overrides applied and checked."""
+    values = recipe.model_dump(mode="json")
+    for override in overrides:
+        _override(values, override)
+    return build_recipe(values, where=where)
+
+
+def build_recipe(values: Mapping[str, object], *, where: str = "recipe") -> Recipe:
+    """A recipe from plain values; errors name ``where`` and the key."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationError(f"{where}: {_explain(error)}") from None
+
+
+def build_teacher(values: Mapping[str, object], overrides: Sequence[str] = ()) -> Teacher:
+    """A teacher's settings from plain values and overrides; errors name the key."""
+    changed = dict(values)
+    for override in overrides:
+        _override(changed, override)
+    try:
+        return Teacher.model_validate(changed)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from None
+
+
+def record_recipe(recipe: Recipe, run: Path) -> None:
+    """Write ``run/recipe.yaml``, or check that the run was begun with the same recipe.
+
+    Evaluation, selection and ``running`` may change between calls; what shapes the weights may not.
+
+    Raises:
+        ConfigurationError: the run was begun with another recipe; names the keys and both values.
+    """
+    path = run / "recipe.yaml"
+    if path.exists():
+        before, now = (_flat(r.model_dump(mode="json")) for r in (recorded_recipe(run), recipe))
+        free = ("evaluation.", "selection", "running.", "training.keep_checkpoints")
+        changed = [
+            f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
+            for key in sorted(before.keys() | now.keys())
+            if before.get(key) != now.get(key) and not key.startswith(free)
+        ]
+        if changed:
+            raise ConfigurationError(
+                f"{run} was begun with another recipe: {'; '.join(changed)}; use the same recipe "
+                f"to continue, or a new directory"
+            )
+    write_atomically(path, recipe.to_yaml().encode())
+
+
+def recorded_recipe(run: Path) -> Recipe:
+    """The resolved recipe that a run was begun with."""
+    path = run / "recipe.yaml"
+    if not path.is_file():
+        raise ConfigurationError(
+            f"{run} is no run's directory: it has no recipe.yaml; begin with `specialize train` or "
+            f"`specialize run`"
+        )
+    return read_recipe(path)
+
+
+def _flat(values: object, prefix: str = "") -> dict[str, object]:
+    """Nested values under dotted keys."""
+    if isinstance(values, dict):
+        pairs = values.items()
+    elif isinstance(values, list):
+        pairs = {str(i): value for i, value in enumerate(values)}.items()
+    else:
+        return {prefix: values}
+    flat: dict[str, object] = {}
+    for key, value in pairs:
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, not a silent choice."""
+
+
+def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[object, object]:
+    seen: set[object] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if key in seen:
+            line = key_node.start_mark.line + 1
+            raise yaml.YAMLError(f"line {line}: the key {key!r} stands twice")
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def _override(values: dict[str, object], override: str) -> None:
+    """Apply ``a.b=c``; list items are named by position (``objectives.0.weight=2``)."""
+    path, found, text = override.partition("=")
+    if not found or not path:
+        raise ConfigurationError(f"--set {override!r}: write it as key.key=value")
+    keys = path.split(".")
+    place: object = values
+    for key in keys[:-1]:
+        if isinstance(place, dict):
+            place = place.setdefault(key, {})
+        elif isinstance(place, list) and key.isdigit() and int(key) < len(place):
+            place = place[int(key)]
+        else:
+            raise ConfigurationError(f"--set {override!r}: there is no {key!r} in the recipe")
+    value = yaml.safe_load(text)
+    if isinstance(place, dict):
+        place[keys[-1]] = value
+    elif isinstance(place, list) and keys[-1].isdigit() and int(keys[-1]) < len(place):
+        place[int(keys[-1])] = value
+    else:
+        raise ConfigurationError(f"--set {override!r}: {keys[-1]!r} can not be set there")
+
+
+def _explain(error: ValidationError) -> str:
+    """One problem in one line: where, what, and the nearest known key; misspelt keys first."""
+    problems = error.errors()
+    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        unknown = str(first["loc"][-1])
+        near = get_close_matches(unknown, _keys_beside(first["loc"][:-1]), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown key {where!r}{hint}{more}"
+    text = first["msg"].removeprefix("Value error, ")
+    hidden = first["type"] in ("value_error", "missing", "hidden_value")
+    given = "" if hidden else f", got {first['input']!r}"
+    return f"{where + ': ' if where else ''}{text}{given}{more}"
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    """The known keys of the model at ``location`` of a recipe."""
+    model: type[Strict] = Recipe
+    parts: Mapping[str, type[Strict]] = {
+        "train_on": Dataset,
+        "teachers": Teacher,
+        "objectives": Objective,
+        "alignment": Alignment,
+        "training": Training,
+        "optimization": Optimization,
+        "lora": Lora,
+        "running": Running,
+        "server": Server,
+        "evaluation": Evaluation,
+        "sets": EvaluationSet,
+    }
+    for key in location:
+        model = parts.get(str(key), model)
+    return list(model.model_fields)

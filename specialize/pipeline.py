@@ -1,0 +1,278 @@
+"""The stages of a run in order, each from what earlier ones wrote in the run's directory.
+
+    recipe.yaml                 the resolved recipe
+    responses/<teacher>/        dump
+    targets/<teacher>/          align
+    checkpoints/step-NNNNNN/    train; metrics.jsonl beside it
+    predictions/ scores.jsonl   evaluate
+    selection.json              select
+    report.html report.md       report
+
+A stage that is finished is not repeated, so that the same call continues after any interruption.
+What needs torch is imported where it is needed: planning and selecting start without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from specialize import datasets
+from specialize.artifacts.selection import read_selection, record_test
+from specialize.config.recipe import Recipe, Teacher
+from specialize.config.user_files import is_own_file, load_file
+from specialize.config.yaml_files import override_recipe, record_recipe, recorded_recipe
+from specialize.datasets.recipe_sets import Split, training_examples
+from specialize.errors import ConfigurationError
+from specialize.formats import DemonstrationPool
+from specialize.records import Example
+from specialize.students import checkpoints
+from specialize.targets.stage import write_targets
+from specialize.teacher.protocol import Teacher as AnyTeacher
+
+
+def run_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
+    """Every stage of ``recipe`` in the directory ``run``.
+
+    Returns:
+        The selected step, its validation value and the path of the report.
+
+    Raises:
+        SpecializeError: whatever a stage refuses; what was finished before stays.
+    """
+    from specialize.report import write_report
+    from specialize.train import train
+
+    record_recipe(recipe, run)
+    make_targets(recipe, run)
+    train(recipe, run)
+    evaluate_run(run, "validation")
+    selected = select_run(run, None)
+    evaluate_run(run, "test")
+    return {**selected, "report": str(write_report(recipe, run))}
+
+
+def make_targets(recipe: Recipe, run: Path) -> None:
+    """Dump every teacher that is a model, and align what the objectives learn from.
+
+    Raises:
+        ConfigurationError: a teacher is neither a model nor an imported store.
+    """
+    wanted = {name for objective in recipe.objectives for name in objective.teachers}
+    for name, teacher in recipe.teachers.items():
+        responses, targets = run / "responses" / name, run / "targets" / name
+        if teacher.model is not None:
+            _dump(recipe, teacher, responses)
+        elif not responses.is_dir() and not targets.is_dir() and name in wanted:
+            raise ConfigurationError(
+                f"teacher {name!r} has no model, and there is no store at {responses}; name a "
+                f"model, or import its responses there (specialize import)"
+            )
+        if name in wanted and responses.is_dir():
+            write_targets(
+                responses,
+                targets,
+                student=recipe.student,
+                policy=recipe.alignment.policy,
+                top_k=recipe.alignment.top_k,
+            )
+
+
+def _dump(recipe: Recipe, teacher: Teacher, responses: Path) -> None:
+    from specialize.teacher.dump import dump
+
+    training = training_examples(recipe)
+    with open_teacher(teacher, responses) as opened:
+        dump(
+            opened,
+            training.questions,
+            responses,
+            teacher,
+            pool=DemonstrationPool(training.examples),
+            kind=datasets.kind_of(recipe.train_on.set),
+            seed=recipe.seed,
+        )
+
+
+def open_teacher(settings: Teacher, store: Path | None) -> AbstractContextManager[AnyTeacher]:
+    """The teacher of ``settings``: served, in the user's own file, or loaded here.
+
+    Raw answers of a server are kept beside ``store``.
+
+    Raises:
+        TeacherError: it can not be had, or a server can not give what is asked for.
+    """
+    if settings.server is not None:
+        from specialize.store.layout import JOURNAL
+        from specialize.teacher.served import connect
+
+        return connect(settings, journal=store / JOURNAL if store is not None else None)
+    if is_own_file(settings.model or ""):
+        return nullcontext(load_file(settings.model or "", "open_teacher").open_teacher(settings))
+    from specialize.teacher.local.teacher import load_teacher
+
+    local = load_teacher(
+        settings.model or "",
+        revision=settings.revision,
+        dtype=settings.dtype,
+        device=settings.device,
+        trust_remote_code=settings.trust_remote_code,
+    )
+    return nullcontext(local)
+
+
+def dump_set(
+    out: Path,
+    settings: Teacher,
+    name: str,
+    path: str | None,
+    *,
+    split: str | None,
+    limit: int | None,
+    seed: int,
+    restart: bool,
+    dry_run: bool,
+) -> dict[str, object]:
+    """Dump a teacher over one set, without a recipe; or only say what that would take."""
+    from specialize.teacher.dump import dump
+
+    examples = datasets.load(name, path, split=split, limit=limit)
+    if dry_run:
+        return plan_dump(settings, examples, out, seed=seed)
+    with open_teacher(settings, out) as opened:
+        summary = dump(
+            opened, examples, out, settings, kind=datasets.kind_of(name), seed=seed, restart=restart
+        )
+    return summary.as_json()
+
+
+def plan_dump(
+    settings: Teacher, examples: Sequence[Example], out: Path, *, seed: int
+) -> dict[str, object]:
+    """Rows, tokens, bytes, room and time of a dump; a few responses are drawn to tell."""
+    from specialize.teacher.dump import SHARD_SAMPLES
+    from specialize.teacher.planning import plan
+
+    with open_teacher(settings, None) as opened:
+        planned = plan(opened, examples, out, settings, seed=seed, shard_samples=SHARD_SAMPLES)
+    return planned.as_json()
+
+
+def plan_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
+    """What a run would do, before anything starts."""
+    training = training_examples(recipe)
+    plan: dict[str, object] = {
+        "training_examples": len(training.examples),
+        "held_out_examples_dropped": training.dropped,
+        "optimizer_steps": recipe.optimization.steps,
+        "checkpoints": -(-recipe.optimization.steps // recipe.training.checkpoint_every) + 1,
+        "evaluation_sets": [spec.label for spec in recipe.evaluation.sets],
+    }
+    for name, teacher in recipe.teachers.items():
+        if teacher.model is not None:
+            planned = plan_dump(teacher, training.examples, run, seed=recipe.seed)
+            plan |= {f"{name}_{key}": value for key, value in planned.items()}
+    return plan
+
+
+def evaluate_run(
+    run: Path,
+    split: Split,
+    *,
+    steps: Sequence[int] = (),
+    overrides: Sequence[str] = (),
+    shard: str | None = None,
+    processes: int = 1,
+) -> dict[str, object]:
+    """Score checkpoints on one split; predictions that still hold are not made again.
+
+    On validation: every checkpoint, or those of ``steps``. On test: only the selected one, the
+    student before and the teachers that are models, so that no choice can lean on it.
+
+    Args:
+        shard: "0/4": only every fourth example, and no scores; see ``evaluate.shards``.
+        processes: so many shards at once, then what they answered is put together.
+
+    Raises:
+        ConfigurationError: no such checkpoint, or nothing was selected yet.
+    """
+    from specialize.evaluate import Shard, evaluate, evaluate_teachers, run_shards
+
+    recipe = recorded_recipe(run)
+    if overrides:
+        recipe = override_recipe(recipe, overrides)
+        record_recipe(recipe, run)
+    if split == "test" and steps:
+        raise ConfigurationError(
+            "test is scored for the selected checkpoint alone; leave the steps away"
+        )
+    wanted = _test_steps(run) if split == "test" else list(steps)
+    chosen = _at_steps(run, wanted) if wanted else None
+    if processes > 1:
+        named = [word for step in steps for word in ("--step", str(step))]
+        run_shards(["evaluate", str(run), "--split", split, *named], processes)
+    part = Shard.parse(shard) if shard is not None else None
+    scores = evaluate(recipe, run, checkpoints=chosen, split=split, shard=part)
+    if split == "test":
+        scores += evaluate_teachers(recipe, run, split=split, shard=part)
+    return {
+        f"{s.checkpoint}/{s.set}/{s.format}": round(s.macro_average, 4) for s in scores
+    }  # fmt: skip
+
+
+def _test_steps(run: Path) -> list[int]:
+    """The steps to score on test, which is put on record."""
+    selection = read_selection(run)
+    if selection is None:
+        raise ConfigurationError(
+            f"{run} has no selection.json; test is scored for the selected checkpoint alone: run "
+            f"`specialize select {run}` first"
+        )
+    record_test(run, selection)
+    return [0, selection.step]
+
+
+def _at_steps(run: Path, steps: Sequence[int]) -> list[checkpoints.Checkpoint]:
+    complete = {checkpoint.step: checkpoint for checkpoint in checkpoints.complete(run)}
+    missing = [step for step in steps if step not in complete]
+    if missing:
+        there = ", ".join(map(str, complete)) or "none"
+        raise ConfigurationError(
+            f"{run} has no checkpoint of step {missing[0]}; there are: {there}"
+        )
+    return [complete[step] for step in steps]
+
+
+def select_run(run: Path, rule: str | None) -> dict[str, object]:
+    """Choose by validation scores; writes ``selection.json``."""
+    from specialize.selection.stage import select
+
+    selection = select(recorded_recipe(run), run, rule)
+    return {
+        "selected_step": selection.step,
+        "checkpoint": selection.checkpoint,
+        "rule": selection.rule,
+        "value": round(selection.value, 4),
+        "warnings": list(selection.warnings),
+    }
+
+
+def report_runs(runs: Sequence[Path], out: Path, repository: str | None) -> dict[str, object]:
+    """The report of one run, perhaps sent to the hub; of several runs their comparison in ``out``.
+
+    Raises:
+        ConfigurationError: several runs are to be pushed, or they can not be compared.
+    """
+    from specialize.report import push, write_comparison, write_report
+
+    if len(runs) > 1:
+        if repository is not None:
+            raise ConfigurationError("one checkpoint can be pushed at a time; name one run")
+        read = [(recorded_recipe(run), run) for run in runs]
+        return {"comparison": str(write_comparison(read, out))}
+    recipe = recorded_recipe(runs[0])
+    written: dict[str, object] = {"report": str(write_report(recipe, runs[0]))}
+    if repository is not None:
+        written["pushed"] = push(runs[0], recipe, repository)
+    return written

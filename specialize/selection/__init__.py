@@ -1,0 +1,1 @@
+"""Choosing a checkpoint by validation scores."""

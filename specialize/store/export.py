@@ -1,0 +1,121 @@
+"""A store as one file for other programs: parquet, or JSON lines; one sample a row.
+
+    {"example_id": "gsm8k/train/00000", "sample": 0, "prompt": "Q: ...", "text": "...",
+     "answer": "72", "correct": true, "token_id": [3347, ...], "token_logprob": [-1.2, ...],
+     "topk_id": [[3347, 464], ...], "topk_logprob": [[-1.2, -1.5], ...],
+     "tail_logprob": [-0.7, ...]}
+
+Log-probabilities are in nats at temperature 1. Slots that are not in use are left out; -inf is
+-inf in parquet and null in JSON, which knows no infinity. ``docs/store.md`` says what each is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from specialize.errors import ConfigurationError
+from specialize.io.files import disk_full_named, sync_directory
+from specialize.store import Sample, Store
+
+Form = Literal["parquet", "jsonl"]
+_ROWS = 512  # samples of a row group
+_SCHEMA = pa.schema(
+    [
+        ("example_id", pa.string()),
+        ("sample", pa.int32()),
+        ("prompt", pa.string()),
+        ("text", pa.string()),
+        ("answer", pa.string()),
+        ("correct", pa.bool_()),
+        ("token_id", pa.list_(pa.uint32())),
+        ("token_logprob", pa.list_(pa.float32())),
+        ("topk_id", pa.list_(pa.list_(pa.uint32()))),
+        ("topk_logprob", pa.list_(pa.list_(pa.float32()))),
+        ("tail_logprob", pa.list_(pa.float32())),
+        ("tempered_tails", pa.list_(pa.list_(pa.float32()))),
+    ]
+)
+
+
+def export_store(path: Path, out: Path, form: Form) -> dict[str, object]:
+    """Write the store at ``path`` into the new file ``out``, which is whole or absent.
+
+    Returns:
+        How many samples, positions and bytes.
+
+    Raises:
+        ConfigurationError: ``out`` is there already.
+        StoreError: the store is damaged or unfinished.
+        DiskFullError: no room.
+    """
+    if out.exists():
+        raise ConfigurationError(f"{out} is there already; name a new file or remove it first")
+    store = Store.open(path)
+    write = {"parquet": _write_parquet, "jsonl": _write_json}[form]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.parent / f".tmp-{uuid4().hex}"
+    try:
+        with disk_full_named(out, store.positions * store.description.bytes_per_position):
+            write(store, temporary)
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(out.parent)
+    return {
+        "samples": len(store), "positions": store.positions, "bytes": out.stat().st_size,
+        "file": str(out),
+    }  # fmt: skip
+
+
+def _write_parquet(store: Store, path: Path) -> None:
+    about = {b"specialize": json.dumps(dict(store.description.as_json())).encode()}
+    with parquet.ParquetWriter(path, _SCHEMA.with_metadata(about), compression="zstd") as writer:
+        for samples in _groups(store):
+            rows = [_row(sample, lambda value: value) for sample in samples]
+            writer.write_table(pa.Table.from_pylist(rows, schema=writer.schema))
+
+
+def _write_json(store: Store, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for samples in _groups(store):
+            for sample in samples:
+                row = _row(sample, lambda value: None if value == -np.inf else value)
+                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _groups(store: Store) -> Iterator[list[Sample]]:
+    for samples in store.shards():
+        for start in range(0, len(samples), _ROWS):
+            yield samples[start : start + _ROWS]
+
+
+def _row(sample: Sample, told: Callable[[float], float | None]) -> dict[str, object]:
+    """``sample`` in the types of JSON; ``told`` says what stands for a log-probability."""
+    response = sample.response
+    used = ~np.isneginf(sample.topk_logprob)
+    columns = zip(sample.topk_id, sample.topk_logprob.astype(np.float32), used, strict=True)
+    kept = [(ids[inside].tolist(), values[inside].tolist()) for ids, values, inside in columns]
+    return {
+        "example_id": response.example_id,
+        "sample": response.sample,
+        "prompt": response.prompt,
+        "text": response.text,
+        "answer": response.answer,
+        "correct": response.correct,
+        "token_id": sample.token_id.tolist(),
+        "token_logprob": [told(v) for v in sample.token_logprob.astype(np.float32).tolist()],
+        "topk_id": [ids for ids, _ in kept],
+        "topk_logprob": [values for _, values in kept],
+        "tail_logprob": [told(v) for v in sample.tail_logprob.astype(np.float32).tolist()],
+        "tempered_tails": [
+            [told(v) for v in row] for row in sample.tempered_tails.astype(np.float32).tolist()
+        ],
+    }

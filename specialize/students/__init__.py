@@ -1,0 +1,1 @@
+"""Student models: loading, adapters, checkpoints."""

@@ -1,0 +1,199 @@
+"""What a teacher is asked: the static list of (example, sample) with prompt, seed and text.
+
+One worked entry, of 4 samples a question::
+
+    Ask(example=gsm8k/train/00000, sample=2, seed=0x3f..., text=None,
+        prompt="Q: Natalia sold clips ...\\nLet's think step by step\\n")
+
+The list follows from the examples and the settings alone, so that shard i is the same whoever
+computes it and whenever: a dump that was killed continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from specialize.config.recipe import Teacher as TeacherSettings
+from specialize.errors import ConfigurationError, InputError
+from specialize.formats import (
+    DemonstrationPool,
+    Format,
+    PromptFormat,
+    TaskPrefix,
+    by_name,
+    parse_prompt_file,
+)
+from specialize.records import Example, question_key
+from specialize.teacher.rationale_prompts import RationalePrompts
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One response to get; ``text`` is given where it is only to be scored."""
+
+    example: Example
+    sample: int
+    prompt: str
+    seed: int
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """The whole list, and the examples left out: no rationale to score, or no answer to give."""
+
+    entries: tuple[Ask, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def prompt_digest(self) -> str:
+        """sha256 of every prompt and given text: whatever changes one of them changes it."""
+        return _digest([(ask.example.id, ask.sample, ask.prompt, ask.text) for ask in self.entries])
+
+    @property
+    def dataset_digest(self) -> str:
+        """sha256 of the examples that are asked, with their answers."""
+        asked = {ask.example.id: ask.example for ask in self.entries}
+        return _digest([(e.id, e.text, e.answer, e.rationale) for e in asked.values()])
+
+
+def build_asks(
+    examples: Sequence[Example],
+    settings: TeacherSettings,
+    *,
+    pool: DemonstrationPool | None = None,
+    seed: int = 0,
+    continues: bool = True,
+) -> Asks:
+    """Everything a dump will ask, in order.
+
+    Args:
+        pool: where demonstrations come from; None: the examples themselves.
+        continues: the teacher's text goes on behind the prompt; a given text then begins with
+            what the format puts between the two.
+
+    Raises:
+        ConfigurationError: several samples of a given text, an unknown format, too few
+            demonstrations, or no example left.
+        InputError: a prompt that is no text.
+    """
+    prompter = _prompter(examples, settings, pool, seed)
+    entries: list[Ask] = []
+    left_out: list[str] = []
+    for example in examples:
+        if settings.forced and not example.answer.strip():
+            left_out.append(example.id)  # there is no answer to give
+            continue
+        form, prompt = prompter.put(example)
+        _refuse_half_characters(example.id, prompt)
+        text = None
+        if settings.mode == "score":
+            if _needs_rationale(form) and not example.rationale.strip():
+                left_out.append(example.id)
+                continue
+            target = form.target(example.rationale, example.answer)
+            text = form.separator + target if continues else target
+        for sample in range(settings.samples):
+            own_seed = sample_seed(seed, example.id, sample)
+            entries.append(Ask(example, sample, prompt, own_seed, text))
+    if not entries:
+        raise ConfigurationError(
+            f"nothing to ask: {len(examples)} examples, {len(left_out)} of them without a "
+            f"rationale to score"
+        )
+    return Asks(tuple(entries), tuple(left_out))
+
+
+def _refuse_half_characters(example_id: str, prompt: str) -> None:
+    """A prompt that can not be written as UTF-8 would fail later, in the middle of a dump."""
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the prompt of example {example_id!r} holds U+{ord(prompt[error.start]):04X}, half of "
+            f"a surrogate pair, which is not text; repair the data or leave the example out"
+        ) from None
+
+
+def sample_seed(seed: int, example_id: str, sample: int) -> int:
+    """The seed of one sample: 64 bits of sha256 over the run's seed, the example and the sample."""
+    text = json.dumps([seed, example_id, sample])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+class _Prompter:
+    """Puts a question with drawn or published demonstrations."""
+
+    def __init__(
+        self,
+        form: PromptFormat,
+        pool: DemonstrationPool | None,
+        seed: int,
+        published: Sequence[Example] = (),
+        rationales: RationalePrompts | None = None,
+    ) -> None:
+        self._form, self._pool, self._seed, self._published = form, pool, seed, published
+        self._rationales = rationales
+
+    def put(self, example: Example) -> tuple[PromptFormat, str]:
+        """The format and the prompt; all samples of a question have the same demonstrations."""
+        if isinstance(self._form, Format) and self._published:
+            own = question_key(example.question)
+            shown = [d for d in self._published if question_key(d.question) != own]
+            form = Format(self._form.cot, len(shown), self._form.style, self._form.instruction)
+            return form, form.prompt(example, shown)
+        if self._rationales is None and (self._pool is None or not self._form.demonstrations):
+            return self._form, self._form.prompt(example)
+        rng = np.random.default_rng(sample_seed(self._seed, example.id, -1))
+        if self._rationales is not None:
+            return self._form, self._rationales.prompt(example, rng)
+        drawn = self._pool.draw(example, self._form.demonstrations, rng)
+        return self._form, self._form.prompt(example, drawn)
+
+
+def _prompter(
+    examples: Sequence[Example],
+    settings: TeacherSettings,
+    pool: DemonstrationPool | None,
+    seed: int,
+) -> _Prompter:
+    if settings.mode == "score" and settings.samples != 1:
+        raise ConfigurationError(
+            f"mode 'score' has one given text a question, but samples is {settings.samples}; "
+            f"leave it at 1"
+        )
+    if settings.mode == "rationale":
+        shown = (
+            parse_prompt_file(settings.prompt_file).demonstrations if settings.prompt_file else ()
+        )
+        count = len(shown) or settings.demonstrations
+        drawn_from = shown or (pool.examples if pool else examples)
+        rationales = RationalePrompts(drawn_from, count, forced=settings.forced)
+        return _Prompter(by_name("zero-shot-cot"), None, seed, rationales=rationales)
+    if settings.prompt_file is None:
+        form = by_name(settings.format, settings.demonstrations)
+        return _Prompter(form, pool or DemonstrationPool(examples), seed)
+    wanted = by_name(settings.format)
+    if not isinstance(wanted, Format):
+        raise ConfigurationError(
+            f"format {settings.format!r} takes no demonstrations, so prompt file "
+            f"{settings.prompt_file} can not be used with it"
+        )
+    published = parse_prompt_file(settings.prompt_file)
+    form = published.format(cot=wanted.cot)
+    return _Prompter(form, None, seed, published.demonstrations)
+
+
+def _needs_rationale(form: PromptFormat) -> bool:
+    if isinstance(form, TaskPrefix):
+        return form.wants == "rationale"
+    return isinstance(form, Format) and form.cot
+
+
+def _digest(value: Sequence[tuple[str | int | None, ...]]) -> str:
+    return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""A teacher that runs in this process."""

@@ -1,0 +1,211 @@
+"""Drawing texts: every row has its own random numbers, rows come from the same forward passes.
+
+The token of row i at step t is the one whose cumulative probability, at the sampling temperature,
+first exceeds the t-th number of row i's own generator. So a text depends on its prompt and seed,
+never on what else is in the batch. The sparse row is read from the same logits before temperature
+and nucleus are applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from align.vocabulary import Vocabulary
+from specialize.errors import TeacherError
+from specialize.teacher.local.decode import start_decoding
+from specialize.teacher.local.sparse_rows import entry_numbers, sparse_rows, to_numpy
+from specialize.teacher.protocol import Finish, Sampling, ScoredText
+from specialize.tokens import Tokenizer
+
+_DROP_SHARE = 8  # finished rows leave the batch once they are 1 in so many: leaving copies the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One text to draw: its prompt's ids, its seed, and the most tokens it may have."""
+
+    prompt: tuple[int, ...]
+    seed: int
+    room: int
+
+
+@torch.inference_mode()
+def sample_batch(
+    model: PreTrainedModel, tokenizer: Tokenizer, requests: Sequence[Request], settings: Sampling
+) -> list[ScoredText]:
+    """Draw one text per request; requests with equal adjacent prompts share its reading."""
+    prompts, repeats = _runs([request.prompt for request in requests])
+    decoding = start_decoding(model, prompts, repeats)
+    record = _Record(requests, settings, tokenizer, decoding.logits)
+    while True:
+        tokens = record.draw(decoding.logits)
+        still = record.take(tokens)
+        if still is None:
+            decoding.advance(tokens)
+            continue
+        if not len(still):
+            return record.texts()
+        decoding.keep(still)
+        decoding.advance(tokens[still])
+
+
+class _Record:
+    """What a batch has written so far, and which of its rows are done.
+
+    ``rows`` are the batch rows that still decode, some of which may be done already: they leave
+    together, because leaving copies the cache.
+    """
+
+    def __init__(
+        self, requests: Sequence[Request], settings: Sampling, tokenizer: Tokenizer, logits: Tensor
+    ) -> None:
+        count, steps = len(requests), max(request.room for request in requests)
+        self.settings, self.tokenizer, self.device = settings, tokenizer, logits.device
+        self.stops = _Stops(tokenizer, settings.stop_after_answer)
+        self.room = np.array([request.room for request in requests])
+        self.uniforms = torch.tensor(_uniforms(requests, steps), device=self.device)
+        self.rows = torch.arange(count, device=self.device)
+        self.finish: list[Finish | None] = [None] * count
+        self.length = np.zeros(count, np.int64)
+        self.line_start = np.zeros(count, np.int64)
+        self.step = 0
+        width, device = settings.slots, self.device
+        if settings.draws is None:
+            width = min(width, logits.shape[-1])
+        self.usable = min(tokenizer.size, logits.shape[-1])
+        self.tokens = np.zeros((count, steps), np.int32)
+        self.token_logprobs = torch.zeros(count, steps, device=device)
+        self.ids = torch.zeros(count, steps, width, dtype=torch.int32, device=device)
+        self.logprobs = torch.zeros(count, steps, width, device=device)
+        self.tails = torch.zeros(count, steps, device=device)
+        self.tempered = torch.zeros(count, steps, len(settings.tail_temperatures), device=device)
+        numbers = [entry_numbers(r.seed, steps, settings) for r in requests]
+        drawn = [array for array in numbers if array is not None]
+        self.numbers = torch.tensor(np.stack(drawn), device=device) if drawn else None
+
+    def draw(self, logits: Tensor) -> Tensor:
+        """The next token of every present row; its sparse row is kept."""
+        numbers = self.uniforms[self.rows, self.step]
+        tokens = draw_tokens(logits[:, : self.usable], numbers, self.settings)
+        at = (self.rows, self.step)
+        entries = None if self.numbers is None else self.numbers[at]
+        rows = sparse_rows(logits, tokens, self.settings, entries)
+        self.token_logprobs[at], self.ids[at] = rows.token_logprobs, rows.ids.int()
+        self.logprobs[at], self.tails[at] = rows.logprobs, rows.tails
+        self.tempered[at] = rows.tempered_tails
+        return tokens
+
+    def take(self, tokens: Tensor) -> Tensor | None:
+        """Note which rows are done; the present rows that go on, or None while all stay."""
+        present, written = self.rows.tolist(), tokens.tolist()
+        self.tokens[present, self.step] = written
+        self.step += 1
+        for row, token in zip(present, written, strict=True):
+            if self.finish[row] is None:
+                self.length[row] = self.step
+                self.finish[row] = self._ending(row, token)
+        going = [i for i, row in enumerate(present) if self.finish[row] is None]
+        few = (len(present) - len(going)) * _DROP_SHARE < len(present)
+        full = any(self.finish[row] == "length" for row in present)  # no position behind it
+        if going and few and not full:
+            return None
+        still = torch.tensor(going, dtype=torch.int64, device=self.device)
+        self.rows = self.rows[still]
+        return still
+
+    def _ending(self, row: int, token: int) -> Finish | None:
+        if token == self.tokenizer.eos:
+            return "eos"
+        if self.stops.breaks_line(token):
+            line = self.tokens[row, self.line_start[row] : self.step].tolist()
+            self.line_start[row] = self.step
+            if self.stops.is_answer_line(line):
+                return "answer"
+        return "length" if self.step >= self.room[row] else None
+
+    def texts(self) -> list[ScoredText]:
+        self.token_logprobs, self.ids = self.token_logprobs.cpu(), self.ids.cpu()
+        self.logprobs, self.tails = self.logprobs.cpu(), self.tails.cpu()
+        self.tempered = self.tempered.cpu()
+        if bool(self.token_logprobs.isnan().any()):
+            raise TeacherError(
+                "the teacher's logits hold NaN; its weights are damaged or overflow in this dtype"
+            )
+        return [self._text(row) for row in range(len(self.finish))]
+
+    def _text(self, row: int) -> ScoredText:
+        end = int(self.length[row])
+        tokens = self.tokens[row, :end]
+        return ScoredText(
+            text=self.tokenizer.decode(tokens.tolist()),
+            token_ids=tokens.copy(),
+            token_logprobs=to_numpy(self.token_logprobs[row, :end]),
+            topk_ids=to_numpy(self.ids[row, :end]),
+            topk_logprobs=to_numpy(self.logprobs[row, :end]),
+            tail_logprobs=to_numpy(self.tails[row, :end]),
+            finish=self.finish[row] or "length",
+            tempered_tails=to_numpy(self.tempered[row, :end]),
+        )
+
+
+class _Stops:
+    """Knows when the line that gives the answer is complete."""
+
+    def __init__(self, tokenizer: Tokenizer, wanted: bool) -> None:
+        self._vocabulary: Vocabulary = tokenizer.vocabulary()
+        data, indptr = self._vocabulary.data, self._vocabulary.indptr
+        breaks = np.concatenate(([0], np.cumsum(data == ord("\n"))))
+        self._breaks = breaks[indptr[1:]] > breaks[indptr[:-1]] if wanted else None
+
+    def breaks_line(self, token: int) -> bool:
+        return self._breaks is not None and token < len(self._breaks) and self._breaks[token]
+
+    def is_answer_line(self, tokens: list[int]) -> bool:
+        known = [token for token in tokens if token < len(self._vocabulary)]
+        line = b"".join(self._vocabulary.pieces(known))
+        return b"answer is" in line[: line.rindex(b"\n")]
+
+
+def draw_tokens(logits: Tensor, numbers: Tensor, settings: Sampling) -> Tensor:
+    """(N,) the tokens that ``numbers`` (N,) in [0, 1) choose from ``logits`` (N, V).
+
+    Inverse transform sampling; sums are taken in float64, so that the rounding of a large
+    vocabulary shifts no boundary by more than 1e-13.
+    """
+    probabilities = (logits.float() / settings.temperature).softmax(-1).double()
+    if settings.top_p == 1:
+        return _choose(probabilities, numbers)
+    ordered, ids = probabilities.sort(stable=True, dim=-1, descending=True)
+    before = ordered.cumsum(-1) - ordered
+    chosen = _choose(ordered.masked_fill(before >= settings.top_p, 0.0), numbers)
+    return ids.gather(-1, chosen[:, None]).squeeze(-1)
+
+
+def _choose(weights: Tensor, numbers: Tensor) -> Tensor:
+    sums = weights.cumsum(-1)
+    wanted = numbers[:, None] * sums[:, -1:]
+    found = torch.searchsorted(sums, wanted, right=True).squeeze(-1)
+    return found.clamp(max=weights.shape[-1] - 1)
+
+
+def _uniforms(requests: Sequence[Request], steps: int) -> np.ndarray:
+    return np.stack([np.random.default_rng(request.seed).random(steps) for request in requests])
+
+
+def _runs(prompts: Sequence[tuple[int, ...]]) -> tuple[list[tuple[int, ...]], list[int]]:
+    """Adjacent equal prompts as one, and how many there were of each."""
+    heads: list[tuple[int, ...]] = []
+    counts: list[int] = []
+    for prompt in prompts:
+        if heads and heads[-1] == prompt:
+            counts[-1] += 1
+        else:
+            heads.append(prompt)
+            counts.append(1)
+    return heads, counts

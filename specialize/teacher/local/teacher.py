@@ -1,0 +1,191 @@
+"""A teacher that runs here: a causal or encoder-decoder model of the transformers library.
+
+    teacher = load_teacher("gpt2-medium")
+    teacher.sample(["Q: ...\\nLet's think step by step\\n"], [7], Sampling(max_new_tokens=256))
+
+Weights are read from safetensors only; code of a repository is run only on request. Arithmetic is
+float32 unless asked otherwise; log-probabilities are always taken in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel
+
+from specialize.errors import TeacherError
+from specialize.teacher.framing import given_ids
+from specialize.teacher.local.load import Loaded, load_model
+from specialize.teacher.local.sample import Request, sample_batch
+from specialize.teacher.local.score import Given, batches_of, score_batch
+from specialize.teacher.protocol import Sampling, ScoredText, TeacherDescription
+from specialize.tokens import Tokenizer
+
+BATCH_ROWS = 128
+BATCH_TOKENS = 32_768  # padded tokens of prompts and texts
+# Logits of one scoring batch: 64 MiB in a processor's memory, where fresh pages cost more than the
+# arithmetic, 1 GiB on a GPU.
+_LOGITS = {"cpu": 1 << 24, "cuda": 1 << 28}
+
+
+def load_teacher(
+    path_or_id: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "float32",
+    device: str | None = None,
+    trust_remote_code: bool = False,
+    batch_rows: int = BATCH_ROWS,
+) -> LocalTeacher:
+    """The teacher in a local directory or a repository on the hub.
+
+    Args:
+        revision: of a repository; None: its main branch.
+        dtype: of the weights, ``float32``, ``bfloat16`` or ``float16``.
+        device: None: a GPU where there is one.
+        trust_remote_code: run the code that comes with the model; a repository's needs its commit
+            as ``revision``.
+
+    Raises:
+        ConfigurationError: code to be trusted at no fixed commit.
+        InputError: the directory is missing or damaged.
+        TeacherError: the hub does not give it, or its weights do not fill the model.
+    """
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    loaded = load_model(
+        path_or_id,
+        revision=revision,
+        dtype=dtype,
+        device=chosen,
+        trust_remote_code=trust_remote_code,
+    )
+    return LocalTeacher(loaded, batch_rows=batch_rows)
+
+
+class LocalTeacher:
+    """A model and its tokenizer behind the ``Teacher`` protocol."""
+
+    def __init__(self, loaded: Loaded, *, batch_rows: int = BATCH_ROWS) -> None:
+        self._model: PreTrainedModel = loaded.model.eval()
+        self._tokenizer, self._prefix = loaded.tokenizer, tuple(loaded.prefix)
+        self._rows = batch_rows
+        width = loaded.model.get_output_embeddings().weight.shape[0]
+        if width < loaded.tokenizer.size:
+            raise TeacherError(
+                f"teacher {loaded.name}: the model writes {width} ids, but its tokenizer has "
+                f"{loaded.tokenizer.size}; model and tokenizer are not of one teacher"
+            )
+        self._description = TeacherDescription(
+            name=loaded.name,
+            revision=loaded.revision,
+            dtype=str(loaded.model.dtype).removeprefix("torch."),
+            tokenizer=loaded.tokenizer.name,
+            fingerprint=loaded.tokenizer.fingerprint,
+            vocabulary_size=width,
+            arithmetic=f"{loaded.model.device.type}, {batch_rows} rows a batch",
+        )
+
+    @property
+    def description(self) -> TeacherDescription:
+        return self._description
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self._tokenizer
+
+    @property
+    def continues(self) -> bool:
+        return not self._model.config.is_encoder_decoder
+
+    @property
+    def context(self) -> int | None:
+        """A model with relative positions only has no bound."""
+        values = self._model.config.to_dict()
+        if "relative_attention_num_buckets" in values:
+            return None
+        found = values.get("max_position_embeddings", values.get("n_positions"))
+        return found if isinstance(found, int) else None
+
+    def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        """What the model reads of each prompt: the tokenizer's own frame is added."""
+        ended = not self.continues and self._tokenizer.eos is not None
+        encoded = self._tokenizer.encode_batch(list(prompts), eos=ended)
+        return [self._prefix + tuple(ids) for ids in encoded]
+
+    def sample(
+        self, prompts: Sequence[str], seeds: Sequence[int], settings: Sampling
+    ) -> list[ScoredText]:
+        """Draw one text per prompt. Samples of one prompt should be adjacent: it is read once.
+
+        Raises:
+            TeacherError: a prompt leaves no room in the model's context.
+        """
+        requests = [
+            Request(ids, seed, self._room(i, ids, settings))
+            for i, (ids, seed) in enumerate(zip(self._encoded(prompts), seeds, strict=True))
+        ]
+        order = sorted(range(len(requests)), key=lambda i: (-len(requests[i].prompt), i))
+        drawn: dict[int, ScoredText] = {}
+        for start in range(0, len(order), self._rows):
+            batch = order[start : start + self._rows]
+            texts = sample_batch(
+                self._model, self._tokenizer, [requests[i] for i in batch], settings
+            )
+            drawn |= dict(zip(batch, texts, strict=True))
+        return [drawn[i] for i in range(len(requests))]
+
+    def score(
+        self, prompts: Sequence[str], texts: Sequence[str], settings: Sampling
+    ) -> list[ScoredText]:
+        """The rows of given texts; an encoder-decoder's end with the end of sequence.
+
+        Raises:
+            TeacherError: a text is empty, or does not fit into the model's context.
+        """
+        given = self._given(prompts, texts)
+        device, width = self._model.device.type, self._description.vocabulary_size
+        positions = max(1, _LOGITS.get(device, _LOGITS["cpu"]) // width)
+        scored: dict[int, ScoredText] = {}
+        for batch in batches_of(given, rows=self._rows, tokens=BATCH_TOKENS, positions=positions):
+            rows = score_batch(self._model, [given[i] for i in batch], settings)
+            scored |= dict(zip(batch, rows, strict=True))
+        return [scored[i] for i in range(len(given))]
+
+    def _encoded(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        unique = list(dict.fromkeys(prompts))
+        known = dict(zip(unique, self.prompt_tokens(unique), strict=True))
+        return [known[prompt] for prompt in prompts]
+
+    def _room(self, index: int, prompt: tuple[int, ...], settings: Sampling) -> int:
+        if self.context is None:
+            return settings.max_new_tokens
+        left = self.context - len(prompt)
+        # an encoder-decoder's text has positions of its own
+        room = left if self.continues or left < 0 else self.context
+        if room < 1:
+            raise TeacherError(
+                f"prompt {index} has {len(prompt)} tokens, which leaves no room in the teacher's "
+                f"context of {self.context}; use fewer demonstrations or leave the example out"
+            )
+        return min(settings.max_new_tokens, room)
+
+    def _given(self, prompts: Sequence[str], texts: Sequence[str]) -> list[Given]:
+        """Ids of prompt and text; an encoder-decoder's text stands alone, and ends."""
+        if self.continues:
+            parted = given_ids(self._tokenizer, self._prefix, prompts, texts)
+        else:
+            alone = self._tokenizer.encode_batch(list(texts), eos=self._tokenizer.eos is not None)
+            parted = list(zip(self._encoded(prompts), map(tuple, alone), strict=True))
+        given = []
+        for i, (head, tokens) in enumerate(parted):
+            if not tokens:
+                raise TeacherError(f"text {i} is empty, so there is nothing to score")
+            longest = len(head) + len(tokens) if self.continues else max(len(head), len(tokens))
+            if self.context is not None and longest > self.context:
+                raise TeacherError(
+                    f"prompt and text {i} have {len(head)} + {len(tokens)} tokens, more than the "
+                    f"teacher's context of {self.context}; leave the example out"
+                )
+            given.append(Given(head, tokens, texts[i]))
+        return given

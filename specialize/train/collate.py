@@ -1,0 +1,232 @@
+"""Rows -> the tensors of one micro-batch, padded only where a model needs rectangles.
+
+Prompts are a rectangle (B, S), decoder inputs another (B, T); the N target tokens of all rows
+stand one after the other with K entries each, so that nothing has V columns and no target is
+padding::
+
+    2 rows, targets of 3 and 2 tokens:  positions [0, 1, 2, 3, 4], ids (5, K)
+
+Everything is made by numpy from arrays that were tokenized before training began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from align.sparse import SparseDistributions, concatenate
+from specialize.losses import Tail, apply_tail, mix_label
+from specialize.rows import Row
+from specialize.students.student import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One micro-batch.
+
+    Attributes:
+        input_ids: (B, S) int64. attention_mask: the same shape; None where rows are packed.
+        decoder_input_ids: (B, T) int64, None for a causal student.
+        position_ids: (B, S) int64, where rows are packed: each begins at 0. None otherwise.
+        positions: (N,) int64, where the logits of the target tokens stand (see ``Student``).
+        ids, logprobs: (N, K) the teacher's entries. tail: (N,) what is left of its mass.
+        labels: (N,) the target's own tokens. objective: (N,) int64.
+        seen: (objectives, 3) float64 sums over the tokens: tokens, tail mass as stored, hard rows.
+        keys: (example id, sample) of the B rows.
+        padding: positions of both rectangles that hold nothing. size: all their positions.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor | None
+    decoder_input_ids: Tensor | None
+    position_ids: Tensor | None
+    positions: Tensor
+    ids: Tensor
+    logprobs: Tensor
+    tail: Tensor
+    labels: Tensor
+    objective: Tensor
+    seen: Tensor
+    keys: tuple[tuple[str, int], ...]
+    padding: int
+    size: int
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        if device.type == "cpu":
+            return self
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name in self.__slots__
+            if isinstance(value := self.__getattribute__(name), Tensor)
+        }
+        return replace(self, **moved)
+
+
+def make_batch(
+    rows: Sequence[Row],
+    shape: Shape,
+    *,
+    objectives: int,
+    tail: Tail,
+    label_share: float = 0.0,
+    packed: bool = False,
+) -> Batch:
+    """The tensors of these rows.
+
+    Args:
+        rows: at least one. shape: of the student. objectives: how many the recipe has.
+        tail: what becomes of the mass that the teacher's entries leave.
+        label_share: of soft rows, given to the token that stands there.
+        packed: several rows of a causal student may share a line; none sees another.
+    """
+    target_lengths = np.array([len(row.target_ids) for row in rows])
+    prompt_lengths = np.array([len(row.prompt_ids) for row in rows])
+    objective = np.repeat([row.objective for row in rows], target_lengths)
+    rectangle = _encoder_decoder if shape.encoder_decoder else _packed if packed else _causal
+    made = rectangle(rows, shape, prompt_lengths, target_lengths)
+    stored = concatenate([row.distributions for row in rows])
+    labels = torch.from_numpy(np.concatenate([row.target_ids for row in rows]).astype(np.int64))
+    ruled = apply_tail(tail, *_tensors(stored), labels)
+    ids, logprobs, left = mix_label(*ruled, labels, label_share)
+    unread = len(rows) if made.decoder is None else 0  # a causal model's last targets
+    read = int(prompt_lengths.sum() + target_lengths.sum()) - unread
+    return Batch(
+        input_ids=torch.from_numpy(made.inputs),
+        attention_mask=_tensor(made.mask),
+        decoder_input_ids=_tensor(made.decoder),
+        position_ids=_tensor(made.places),
+        positions=torch.from_numpy(made.positions),
+        ids=ids,
+        logprobs=logprobs,
+        tail=left,
+        labels=labels,
+        objective=torch.from_numpy(objective),
+        seen=torch.from_numpy(_seen(objective, stored, objectives)),
+        keys=tuple(row.key for row in rows),
+        padding=made.size - read,
+        size=made.size,
+    )
+
+
+def _tensor(values: NDArray[np.int64] | None) -> Tensor | None:
+    return None if values is None else torch.from_numpy(values)
+
+
+def _tensors(stored: SparseDistributions) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids and log-probabilities (N, K), as wide as the fullest row, and tail (N,)."""
+    ids, logprobs, tail = stored.padded(max(1, int(np.diff(stored.indptr).max())))
+    return torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(logprobs), torch.tensor(tail)
+
+
+def _seen(
+    objective: NDArray[np.int64], stored: SparseDistributions, objectives: int
+) -> NDArray[np.float64]:
+    """(objectives, 3) tokens, stored tail mass and hard rows of each objective."""
+    sums = np.zeros((objectives, 3))
+    tail_mass = np.exp(stored.tail.astype(np.float64))
+    for column, values in enumerate((np.ones(len(stored)), tail_mass, stored.is_hard)):
+        np.add.at(sums[:, column], objective, values)
+    return sums
+
+
+@dataclass(frozen=True, slots=True)
+class _Rectangles:
+    """A model's inputs, (B, S) or (B, T), and the (N,) positions of the target tokens' logits."""
+
+    inputs: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    mask: NDArray[np.int64] | None = None
+    decoder: NDArray[np.int64] | None = None
+    places: NDArray[np.int64] | None = None
+
+    @property
+    def size(self) -> int:
+        """Positions of the rectangles that a model computes."""
+        return self.inputs.size + (0 if self.decoder is None else self.decoder.size)
+
+
+def _encoder_decoder(
+    rows: Sequence[Row], shape: Shape, prompts: NDArray[np.int64], targets: NDArray[np.int64]
+) -> _Rectangles:
+    """Prompt to the encoder; the decoder reads the start token and all but the last target."""
+    inputs, mask = _rectangle([row.prompt_ids for row in rows], prompts, shape.pad)
+    start = np.array([shape.start], np.int64)
+    shifted = [np.concatenate([start, row.target_ids[:-1]]) for row in rows]
+    decoder, used = _rectangle(shifted, targets, shape.pad)
+    return _Rectangles(inputs, np.flatnonzero(used), mask, decoder)
+
+
+def _causal(
+    rows: Sequence[Row], shape: Shape, prompts: NDArray[np.int64], targets: NDArray[np.int64]
+) -> _Rectangles:
+    """Prompt and all but the last target in one text; a token is predicted from the one before."""
+    texts = [np.concatenate([row.prompt_ids, row.target_ids[:-1]]) for row in rows]
+    inputs, mask = _rectangle(texts, prompts + targets - 1, shape.pad)
+    predicts = mask.astype(bool) & (np.arange(inputs.shape[1]) >= prompts[:, None] - 1)
+    return _Rectangles(inputs, np.flatnonzero(predicts), mask)
+
+
+def _packed(
+    rows: Sequence[Row], shape: Shape, prompts: NDArray[np.int64], targets: NDArray[np.int64]
+) -> _Rectangles:
+    """Rows behind one another on common lines; positions restart with every row.
+
+    From restarting positions and the absent mask transformers makes the attention of each row its
+    own (``masking_utils.find_packed_sequence_indices``).
+    """
+    lengths = prompts + targets - 1
+    line, start = pack(lengths)
+    width = int((start + lengths).max())
+    inputs = np.full((line.max() + 1, width), shape.pad, np.int64)
+    places = np.empty_like(inputs)
+    ends = np.zeros(len(inputs), np.int64)
+    np.maximum.at(ends, line, start + lengths)
+    places[:] = np.arange(width) - ends[:, None]  # the rest of a line is a row of its own
+    positions = []
+    for row, prompt, length, i, at in zip(rows, prompts, lengths, line, start, strict=True):
+        inputs[i, at : at + length] = np.concatenate([row.prompt_ids, row.target_ids[:-1]])
+        places[i, at : at + length] = np.arange(length)
+        positions.append(i * width + at + np.arange(prompt - 1, length))
+    return _Rectangles(inputs, np.concatenate(positions), places=np.maximum(places, 0))
+
+
+def pack(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The line and the start of every row, so that the rectangle of all lines is small.
+
+    First fit, longest first, into lines of one to four times the longest row; the smallest
+    rectangle wins.
+    """
+    tries = [_first_fit(lengths, times * int(lengths.max())) for times in range(1, 5)]
+    return min(tries, key=lambda found: (found[0].max() + 1) * (found[1] + lengths).max())
+
+
+def _first_fit(
+    lengths: NDArray[np.int64], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Line and start of every row on lines of at most ``most`` tokens."""
+    line, start = np.zeros_like(lengths), np.zeros_like(lengths)
+    filled: list[int] = []
+    for row in np.argsort(-lengths, kind="stable").tolist():
+        length = int(lengths[row])
+        chosen = next((i for i, end in enumerate(filled) if end + length <= most), len(filled))
+        if chosen == len(filled):
+            filled.append(0)
+        line[row], start[row] = chosen, filled[chosen]
+        filled[chosen] += length
+    return line, start
+
+
+def _rectangle(
+    texts: Sequence[NDArray[np.integer]], lengths: NDArray[np.int64], pad: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(B, longest) ids padded on the right, and 1 where there is a token."""
+    used = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(used.shape, pad, np.int64)
+    ids[used] = np.concatenate(texts)
+    return ids, used.astype(np.int64)

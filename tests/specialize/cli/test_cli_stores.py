@@ -1,0 +1,102 @@
+"""The commands around stores: dump modes, export, import, inspect as a page, schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+from click.testing import CliRunner
+
+from specialize.cli.stages import cli
+from specialize.store import Store, verify
+from tests.support import teacher_toys as toys
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    done = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "train.jsonl"
+    lines = [
+        {"id": e.id, "question": e.question, "answer": e.answer, "rationale": e.rationale}
+        for e in toys.examples(3)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def store(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("stores") / "s"
+    run(
+        "dump", out, "--teacher", toys.gpt2(), "--data", "jsonl", "--path", data, "--mode", "score",
+        "--tail-temperature", 2, "--tail-temperature", 0.5,
+    )  # fmt: skip
+    return out
+
+
+def test_dump_modes(data: Path, store: Path, tmp_path: Path) -> None:
+    assert Store.open(store).description.tail_temperatures == (2.0, 0.5)
+    run(
+        "dump", tmp_path / "drawn", "--teacher", toys.gpt2(), "--data", "jsonl", "--path", data,
+        "--draws", 6, "--max-new-tokens", 8, "--samples", 2,
+    )  # fmt: skip
+    about = Store.open(tmp_path / "drawn").description
+    assert (about.k, about.layout, about.settings["entries"]) == (6, "ragged", "6 draws")
+    planned = json.loads(
+        run(
+            "dump", tmp_path / "none", "--teacher", toys.gpt2(), "--data", "jsonl", "--path", data,
+            "--entry-mass", 0.5, "--top-k", 50, "--max-new-tokens", 8, "--samples", 2,
+            "--dry-run", "--json",
+        )
+    )  # fmt: skip
+    assert planned["rows"] == 6
+    assert not (tmp_path / "none").exists()
+
+
+def test_export_and_import_again(store: Path, data: Path, tmp_path: Path) -> None:
+    run("export", store, tmp_path / "rows.parquet")
+    assert parquet.read_table(tmp_path / "rows.parquet").num_rows == 3
+    run("export", store, tmp_path / "rows.txt", code=2)
+    run("export", store, tmp_path / "rows.txt", "--format", "jsonl")
+    kept = tmp_path / "kept.jsonl"
+    with (tmp_path / "rows.txt").open(encoding="utf-8") as file, kept.open("w") as out:
+        for row in map(json.loads, file):
+            record = {
+                "id": row["example_id"], "input_ids": row["token_id"],
+                "target_token_ids": row["topk_id"], "logprobs": row["topk_logprob"],
+            }  # fmt: skip
+            out.write(json.dumps(record) + "\n")
+    told = run(
+        "import", "json", kept, tmp_path / "again", "--teacher", "toy", "--tokenizer", toys.gpt2(),
+        "--data", "jsonl", "--path", data, "--json",
+    )  # fmt: skip
+    assert json.loads(told)["samples"] == 3
+    again, before = Store.open(tmp_path / "again"), Store.open(store)
+    assert again.keys == before.keys
+    for one, other in zip(again, before, strict=True):
+        assert np.sort(one.topk_id).tolist() == np.sort(other.topk_id).tolist()
+        np.testing.assert_array_equal(one.topk_logprob, other.topk_logprob)
+        assert one.response.correct
+    assert verify(tmp_path / "again").ok
+
+
+def test_inspect_as_a_page(store: Path, tmp_path: Path) -> None:
+    said = run("inspect", store, "--html", tmp_path / "page.html")
+    assert said.strip() == str(tmp_path / "page.html")
+    assert "Probability flow" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "most probable" in run("inspect", store)
+
+
+def test_schema() -> None:
+    assert run("schema").split() == [
+        "recipe", "store", "manifest", "summary", "texts", "predictions"
+    ]  # fmt: skip
+    assert json.loads(run("schema", "store"))["title"] == "store"

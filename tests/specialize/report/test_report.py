@@ -1,0 +1,390 @@
+"""The report: what it says, that data stays text, that the same run gives the same bytes."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from specialize.artifacts.predictions import PredictionFile, prediction_files
+from specialize.artifacts.scores import Accuracy, CheckpointScore, read_scores, write_scores
+from specialize.config.recipe import EvaluationSet, Recipe
+from specialize.errors import InputError
+from specialize.report import write_report
+from specialize.report.cases import shorten
+from specialize.report.gather import gather
+from specialize.report.measures import pace
+from specialize.report.readings import read_in_every_mode
+from specialize.report.text import fenced, plain
+from tests.support.report_toys import SETS, toy_recipe, with_texts, write_toy_run
+
+INJECTIONS = (
+    "<script>alert(1)</script>",
+    "</pre><img src=x onerror=alert(1)>",
+    '"><svg/onload=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</script><script>alert(1)</script>",
+    "</style><style>*{display:none}</style>",
+    "<!-- --><iframe src=//a.example>",
+    "{{ 7 * 7 }}{% for x in y %}",
+    "$\\frac12$ $x_{$",
+    "`````` | a | b |\n# not a heading",
+    "[x](javascript:alert(1)) ![x](http://a.example/x.png)",
+    "]]> <?php &lt;b&gt; &#60;i&#62;",
+    "\u202edlrow\u0007\u0000\ud7ff\ufeff",
+    'url(#x) id="y" href="#z" #1d2733',
+)
+EVERY = " ".join(INJECTIONS)
+
+
+class Page(HTMLParser):
+    """Counts tags and attributes of a page, and joins its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: Counter[str] = Counter()
+        self.attributes: set[tuple[str, str]] = set()
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes |= {(tag, name) for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path]:
+    recipe, run = toy_recipe(), tmp_path_factory.mktemp("run")
+    write_toy_run(run, recipe)
+    write_report(recipe, run)
+    return recipe, run
+
+
+def _page(run: Path) -> Page:
+    return Page((run / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_says_what_was_chosen_and_what_it_changed(made: tuple[Recipe, Path]) -> None:
+    _, run = made
+    selection = json.loads((run / "selection.json").read_text())
+    text = _page(run).text
+    assert f"Step {selection['step']} was selected" in text
+    scores = {(s.checkpoint, s.set, s.split): s for s in read_scores(run / "scores.jsonl")}
+    for name in SETS:
+        for checkpoint in ("step-000000", selection["checkpoint"], "teacher-big"):
+            accuracy = scores[checkpoint, name, "test"].accuracy
+            low, high = accuracy.interval()
+            assert f"{100 * accuracy.value:.1f} %" in text
+            assert f"{100 * low:.1f}–{100 * high:.1f}" in text
+    assert "mean of 3 sets" in text
+    assert "McNemar p = " in text
+
+
+def test_test_scores_of_others_are_not_shown_and_cautioned_about(tmp_path: Path) -> None:
+    recipe = toy_recipe(("shop", "farm"))
+    write_toy_run(tmp_path, recipe, count=40, steps=(0, 10, 20))
+    scores = read_scores(tmp_path / "scores.jsonl")
+    chosen = json.loads((tmp_path / "selection.json").read_text())["step"]
+    other = CheckpointScore(
+        checkpoint="step-000099", step=99, set="shop", split="test", role="in-distribution",
+        format="zero-shot-cot", accuracy=Accuracy(9713, 10000),
+    )  # fmt: skip
+    write_scores(tmp_path / "scores.jsonl", [*scores, other])
+    write_report(recipe, tmp_path)
+    text = _page(tmp_path).text
+    assert chosen != 99
+    assert "97.1 %" not in text
+    assert "Other checkpoints were scored on the test split too (step-000099)" in text
+
+
+def test_the_page_is_one_file_under_a_strict_policy(made: tuple[Recipe, Path]) -> None:
+    _, run = made
+    html = (run / "report.html").read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)[1]
+    script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "unsafe-eval" not in policy
+    page = Page(html)
+    assert page.tags["script"] == 1
+    assert not {"img", "iframe", "object", "embed", "base", "form"} & page.tags.keys()
+    assert not [name for _, name in page.attributes if name.startswith("on") or name == "src"]
+    assert not re.search(r'(href|src)="(?!#|data:,")', html)
+    assert page.tags["svg"] >= 10
+
+
+def test_figures_have_ids_of_their_own_and_every_reference_is_met(
+    made: tuple[Recipe, Path],
+) -> None:
+    html = (made[1] / "report.html").read_text(encoding="utf-8")
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    wanted = set(re.findall(r'href="#([^"]+)"', html)) | set(re.findall(r"url\(#([^)]+)\)", html))
+    assert wanted <= set(ids)
+
+
+def test_figures_and_tables_stand_beside_it(made: tuple[Recipe, Path]) -> None:
+    _, run = made
+    names = {path.name for path in (run / "figures").iterdir()}
+    assert {
+        "outcome.png",
+        "outcome.svg",
+        "trade-off.svg",
+        "front.svg",
+        "set-00.svg",
+        "target-rows.svg",
+    } <= names
+    for path in (run / "figures").glob("*.svg"):
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")
+    rows = list(csv.DictReader((run / "figures" / "scores.csv").read_text().splitlines()))
+    scores = read_scores(run / "scores.jsonl")
+    assert [(r["checkpoint"], r["set"], r["split"]) for r in rows] == [
+        (s.checkpoint, s.set, s.split) for s in scores
+    ]
+    assert float(rows[0]["accuracy"]) == pytest.approx(scores[0].accuracy.value, abs=1e-6)
+    training = list(csv.DictReader((run / "figures" / "training.csv").read_text().splitlines()))
+    assert {r["objective"] for r in training} == {"cot", "answer"}
+    markdown = (run / "report.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\(figures/([^)]+)\)", markdown)
+    assert linked
+    assert set(linked) <= names
+
+
+def test_made_twice_it_is_the_same(made: tuple[Recipe, Path], tmp_path: Path) -> None:
+    recipe, run = made
+    names = [
+        "report.html",
+        "report.md",
+        *sorted(f"figures/{p.name}" for p in (run / "figures").iterdir()),
+    ]
+    first = {name: (run / name).read_bytes() for name in names}
+    (run / "figures" / "stale.svg").write_text("<svg/>")
+    write_report(recipe, run)
+    assert {name: (run / name).read_bytes() for name in names} == first
+    assert not (run / "figures" / "stale.svg").exists()
+
+
+def test_markup_in_data_stays_text(tmp_path: Path) -> None:
+    """Every field that comes from data or models holds every attack."""
+    plain_run, attacked_run = tmp_path / "plain", tmp_path / "attacked"
+    for run, extra in ((plain_run, ""), (attacked_run, EVERY)):
+        run.mkdir()
+        names = [f"{name}{extra}" for name in ("shop", "farm")]
+        recipe = toy_recipe(names, name=f"toy{extra}", student=f"student{extra}")
+        _attack(recipe, run, extra)
+        write_report(recipe, run)
+    clean, page = _page(plain_run), _page(attacked_run)
+    assert page.tags.keys() == clean.tags.keys()
+    assert page.attributes == clean.attributes
+    assert page.tags["script"] == page.tags["style"] - clean.tags["style"] + 1 == 1
+    shown = page.text
+    for attack in INJECTIONS[:9]:
+        assert attack in shown, "the attack is shown as it is written"
+
+
+def _attack(recipe: Recipe, run: Path, extra: str) -> None:
+    write_toy_run(run, recipe, count=12, steps=(0, 10, 20))
+    for file in prediction_files(run):
+        if extra:
+            file.replace([with_texts(p, f"{p.text}{extra}") for p in file.read()])
+    for path in (run / "predictions" / "questions").iterdir():
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            line |= {key: f"{line[key]}{extra}" for key in ("question", "rationale", "task")}
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    metrics = json.dumps({"step": 1, "objectives": {f"cot{extra}": {"nats": 1.0}}})
+    (run / "metrics.jsonl").write_text(metrics + "\n")
+    selection = json.loads((run / "selection.json").read_text())
+    selection["warnings"] = [f"beware{extra}"]
+    selection["explanation"] += extra
+    (run / "selection.json").write_text(json.dumps(selection))
+
+
+@pytest.mark.parametrize("attack", INJECTIONS)
+def test_markdown_is_escaped(attack: str) -> None:
+    escaped = plain(attack)
+    assert "\n" not in escaped
+    assert not re.search(r"(?<!\\)[|`\[\]*<>]", escaped)
+    block = fenced(attack).split("\n")
+    fence = block[0].removesuffix("text")
+    assert set(fence) == {"`"}
+    assert fence not in attack
+    assert block[-2] == fence
+
+
+def test_a_run_without_anything_says_what_is_missing(tmp_path: Path) -> None:
+    write_report(toy_recipe(), tmp_path)
+    text = _page(tmp_path).text
+    for missing in (
+        "No checkpoint was selected yet",
+        "No selection.json in this run",
+        "No checkpoint was evaluated on a validation split yet",
+        "No metrics.jsonl in this run",
+        "No store of responses or targets in this run",
+        "No predictions of a selected checkpoint",
+    ):
+        assert missing in text
+    assert "No checkpoint was selected yet" in (tmp_path / "report.md").read_text()
+    with pytest.raises(InputError, match="there is no run at"):
+        write_report(toy_recipe(), tmp_path / "absent")
+
+
+def test_a_run_without_test_scores_and_teacher_says_so(tmp_path: Path) -> None:
+    recipe = toy_recipe(("shop", "farm"))
+    write_toy_run(tmp_path, recipe, count=30, steps=(0, 10, 20), test=False)
+    write_report(recipe, tmp_path)
+    text = _page(tmp_path).text
+    assert "was not scored on the test split" in text
+    assert "No teacher was evaluated" in text
+    assert "on the validation split" in text
+
+
+def test_a_run_without_the_student_before_has_no_change(tmp_path: Path) -> None:
+    recipe = toy_recipe(("shop", "farm"))
+    write_toy_run(tmp_path, recipe, count=30, steps=(10, 20), test=False)
+    write_report(recipe, tmp_path)
+    text = _page(tmp_path).text
+    assert "The student before training was not evaluated" in text
+    assert "wrong" in text
+
+
+def test_one_checkpoint_and_one_set_are_enough(tmp_path: Path) -> None:
+    recipe = toy_recipe(("shop",))
+    write_toy_run(tmp_path, recipe, count=30, steps=(10,), test=False)
+    write_report(recipe, tmp_path)
+    assert "Step 10 was selected" in _page(tmp_path).text
+
+
+def test_a_damaged_store_is_named(tmp_path: Path) -> None:
+    recipe = toy_recipe(("shop",))
+    write_toy_run(tmp_path, recipe, count=20, steps=(0, 10))
+    (tmp_path / "targets" / "big" / "store.json").write_text("{}")
+    write_report(recipe, tmp_path)
+    text = _page(tmp_path).text
+    assert "targets/big" in text
+    assert "store.json" in text
+
+
+def test_cautions_about_limits_floors_and_cut_responses(tmp_path: Path) -> None:
+    recipe = toy_recipe(("shop", "farm"))
+    limited = tuple(
+        EvaluationSet(**(spec.model_dump() | {"limit": 30})) for spec in recipe.evaluation.sets
+    )
+    recipe = recipe.model_copy(
+        update={"evaluation": recipe.evaluation.model_copy(update={"sets": limited})}
+    )
+    write_toy_run(tmp_path, recipe, count=30, steps=(0, 10))
+    for file in prediction_files(tmp_path):
+        predictions = [with_texts(p, "x") for p in file.read()]
+        file.replace(
+            type(p)(**{**_values(p), "finished": False, "refused": i == 0})
+            for i, p in enumerate(predictions)
+        )
+    scores = [
+        CheckpointScore(
+            checkpoint=s.checkpoint, step=s.step, set=s.set, split=s.split, role=s.role,
+            format=s.format, accuracy=Accuracy(0, 30), unanswered=29,
+        )
+        for s in read_scores(tmp_path / "scores.jsonl")
+    ]  # fmt: skip
+    write_scores(tmp_path / "scores.jsonl", scores)
+    write_report(recipe, tmp_path)
+    text = _page(tmp_path).text
+    for caution in (
+        "Not a result: a limit cut the sets shop (30), farm (30)",
+        "Accuracy is near zero on shop, farm",
+        "Small sets: shop (30), farm (30)",
+        "no answer was found: shop (29 of 30), farm (29 of 30)",
+        "did not end by themselves: shop (29 of 30)",
+        "refused and count as wrong: shop (1 of 30)",
+    ):
+        assert caution in text
+
+
+def _values(prediction: object) -> dict[str, object]:
+    return {name: getattr(prediction, name) for name in prediction.__slots__}
+
+
+def test_cases_are_of_both_directions_and_counted(made: tuple[Recipe, Path]) -> None:
+    _, run = made
+    chosen = json.loads((run / "selection.json").read_text())["checkpoint"]
+    html = (run / "report.html").read_text(encoding="utf-8")
+    kinds = Counter(re.findall(r'class="case" data-kind="([^"]+)"', html))
+    assert set(kinds) == {"fixed", "broken", "still wrong", "still right"}
+    before, after = (
+        {p.id: p.correct for p in PredictionFile.of(run, c, "shop", "test", "zero-shot-cot").read()}
+        for c in ("step-000000", chosen)
+    )
+    fixed = sum(after[i] and not before[i] for i in after)
+    assert re.search(rf"<tr><td>shop</td><td>{fixed}</td>", html)
+
+
+def test_readings_part_where_the_last_number_is_not_the_answer(tmp_path: Path) -> None:
+    recipe = toy_recipe(("shop",))
+    write_toy_run(tmp_path, recipe, count=8, steps=(0, 10))
+    chosen = json.loads((tmp_path / "selection.json").read_text())["checkpoint"]
+    file = PredictionFile.of(tmp_path, chosen, "shop", "test", "zero-shot-cot")
+    texts = ["The answer is {}. Check: 1 + 1 = 2", "It comes to {}", "no idea\nnone at all"]
+    predictions = [replace(p, gold="12") for p in file.read()]
+    file.replace(with_texts(p, texts[min(i, 2)].format(p.gold)) for i, p in enumerate(predictions))
+    found = read_in_every_mode(tmp_path, recipe.evaluation.sets, "test", "zero-shot-cot", chosen)
+    assert dict(found.sets[0].correct) == {"flexible": 2, "strict": 1, "legacy": 1}
+    assert dict(found.sets[0].unread) == {"flexible": 6, "strict": 7, "legacy": 6}
+    verdicts = [tuple(one.correct.values()) for one in found.disagreements]
+    assert verdicts == [(True, True, False), (True, False, True)]
+    write_report(recipe, tmp_path)
+    assert "The answer is 12. Check: 1 + 1 = 2" in _page(tmp_path).text
+
+
+def test_tasks_are_shown_by_themselves_and_as_their_mean(tmp_path: Path) -> None:
+    recipe = toy_recipe(("shop", "farm"))
+    write_toy_run(tmp_path, recipe, count=12, steps=(0, 10))
+    for file in prediction_files(tmp_path):
+        settings = file.settings()
+        if settings is not None and settings.set == "farm":
+            tasks = ["plain", "plain", "hard"] * 4
+            file.replace(replace(p, task=t) for p, t in zip(file.read(), tasks, strict=True))
+    write_report(recipe, tmp_path)
+    readings = gather(recipe, tmp_path).readings
+    assert [(t.task, t.examples) for t in readings.tasks] == [("hard", 4), ("plain", 8)]
+    shares = [t.correct["strict"] / t.examples for t in readings.tasks]
+    text = _page(tmp_path).text
+    assert "By task (2 tasks" in text
+    assert "farm: mean of 2 tasks" in text
+    assert f"{100 * sum(shares) / 2:.1f} %" in text
+
+
+def test_long_texts_are_cut_and_say_so() -> None:
+    assert shorten("a" * 4000) == "a" * 4000
+    assert shorten("a" * 5234).endswith("a ... (1,234 more characters)")
+
+
+def test_training_as_a_whole_is_told_in_medians():
+    lines = [
+        {"tokens_per_second": 900.0, "gradient_norm": 0.5, "padding": 0.02, "memory_mib": 1400},
+        {"tokens_per_second": 1100.0, "gradient_norm": 0.7, "padding": 0.04, "memory_mib": 1500},
+        {"tokens_per_second": 5000.0, "gradient_norm": 9.0, "padding": 0.03},
+    ]
+    assert pace(lines) == (
+        "1,100 target tokens a second; gradient norm 0.70; padding 3.0%; "
+        "at most 1,500 MiB of memory"
+    )
+    assert pace([{"step": 1}]) == ""

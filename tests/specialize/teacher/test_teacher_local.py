@@ -1,0 +1,289 @@
+"""A local teacher's rows are those of one plain forward pass, however the text came about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from safetensors.torch import load_file, save_file
+
+from specialize.errors import ConfigurationError, InputError, TeacherError
+from specialize.formats import by_name
+from specialize.teacher.local.sample import draw_tokens
+from specialize.teacher.local.score import Given, batches_of
+from specialize.teacher.local.sparse_rows import take_sparse_rows
+from specialize.teacher.local.teacher import LocalTeacher, load_teacher
+from specialize.teacher.protocol import Sampling, ScoredText
+from tests.support import teacher_toys as toys
+
+FORM = by_name("zero-shot-cot")
+KINDS = [toys.gpt2, toys.llama, toys.t5]
+torch.set_num_threads(1)
+
+
+def teacher_of(make: Callable[[], Path], **options: int) -> LocalTeacher:
+    return load_teacher(str(make()), device="cpu", **options)
+
+
+def prompts_of(questions: int, samples: int) -> list[str]:
+    return [FORM.prompt(e) for e in toys.examples(questions) for _ in range(samples)]
+
+
+def full_logprobs(teacher: LocalTeacher, prompt: str, scored: ScoredText) -> torch.Tensor:
+    """(R, V) log-probabilities of one text by one plain forward pass."""
+    ids, tokens = list(teacher.prompt_tokens([prompt])[0]), scored.token_ids.tolist()
+    model = teacher._model
+    with torch.no_grad():
+        if teacher.continues:
+            logits = model(torch.tensor([ids + tokens])).logits[0, len(ids) - 1 : -1]
+        else:
+            start = model.config.decoder_start_token_id
+            decoder = torch.tensor([[start, *tokens[:-1]]])
+            logits = model(input_ids=torch.tensor([ids]), decoder_input_ids=decoder).logits[0]
+    return logits.double().log_softmax(-1)
+
+
+def assert_rows(teacher: LocalTeacher, prompt: str, scored: ScoredText) -> None:
+    expected = full_logprobs(teacher, prompt, scored)
+    tokens = torch.tensor(scored.token_ids).long()
+    own = expected.gather(-1, tokens[:, None])[:, 0].numpy()
+    np.testing.assert_allclose(scored.token_logprobs, own, atol=1e-5)
+    k = scored.topk_ids.shape[1]
+    np.testing.assert_allclose(scored.topk_logprobs, expected.topk(k).values.numpy(), atol=1e-5)
+    named = expected.gather(-1, torch.tensor(scored.topk_ids).long()).numpy()
+    np.testing.assert_allclose(scored.topk_logprobs, named, atol=1e-5)
+    rest = expected.scatter(-1, torch.tensor(scored.topk_ids).long(), -torch.inf)
+    np.testing.assert_allclose(scored.tail_logprobs, rest.logsumexp(-1).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("make", KINDS)
+@pytest.mark.parametrize("rows", [3, 128])
+def test_sampled_rows_equal_a_full_forward_pass(make: Callable[[], Path], rows: int) -> None:
+    teacher = teacher_of(make, batch_rows=rows)
+    prompts = prompts_of(6, 3)
+    sampled = teacher.sample(prompts, range(18), Sampling(max_new_tokens=30, temperature=0.8))
+    for prompt, scored in zip(prompts, sampled, strict=True):
+        assert_rows(teacher, prompt, scored)
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_scored_rows_equal_a_full_forward_pass(make: Callable[[], Path]) -> None:
+    teacher = teacher_of(make, batch_rows=4)
+    examples = toys.examples(7)
+    prompts = [FORM.prompt(example) for example in examples]
+    texts = [FORM.target(example.rationale, example.answer) for example in examples]
+    for prompt, text, scored in zip(
+        prompts, texts, teacher.score(prompts, texts, Sampling(max_new_tokens=1)), strict=True
+    ):
+        assert scored.finish == "given"
+        assert scored.text == text
+        assert_rows(teacher, prompt, scored)
+        spelled = b"".join(teacher.tokenizer.pieces(scored.token_ids.tolist())).decode()
+        if teacher.continues:
+            assert spelled == text
+        else:
+            assert scored.token_ids[-1] == teacher.tokenizer.eos
+
+
+def test_scoring_gives_the_rows_of_sampling() -> None:
+    teacher = teacher_of(toys.gpt2)
+    prompts = prompts_of(8, 1)
+    sampled = teacher.sample(prompts, range(8), Sampling(max_new_tokens=40, temperature=0.3))
+    scored = teacher.score(prompts, [s.text for s in sampled], Sampling(max_new_tokens=1))
+    compared = 0
+    for a, b in zip(sampled, scored, strict=True):
+        # a sampled segmentation need not be the tokenizer's own; up to there, rows must agree
+        length = min(len(a), len(b))
+        same = int(np.cumprod(a.token_ids[:length] == b.token_ids[:length]).sum())
+        np.testing.assert_allclose(a.topk_logprobs[:same], b.topk_logprobs[:same], atol=1e-5)
+        np.testing.assert_allclose(a.tail_logprobs[:same], b.tail_logprobs[:same], atol=1e-5)
+        compared += same
+    assert compared > 8
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_text_follows_from_its_prompt_and_seed(make: Callable[[], Path]) -> None:
+    prompts, seeds = prompts_of(5, 4), list(range(20))
+    settings_ = Sampling(max_new_tokens=25, temperature=1.2)
+    whole = teacher_of(make).sample(prompts, seeds, settings_)
+    again = teacher_of(make).sample(prompts, seeds, settings_)
+    backwards = teacher_of(make, batch_rows=3).sample(prompts[::-1], seeds[::-1], settings_)
+    for a, b, c in zip(whole, again, backwards[::-1], strict=True):
+        assert a.token_ids.tobytes() == b.token_ids.tobytes()
+        assert a.topk_logprobs.tobytes() == b.topk_logprobs.tobytes()
+        assert a.tail_logprobs.tobytes() == b.tail_logprobs.tobytes()
+        assert a.token_ids.tolist() == c.token_ids.tolist()
+        # other batches, other rounding: in float32 up to 1e-5 of a sum of large logits
+        np.testing.assert_allclose(a.topk_logprobs, c.topk_logprobs, atol=1e-4)
+    texts = {scored.text for scored in whole}
+    assert len(texts) > 10, "samples of one prompt must differ"
+
+
+def test_stops_behind_the_answer_line() -> None:
+    teacher = teacher_of(toys.gpt2)
+    prompt = "Q: Tom has 3 apples.\nLet's think step by step\nThe answer is"
+    settings_ = Sampling(max_new_tokens=200, temperature=3.0)
+    sampled = teacher.sample([prompt] * 40, range(40), settings_)
+    # the announcement stands in the prompt, so nothing the teacher writes ends its line
+    assert not any(s.finish == "answer" for s in sampled)
+    seen = 0
+    for scored in _answering(teacher).sample(["Q: x\n"] * 40, range(40), settings_):
+        body = scored.text.removesuffix("<|endoftext|>")
+        if scored.finish == "answer":
+            seen += 1
+            assert body.endswith("\n")
+            assert body.count("\n", body.index("answer is")) == 1
+        elif "answer is" in body:
+            assert "\n" not in body[body.index("answer is") :]
+    assert seen > 5
+
+
+def _answering(teacher: LocalTeacher) -> LocalTeacher:
+    """The same teacher, made to write little but newlines and "answer is"."""
+    wanted = teacher.tokenizer.encode("The answer is\n3")
+    bias = torch.full((teacher.description.vocabulary_size,), -30.0)
+    bias[wanted] = 0
+    biased = teacher_of(toys.gpt2)
+
+    def add(_: torch.nn.Module, __: object, output: torch.Tensor) -> torch.Tensor:
+        return output * 0.05 + bias
+
+    biased._model.get_output_embeddings().register_forward_hook(add)
+    return biased
+
+
+def test_the_context_bounds_a_text() -> None:
+    teacher = teacher_of(toys.gpt2)
+    prompts = ["Q: " + "apples 3 " * n + "\n" for n in (1, 20, 30, 2)] * 2
+    lengths = [len(ids) for ids in teacher.prompt_tokens(prompts)]
+    sampled = teacher.sample(prompts, range(8), Sampling(max_new_tokens=230))
+    assert any(s.finish == "length" and len(s) < 230 for s in sampled)
+    for prompt, length, scored in zip(prompts, lengths, sampled, strict=True):
+        assert length + len(scored) <= 256
+        assert_rows(teacher, prompt, scored)
+    with pytest.raises(TeacherError, match=r"prompt 0 has \d+ tokens, which leaves no room"):
+        teacher.sample(["apples " * 300], [0], Sampling(max_new_tokens=5))
+    with pytest.raises(TeacherError, match=r"prompt and text 0 have .* context of 256"):
+        teacher.score(["a"], ["apples " * 300], Sampling(max_new_tokens=5))
+
+
+def test_llama_reads_its_beginning_of_sequence() -> None:
+    teacher = teacher_of(toys.llama)
+    assert teacher.prompt_tokens(["Q"])[0][0] == 1
+    assert teacher_of(toys.gpt2).prompt_tokens(["Q"])[0][0] != 0
+
+
+logits_rows = arrays(np.float32, (3, 11), elements=st.floats(-80, 80, width=32), fill=st.nothing())
+
+
+@given(logits_rows, st.integers(1, 11))
+@settings(max_examples=150)
+def test_sparse_rows_against_float64(values: np.ndarray, k: int) -> None:
+    tokens = torch.tensor([0, 5, 10])
+    own, ids, logprobs, tail, _ = take_sparse_rows(torch.tensor(values), tokens, k)
+    exact = torch.tensor(values).double().log_softmax(-1)
+    np.testing.assert_allclose(own, exact[range(3), tokens], atol=2e-5)
+    np.testing.assert_allclose(logprobs, exact.gather(-1, ids), atol=2e-5)
+    assert (logprobs.diff(dim=-1) <= 0).all()
+    rest = exact.scatter(-1, ids, -torch.inf).logsumexp(-1)
+    np.testing.assert_allclose(tail, rest, atol=2e-5)
+    assert all(len(set(row)) == k for row in ids.tolist())
+
+
+@pytest.mark.parametrize("width", [128 * 48, 128 * 60 + 17, 5000])
+def test_large_vocabularies_are_searched_by_blocks(width: int) -> None:
+    generator = torch.Generator().manual_seed(width)
+    logits = torch.randn(40, width, generator=generator) * 4
+    logits[0, -5:] += 50  # all entries behind the last whole block
+    logits[1, 256:261] += 50  # all in one block
+    logits[2, :] = 1.5  # all equal
+    tokens = torch.randint(width, (40,), generator=generator)
+    exact = logits.double().log_softmax(-1)
+    own, ids, logprobs, tail, _ = take_sparse_rows(logits.clone(), tokens, 5)
+    np.testing.assert_allclose(own, exact[range(40), tokens], atol=2e-5)
+    np.testing.assert_allclose(logprobs, exact.topk(5).values, atol=2e-5)
+    np.testing.assert_allclose(logprobs, exact.gather(-1, ids), atol=2e-5)
+    rest = exact.scatter(-1, ids, -torch.inf).logsumexp(-1)
+    np.testing.assert_allclose(tail, rest, atol=2e-5)
+    assert all(len(set(row)) == 5 for row in ids.tolist())
+
+
+def test_a_sure_teachers_tail_is_not_noise() -> None:
+    logits = torch.zeros(1, 4000)
+    logits[0, 7] = 160.0
+    tail = take_sparse_rows(logits, torch.tensor([7]), 5).tails
+    assert tail.item() == pytest.approx(np.log(3995) - 160, abs=1e-4)
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.7])
+def test_draws_follow_the_distribution(top_p: float) -> None:
+    probabilities = np.array([0.5, 0.25, 0.15, 0.1])
+    logits = torch.tensor(np.log(probabilities) * 2)[None].expand(40_000, -1)
+    numbers = torch.tensor(np.random.default_rng(0).random(40_000))
+    drawn = draw_tokens(logits, numbers, Sampling(1, temperature=2.0, top_p=top_p))
+    expected = probabilities if top_p == 1 else np.array([2 / 3, 1 / 3, 0, 0])
+    shares = np.bincount(drawn.numpy(), minlength=4) / 40_000
+    np.testing.assert_allclose(shares, expected, atol=0.01)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30)), min_size=1, max_size=40),
+    st.integers(1, 9),
+)
+def test_batches_cover_everything_once(lengths: list[tuple[int, int]], rows: int) -> None:
+    given_ = [Given((1,) * prompt, (2,) * text, "") for prompt, text in lengths]
+    batches = list(batches_of(given_, rows=rows, tokens=80, positions=50))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) <= rows
+        if len(batch) > 1:
+            assert len(batch) * max(len(given_[i]) for i in batch) <= 80
+            assert sum(len(given_[i].tokens) for i in batch) <= 50
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_new_tokens": 0}, "at least 1"),
+        ({"temperature": 0.0}, "temperature must be above 0"),
+        ({"top_p": 1.5}, r"top_p must be in \(0, 1\]"),
+    ],
+)
+def test_sampling_refuses(values: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Sampling(**{"max_new_tokens": 5, **values})
+
+
+def test_loading_refuses(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such directory"):
+        load_teacher("./nowhere")
+    with pytest.raises(TeacherError, match="no local directory, and the hub does not give it"):
+        load_teacher("nobody/nothing")
+    with pytest.raises(ConfigurationError, match="float8"):
+        load_teacher(str(toys.gpt2()), dtype="float8")
+    with pytest.raises(InputError, match="holds no model that can be read"):
+        load_teacher(str(tmp_path))
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for file in toys.gpt2().iterdir():
+        content = file.read_bytes()
+        cut = len(content) // 2 if file.suffix == ".safetensors" else len(content)
+        (damaged / file.name).write_bytes(content[:cut])
+    with pytest.raises(InputError, match="can not be read"):
+        load_teacher(str(damaged))
+
+
+def test_incomplete_weights_are_refused(tmp_path: Path) -> None:
+    for file in toys.gpt2().iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["transformer.h.1.mlp.c_fc.weight"]
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TeacherError, match="lacks 1 of its weights"):
+        load_teacher(str(tmp_path))
