@@ -67,7 +67,7 @@ def html_page(store: Store, sample: Sample) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = (files("specialize") / "inspection_page.html.j2").read_text(encoding="utf-8")
+    template = (files("specialize.inspection") / "store_page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         response=sample.response,
         about=store.description,
