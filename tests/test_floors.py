@@ -106,7 +106,9 @@ def test_imports_stand_at_the_top(module: str) -> None:
 LATE_IMPORTS = {
     "specialize.students.lora",
     "specialize.cli.stages",
-    "specialize.cli.stores",
+    "specialize.cli.data",
+    "specialize.cli.imports",
+    "specialize.cli.inspect",
     "specialize.pipeline",
     "specialize.datasets.hub",
 }

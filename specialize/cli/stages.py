@@ -15,8 +15,10 @@ from pathlib import Path
 import click
 
 from specialize import __version__
-from specialize.cli import stores
 from specialize.cli.console import FILE, FOLDER, as_json_option, print_result, run_command
+from specialize.cli.data import data
+from specialize.cli.imports import export, import_
+from specialize.cli.inspect import inspect, recipes, schema, verify
 
 _overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting."
@@ -281,14 +283,22 @@ def report(runs: tuple[Path, ...], out: Path, repository: str | None, as_json: b
     print_result(report_runs(runs, out, repository), as_json)
 
 
-for _command in (
-    stores.data,
-    stores.import_,
-    stores.verify,
-    stores.export,
-    stores.schema,
-    stores.inspect,
-    stores.recipes,
-    stores.average,
-):
+@cli.command()
+@click.argument("run", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@click.option(
+    "--steps", required=True, metavar="A,B,...", help="Steps of the checkpoints, two or more."
+)
+@as_json_option
+def average(run: Path, out: Path, steps: str, as_json: bool) -> None:
+    """Write the mean of several checkpoints of RUN as a model into the new directory OUT."""
+    from specialize.students.averaging import average_checkpoints
+
+    if not all(step.strip().isdigit() for step in steps.split(",")):
+        raise click.UsageError(f"--steps takes numbers with commas between, got {steps!r}")
+    names = average_checkpoints(run, [int(step) for step in steps.split(",")], out)
+    print_result({"averaged": names, "out": str(out)}, as_json)
+
+
+for _command in (data, import_, export, verify, inspect, recipes, schema):
     cli.add_command(_command)

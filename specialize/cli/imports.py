@@ -1,41 +1,16 @@
-"""Commands that look at data, stores and runs, and that turn dumps of others into stores."""
+"""Dumps of others made into stores, and stores written for other programs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from specialize.answers import Kind
 from specialize.cli.console import FILE, FOLDER, as_json_option, print_result
-from specialize.errors import InputError, StoreError
+from specialize.errors import InputError
 from specialize.records import Example
-
-
-@click.command()
-@click.argument("name")
-@click.argument("path", required=False)
-@click.option("--split", default=None, help="The published split.")
-@click.option("--show", default=1, show_default=True, help="Examples to print.")
-@as_json_option
-def data(name: str, path: str | None, split: str | None, show: int, as_json: bool) -> None:
-    """Read the set NAME from PATH (a file or directory as published; none: the hub)."""
-    from specialize import datasets
-
-    examples = datasets.load(name, path, split=split)
-    shown = [
-        {"id": e.id, "question": e.question, "rationale": e.rationale, "answer": e.answer}
-        for e in examples[:show]
-    ]
-    if as_json:
-        print_result({"set": name, "examples": len(examples), "shown": shown}, True)
-        return
-    click.echo(f"{name}: {len(examples):,} examples")
-    for example in shown:
-        click.echo("\n" + "\n".join(f"{key}: {value}" for key, value in example.items()))
 
 
 def only_file(path: Path) -> Path:
@@ -138,7 +113,7 @@ def _rows_of_a_teacher(command: Callable[..., None]) -> Callable[..., None]:
 def _examples(name: str | None, path: str | None) -> tuple[list[Example], Kind]:
     from specialize import datasets
 
-    return ([], "number") if name is None else (datasets.load(name, path), datasets.KIND[name])
+    return ([], "number") if name is None else (datasets.load(name, path), datasets.kind_of(name))
 
 
 @import_.command()
@@ -194,104 +169,3 @@ def export(store: Path, out: Path, form: str | None, as_json: bool) -> None:
     if chosen not in ("parquet", "jsonl"):
         raise click.UsageError(f"{out.name} ends neither in .parquet nor in .jsonl; give --format")
     print_result(export_store(store, out, chosen), as_json)
-
-
-@click.command()
-@click.argument("store", type=FOLDER)
-@as_json_option
-def verify(store: Path, as_json: bool) -> None:
-    """Read every byte of STORE and check sizes, hashes and distributions."""
-    from specialize.store import verify as verify_store
-
-    found = verify_store(store)
-    print_result(found.as_json(), as_json)
-    if not found.ok:
-        more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
-        raise StoreError(f"{store}: {found.problems[0]}{more}")
-
-
-@click.command()
-@click.argument("store", type=FOLDER)
-@click.option("--example", default=None, help="An example's id; none: the store's first.")
-@click.option("--sample", default=0, show_default=True)
-@click.option("--html", type=FILE, default=None, help="Write a page instead, to this file.")
-@click.option("--responses", type=FOLDER, default=None, help="STORE are targets of these: align.")
-@click.option(
-    "--rows",
-    "count",
-    type=click.IntRange(min=1),
-    default=None,
-    help="STORE is a run: show so many rows of every objective.",
-)
-@click.option("--objective", default=None, help="With --rows: of this objective alone.")
-def inspect(
-    store: Path, example: str | None, sample: int, html: Path | None, responses: Path | None,
-    count: int | None, objective: str | None,
-) -> None:  # fmt: skip
-    """Show one response of STORE: tokens, probabilities, top entries and tail.
-
-    With --responses the teacher's tokens beside the student's; with --rows what the loss sees.
-    """
-    if responses is not None or count is not None:
-        from specialize.inspection import show_alignment, show_run_rows
-
-        if responses is not None:
-            show_alignment(responses, store, Console(), example=example, sample=sample, html=html)
-        else:
-            show_run_rows(
-                store, Console(), objective=objective, example=example, count=count, html=html
-            )
-        return
-    if html is None:
-        from specialize.inspection.store import print_sample
-
-        print_sample(store, example, sample, Console())
-        return
-    from specialize.inspection.store_page import write_page
-
-    write_page(store, example, sample, html)
-    click.echo(html)
-
-
-@click.command()
-@click.argument("name", required=False)
-def schema(name: str | None) -> None:
-    """Print the JSON schema of a file: recipe, store, manifest, summary, texts, predictions."""
-    from specialize.cli import json_schemas
-
-    if name is None:
-        click.echo("\n".join(json_schemas.SCHEMAS))
-        return
-    click.echo(json.dumps(json_schemas.schema(name), indent=2))
-
-
-@click.command()
-@click.argument("name", required=False)
-def recipes(name: str | None) -> None:
-    """List the built-in recipes, or print one as YAML to copy and edit."""
-    from specialize.recipes import RECIPES
-
-    if name is None:
-        for known, recipe in RECIPES.items():
-            click.echo(f"{known:20} {(recipe.__doc__ or '').splitlines()[0]}")
-        return
-    if name not in RECIPES:
-        raise click.UsageError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
-    click.echo(RECIPES[name]().to_yaml(), nl=False)
-
-
-@click.command()
-@click.argument("run", type=FOLDER)
-@click.argument("out", type=FOLDER)
-@click.option(
-    "--steps", required=True, metavar="A,B,...", help="Steps of the checkpoints, two or more."
-)
-@as_json_option
-def average(run: Path, out: Path, steps: str, as_json: bool) -> None:
-    """Write the mean of several checkpoints of RUN as a model into the new directory OUT."""
-    from specialize.students.averaging import average_checkpoints
-
-    if not all(step.strip().isdigit() for step in steps.split(",")):
-        raise click.UsageError(f"--steps takes numbers with commas between, got {steps!r}")
-    names = average_checkpoints(run, [int(step) for step in steps.split(",")], out)
-    print_result({"averaged": names, "out": str(out)}, as_json)

@@ -1,0 +1,30 @@
+"""Commands that read evaluation and training sets."""
+
+from __future__ import annotations
+
+import click
+
+from specialize.cli.console import as_json_option, print_result
+
+
+@click.command()
+@click.argument("name")
+@click.argument("path", required=False)
+@click.option("--split", default=None, help="The published split.")
+@click.option("--show", default=1, show_default=True, help="Examples to print.")
+@as_json_option
+def data(name: str, path: str | None, split: str | None, show: int, as_json: bool) -> None:
+    """Read the set NAME from PATH (a file or directory as published; none: the hub)."""
+    from specialize import datasets
+
+    examples = datasets.load(name, path, split=split)
+    shown = [
+        {"id": e.id, "question": e.question, "rationale": e.rationale, "answer": e.answer}
+        for e in examples[:show]
+    ]
+    if as_json:
+        print_result({"set": name, "examples": len(examples), "shown": shown}, True)
+        return
+    click.echo(f"{name}: {len(examples):,} examples")
+    for example in shown:
+        click.echo("\n" + "\n".join(f"{key}: {value}" for key, value in example.items()))
