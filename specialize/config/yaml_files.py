@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from specialize.config.compare import conflicts
 from specialize.config.recipe import (
     Alignment,
     Dataset,
@@ -90,23 +91,17 @@ def build_teacher(values: Mapping[str, object], overrides: Sequence[str] = ()) -
 def record_recipe(recipe: Recipe, run: Path) -> None:
     """Write ``run/recipe.yaml``, or check that the run was begun with the same recipe.
 
-    Evaluation, selection and ``running`` may change between calls; what shapes the weights may not.
+    ``compare`` says what may change between calls; what decides the weights may not.
 
     Raises:
         ConfigurationError: the run was begun with another recipe; names the keys and both values.
     """
     path = run / "recipe.yaml"
     if path.exists():
-        before, now = (_flat(r.model_dump(mode="json")) for r in (recorded_recipe(run), recipe))
-        free = ("evaluation.", "selection", "running.", "training.keep_checkpoints")
-        changed = [
-            f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
-            for key in sorted(before.keys() | now.keys())
-            if before.get(key) != now.get(key) and not key.startswith(free)
-        ]
-        if changed:
+        begun = recorded_recipe(run).model_dump(mode="json")
+        if changed := conflicts(begun, recipe.model_dump(mode="json")):
             raise ConfigurationError(
-                f"{run} was begun with another recipe: {'; '.join(changed)}; use the same recipe "
+                f"{run} was begun with another recipe ({'; '.join(changed)}); use the same recipe "
                 f"to continue, or a new directory"
             )
     write_atomically(path, recipe.to_yaml().encode())
@@ -121,20 +116,6 @@ def recorded_recipe(run: Path) -> Recipe:
             f"`specialize run`"
         )
     return read_recipe(path)
-
-
-def _flat(values: object, prefix: str = "") -> dict[str, object]:
-    """Nested values under dotted keys."""
-    if isinstance(values, dict):
-        pairs = values.items()
-    elif isinstance(values, list):
-        pairs = {str(i): value for i, value in enumerate(values)}.items()
-    else:
-        return {prefix: values}
-    flat: dict[str, object] = {}
-    for key, value in pairs:
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -20,6 +20,7 @@ from pathlib import Path
 from specialize.artifacts.predictions import Prediction, PredictionFile
 from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
+from specialize.io.nested import flatten
 from specialize.report.gather import ReportData, gather
 from specialize.report.outcome import Change, Line, Outcome, outcome
 from specialize.selection.paired_tests import Paired, difference_interval, holm, pair
@@ -149,21 +150,20 @@ def _change(counts: Paired) -> Change:
 
 def _differences(entries: Sequence[Entry]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Every value that is not the same in all recipes, by its dotted key."""
-    flat = [_flat("", entry.data.recipe.model_dump(mode="json")) for entry in entries]
+    flat = [_shown(entry.data.recipe) for entry in entries]
     keys = dict.fromkeys(key for values in flat for key in values)
     rows = ((key, tuple(values.get(key, "–") for values in flat)) for key in keys)
     return tuple((key, values) for key, values in rows if len(set(values)) > 1)
 
 
-def _flat(prefix: str, value: object) -> dict[str, str]:
-    if isinstance(value, dict):
-        items = [(f"{prefix}.{key}" if prefix else str(key), each) for key, each in value.items()]
-    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
-        items = [(f"{prefix}[{i}]", each) for i, each in enumerate(value)]
-    else:
-        text = str(value)
-        return {prefix: text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"}
-    return {key: text for name, each in items for key, text in _flat(name, each).items()}
+def _shown(recipe: Recipe) -> dict[str, str]:
+    """Every value of a recipe by its dotted key, shortened where it is long."""
+    values = flatten(recipe.model_dump(mode="json"))
+    texts = {key: str(value) for key, value in values.items()}
+    return {
+        key: text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        for key, text in texts.items()
+    }
 
 
 def comparison_csv(comparison: Comparison) -> str:

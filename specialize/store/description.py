@@ -8,6 +8,7 @@ One ``store.json``::
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Literal
@@ -15,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from specialize.errors import ConfigurationError, StoreError
+from specialize.io.nested import flatten
 from specialize.store.sealed import Json, canonical, seal, unseal
 
 FORMAT_VERSION = 1
@@ -127,20 +129,12 @@ class StoreDescription:
 
 def differences(stored: Mapping[str, Json], asked: Mapping[str, Json]) -> list[str]:
     """``key: stored value in the store, other value now`` for every key that differs."""
-    before, now = _flat(stored), _flat(asked)
+    before, now = (flatten(json.loads(canonical(side))) for side in (stored, asked))
     return [
         f"{key}: {before.get(key)!r} in the store, {now.get(key)!r} now"
         for key in sorted(before.keys() | now.keys())
-        if canonical(before.get(key)) != canonical(now.get(key))
+        if repr(before.get(key)) != repr(now.get(key))  # 1 is not True
     ]
-
-
-def _flat(value: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
-    flat: dict[str, Json] = {}
-    for key, inner in value.items():
-        nested = isinstance(inner, Mapping)
-        flat |= _flat(inner, f"{prefix}{key}.") if nested else {f"{prefix}{key}": inner}
-    return flat
 
 
 def description_file(description: StoreDescription, shard_samples: int) -> bytes:

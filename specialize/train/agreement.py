@@ -1,16 +1,18 @@
 """What must agree when a run is continued: the recipe's training part, and the rows themselves.
 
 ``checkpoints/training.json`` holds both from the first step on. A later call with another learning
-rate, other targets or another training set is refused with the keys that differ; evaluation,
-selection and the distance of checkpoints may change.
+rate, other targets or another training set is refused with the keys that differ;
+``config.compare`` says which may.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from specialize.config.compare import conflicts
 from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError, StoreError
 from specialize.io.files import write_atomically
@@ -19,7 +21,6 @@ from specialize.students import checkpoints
 
 _FILE = "training.json"
 _PARTS = ("student", "objectives", "training", "optimization", "lora", "seed")
-_FREE = {"training.checkpoint_every", "training.keep_checkpoints"}
 
 
 def check_recipe(recipe: Recipe, run: Path) -> None:
@@ -28,15 +29,10 @@ def check_recipe(recipe: Recipe, run: Path) -> None:
     Raises:
         ConfigurationError: names the keys that differ, with both values.
     """
-    recorded = _read(run)
-    if recorded is None:
+    begun = _read(run)
+    if begun is None:
         return
-    before, now = _flat(recorded["recipe"]), _flat(_relevant(recipe))
-    differing = [
-        f"{key}: {before.get(key)!r} in the run, {now.get(key)!r} now"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and key not in _FREE
-    ]
+    differing = conflicts(begun.recipe, _relevant(recipe))
     if differing:
         raise ConfigurationError(
             f"{run} was begun with another recipe ({'; '.join(differing)}); name a new directory, "
@@ -50,8 +46,8 @@ def check_rows(recipe: Recipe, run: Path, rows: RowSet) -> None:
     Raises:
         ConfigurationError: targets or training set have changed.
     """
-    recorded = _read(run)
-    if recorded is not None and recorded["rows"] != rows.digest:
+    begun = _read(run)
+    if begun is not None and begun.rows != rows.digest:
         raise ConfigurationError(
             f"{run} was begun with other rows: its targets, the training set "
             f"{recipe.train_on.set!r} or what is held out have changed; name a new directory"
@@ -65,28 +61,25 @@ def write(recipe: Recipe, run: Path, rows: RowSet) -> None:
     write_atomically(checkpoints.folder(run) / _FILE, text.encode())
 
 
-def _read(run: Path) -> dict[str, object] | None:
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What was noted when a run began: the deciding sections of its recipe, its rows' digest."""
+
+    recipe: Mapping[str, object]
+    rows: str
+
+
+def _read(run: Path) -> _Begun | None:
     """What was noted; None where no checkpoint depends on it yet."""
     path = checkpoints.folder(run) / _FILE
     if not path.exists() or checkpoints.last(run) is None:
         return None
     try:
-        return dict(json.loads(path.read_text()))
-    except ValueError as error:
+        return _Begun(**json.loads(path.read_text()))
+    except (TypeError, ValueError) as error:
         raise StoreError(f"{path} is damaged: {error}; name a new directory") from error
 
 
 def _relevant(recipe: Recipe) -> dict[str, object]:
     values = recipe.model_dump(mode="json")
     return {part: values[part] for part in _PARTS}
-
-
-def _flat(value: object, prefix: str = "") -> dict[str, object]:
-    """Nested keys as ``a.b.0.c``."""
-    if isinstance(value, Mapping):
-        items = [(str(key), inner) for key, inner in value.items()]
-    elif isinstance(value, list):
-        items = [(str(i), inner) for i, inner in enumerate(value)]
-    else:
-        return {prefix.removesuffix("."): value}
-    return {k: v for key, inner in items for k, v in _flat(inner, f"{prefix}{key}.").items()}

@@ -16,7 +16,7 @@ import contextlib
 import importlib.util
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from transformers import (
 from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
 from specialize.io.files import write_atomically
+from specialize.io.nested import flatten
 from specialize.io.progress import Advance
 from specialize.losses import RowMeasures, divergence, fused_kl, measured_kl
 from specialize.students import checkpoints
@@ -179,7 +180,8 @@ class SparseTrainer(Trainer):
         }
         if self.accelerator.is_main_process:
             metrics.append(self.metrics_file, line)
-        super().log({**logs, **_flat(line)}, start_time)  # for the trackers of ``report_to``
+        figures = flatten(line, separator="/")  # objectives/<name>/nats, for ``report_to``
+        super().log({**logs, **figures}, start_time)
         self.state.log_history.clear()  # it would grow in every checkpoint
         self.advance(1)
 
@@ -224,17 +226,6 @@ class _SaveAndStop(TrainerCallback):
     ) -> None:
         if self.trainer.stopping:
             control.should_save = control.should_training_stop = True
-
-
-def _flat(line: Mapping[str, object], prefix: str = "") -> dict[str, float]:
-    """Numbers under ``objectives/<name>/nats`` and the like."""
-    found: dict[str, float] = {}
-    for key, value in line.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}/")
-        elif isinstance(value, int | float):
-            found[f"{prefix}{key}"] = value
-    return found
 
 
 def save_student(

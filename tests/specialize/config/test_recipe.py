@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
+from specialize.config.compare import conflicts
 from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import (
     build_recipe,
@@ -116,10 +118,38 @@ def test_a_run_keeps_its_recipe(tmp_path: Path) -> None:
     assert recorded_recipe(run) == recipe
     record_recipe(override_recipe(recipe, ["selection=in-distribution"]), run)
     assert recorded_recipe(run).selection == "in-distribution"
-    with pytest.raises(ConfigurationError, match=r"optimization\.steps was 20, is 21"):
+    with pytest.raises(ConfigurationError, match=r"optimization\.steps: 20 in the run, 21 now"):
         record_recipe(override_recipe(recipe, ["optimization.steps=21"]), run)
     with pytest.raises(ConfigurationError, match=r"no run's directory"):
         recorded_recipe(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("override", "continues"),
+    [
+        ("training.checkpoint_every=7", True),
+        ("training.keep_checkpoints=1", True),
+        ("running.packing=true", True),
+        ("evaluation.formats=[zero-shot-answer]", True),
+        ("training.dropout=0.1", False),
+        ("optimization.learning_rate=1e-4", False),
+        ("objectives.0.weight=2", False),
+        ("train_on.limit=3", False),
+        ("lora={rank: 4}", False),
+    ],
+)
+def test_one_rule_says_which_recipes_continue_a_run(
+    tmp_path: Path, override: str, continues: bool
+) -> None:
+    recipe = read_recipe(written(tmp_path, PLAIN))
+    changed = override_recipe(recipe, [override])
+    before, now = (each.model_dump(mode="json") for each in (recipe, changed))
+    assert (not conflicts(before, now)) is continues
+    record_recipe(recipe, tmp_path / "run")
+    with (
+        contextlib.nullcontext() if continues else pytest.raises(ConfigurationError, match="begun")
+    ):
+        record_recipe(changed, tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
