@@ -11,7 +11,8 @@ One scored text of a teacher whose tokens are ``b"The"``, ``b" answer"``, ...::
 
 Row t is the distribution from which token t was drawn, at temperature 1 whatever the sampling
 temperature, so that every row's stored and tail mass is 1. A token that was drawn outside the top
-K is part of the tail. The last token is the end of sequence where the teacher wrote it.
+K is part of the tail. The last token is the end where the teacher wrote it, one of its tokenizer's
+``ends``; ``text`` is without it.
 """
 
 from __future__ import annotations

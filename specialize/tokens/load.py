@@ -11,7 +11,6 @@ Where a directory holds several, the first of this list is read.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -20,6 +19,8 @@ import huggingface_hub
 from specialize.errors import InputError
 from specialize.tokens.byte_pairs import read_pair, read_ranks, read_tekken
 from specialize.tokens.definition import Definition, Json, parse_definition
+from specialize.tokens.ends import end_ids
+from specialize.tokens.json_files import read_object
 from specialize.tokens.sentencepiece_model import read_sentencepiece
 from specialize.tokens.tokenizer import Tokenizer, build_tokenizer
 
@@ -27,6 +28,7 @@ _PAIRS = (("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt"))
 _SENTENCEPIECE = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "tokenizer.model.*")
 _WANTED = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json",
+    "generation_config.json", "chat_template.jinja", "chat_template.json",
     *_SENTENCEPIECE, "*.tiktoken", "tekken.json", *(name for pair in _PAIRS for name in pair),
 )  # fmt: skip
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -112,13 +114,19 @@ def _read_file(path: Path, extra_ids: int | None) -> Definition:
 
 def _says_t5(model: Path) -> bool:
     """A configuration beside ``model`` says it; with none, the file's own name does."""
-    configurations = [_read_json(path) for path in sorted(model.parent.glob("*config.json"))]
+    configurations = [read_object(path) for path in sorted(model.parent.glob("*config.json"))]
     kinds = [c["model_type"] for c in configurations if isinstance(c.get("model_type"), str)]
     return any(kind in _T5 for kind in kinds) if kinds else model.name == "spiece.model"
 
 
 def _build(definition: Definition, directory: Path, name: str) -> Tokenizer:
-    return build_tokenizer(definition, name, _roles(definition, directory))
+    roles = _roles(definition, directory)
+    written = {token.content: token.id for token in definition.added}
+    eos = roles.get("eos")
+    if eos is not None and eos in definition.written:
+        written[definition.written[eos]] = eos
+    ends = end_ids(directory, eos, written)
+    return build_tokenizer(definition, name, roles | {"eos": ends[0]} if ends else roles, ends)
 
 
 def _roles(definition: Definition, directory: Path) -> dict[str, int]:
@@ -126,9 +134,9 @@ def _roles(definition: Definition, directory: Path) -> dict[str, int]:
     ids = {piece: token for token, piece in definition.written.items()}
     special = {token.content for token in definition.added if token.special} & ids.keys()
     named = [
-        _read_json(directory / f) for f in ("tokenizer_config.json", "special_tokens_map.json")
+        read_object(directory / f) for f in ("tokenizer_config.json", "special_tokens_map.json")
     ]
-    config = _read_json(directory / "config.json")
+    config = read_object(directory / "config.json")
     roles: dict[str, int] = {}
     for role, names in _NAMES.items():
         said = [_content(file.get(f"{role}_token")) for file in named]
@@ -145,13 +153,3 @@ def _content(token: Json) -> str | None:
     """A token in a configuration is its text, or an object that holds it."""
     content = token.get("content") if isinstance(token, dict) else token
     return content if isinstance(content, str) else None
-
-
-def _read_json(path: Path) -> dict[str, Json]:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
-    return content if isinstance(content, dict) else {}

@@ -34,6 +34,7 @@ class Tokenizer:
         name: where it came from, for people; no absolute path.
         fingerprint: sha256 of what decides its behaviour; equal for equal tokenizers.
         eos, pad, unk: ids, None where it has none.
+        ends: every id that ends a text for the model that it came with, ``eos`` first (``ends``).
     """
 
     name: str
@@ -41,6 +42,7 @@ class Tokenizer:
     eos: int | None
     pad: int | None
     unk: int | None
+    ends: tuple[int, ...]
     _backend: Backend = field(repr=False, compare=False)
     _vocabulary: Vocabulary = field(repr=False, compare=False)
     _definition: Definition = field(repr=False, compare=False)
@@ -141,13 +143,16 @@ class Tokenizer:
         )
 
 
-def build_tokenizer(definition: Definition, name: str, special: Mapping[str, int]) -> Tokenizer:
+def build_tokenizer(
+    definition: Definition, name: str, special: Mapping[str, int], ends: tuple[int, ...] = ()
+) -> Tokenizer:
     """The tokenizer of a definition.
 
     Args:
         definition: what a ``tokenizer.json`` holds.
         name: for people.
         special: the ids of ``eos`` and ``pad``, where there are any.
+        ends: every id that ends a text, ``eos`` among them; none: ``eos`` alone.
     """
     backend = encoder(definition)
     folds = _ids(backend, "a  b") == _ids(backend, "a b") != []
@@ -158,6 +163,7 @@ def build_tokenizer(definition: Definition, name: str, special: Mapping[str, int
         eos=eos,
         pad=special.get("pad"),
         unk=definition.unknown,
+        ends=ends or (() if eos is None else (eos,)),
         _backend=backend,
         _vocabulary=spell(definition, eos=eos, folds=folds),
         _definition=definition,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -21,6 +22,7 @@ from transformers import (
 from specialize.records import Example
 
 END = "<|endoftext|>"
+TURNS = ("<start_of_turn>", "<end_of_turn>")
 RATIONALES = [
     ("Tom has 3 apples and buys 4.", "He has 3 + 4 = 7 apples.", "7"),
     ("Ann earns $12 an hour for 5 hours.", "She earns 12 * 5 = $60.\nThat is all.", "60"),
@@ -44,12 +46,13 @@ def _texts() -> list[str]:
     return [*texts, "A: Question: Case 0 1 2 3 4 5 6 7 8 9?"] * 3
 
 
-def byte_level(path: Path, *, bos: bool = False) -> PreTrainedTokenizerFast:
+def byte_level(path: Path, *, bos: bool = False, turns: bool = False) -> PreTrainedTokenizerFast:
+    """A small byte-level tokenizer; ``turns`` adds the control tokens of a chat."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    special = [END, "<s>"] if bos else [END]
+    special = [END, *(["<s>"] if bos else []), *(TURNS if turns else [])]
     trainer = trainers.BpeTrainer(
         vocab_size=360, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
@@ -101,6 +104,27 @@ def gpt2() -> Path:
         bos_token_id=0, eos_token_id=0, initializer_range=0.2,
     )  # fmt: skip
     GPT2LMHeadModel(config).save_pretrained(path)
+    return path
+
+
+def with_turns(path: Path, *, special: bool) -> Path:
+    """A random GPT-2 with three ends; that of its template is a special token or a plain one."""
+    tokenizer = byte_level(path, turns=True)
+    torch.manual_seed(3)
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=256, n_embd=32, n_layer=2, n_head=2,
+        bos_token_id=0, eos_token_id=0, initializer_range=0.2,
+    )  # fmt: skip
+    model = GPT2LMHeadModel(config)
+    model.generation_config.eos_token_id = [0, tokenizer.convert_tokens_to_ids("7")]
+    model.save_pretrained(path)
+    template = "{% for m in messages %}{{ m.role }}{{ m.content }}<end_of_turn>{% endfor %}"
+    (path / "chat_template.jinja").write_text(template)
+    if not special:
+        content = json.loads((path / "tokenizer.json").read_text())
+        for token in content["added_tokens"]:
+            token["special"] = token["content"] != "<end_of_turn>"
+        (path / "tokenizer.json").write_text(json.dumps(content))
     return path
 
 

@@ -29,7 +29,9 @@ from specialize.errors import ConfigurationError, InputError, TeacherError
 from specialize.teacher.framing import ids_in_front
 from specialize.tokens import Tokenizer, load_tokenizer
 
-_FILES = ["*.json", "*.safetensors", "*.model", "*.tiktoken", "merges.txt", "vocab.bpe"]
+_FILES = [
+    "*.json", "*.jinja", "*.safetensors", "*.model", "*.tiktoken", "merges.txt", "vocab.bpe",
+]  # fmt: skip
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

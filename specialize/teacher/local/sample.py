@@ -67,6 +67,7 @@ class _Record:
     ) -> None:
         count, steps = len(requests), max(request.room for request in requests)
         self.settings, self.tokenizer, self.device = settings, tokenizer, logits.device
+        self.ends = frozenset(tokenizer.ends)
         self.stops = _Stops(tokenizer, settings.stop_after_answer)
         self.room = np.array([request.room for request in requests])
         self.uniforms = torch.tensor(_uniforms(requests, steps), device=self.device)
@@ -120,7 +121,7 @@ class _Record:
         return still
 
     def _ending(self, row: int, token: int) -> Finish | None:
-        if token == self.tokenizer.eos:
+        if token in self.ends:
             return "eos"
         if self.stops.breaks_line(token):
             line = self.tokens[row, self.line_start[row] : self.step].tolist()
@@ -142,8 +143,9 @@ class _Record:
     def _text(self, row: int) -> ScoredText:
         end = int(self.length[row])
         tokens = self.tokens[row, :end]
+        written = tokens[:-1] if self.finish[row] == "eos" else tokens  # an end may spell its name
         return ScoredText(
-            text=self.tokenizer.decode(tokens.tolist()),
+            text=self.tokenizer.decode(written.tolist()),
             token_ids=tokens.copy(),
             token_logprobs=to_numpy(self.token_logprobs[row, :end]),
             topk_ids=to_numpy(self.ids[row, :end]),

@@ -146,16 +146,38 @@ def test_stops_behind_the_answer_line() -> None:
 
 def _answering(teacher: LocalTeacher) -> LocalTeacher:
     """The same teacher, made to write little but newlines and "answer is"."""
-    wanted = teacher.tokenizer.encode("The answer is\n3")
+    biased = teacher_of(toys.gpt2)
+    _lean_towards(biased, teacher.tokenizer.encode("The answer is\n3"))
+    return biased
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_every_end_of_the_teacher_ends_its_text(tmp_path: Path, special: bool) -> None:
+    """The tokenizer's end, one of the generation configuration, the template's end of turn."""
+    path = toys.with_turns(tmp_path, special=special)
+    teacher = load_teacher(str(path), device="cpu")
+    ends = teacher.tokenizer.ends
+    assert len(ends) == 3
+    _lean_towards(teacher, [*ends, *teacher.tokenizer.encode("The answer")])
+    sampled = teacher.sample(["Q: x\n"] * 60, range(60), Sampling(max_new_tokens=40))
+    seen = {int(s.token_ids[-1]) for s in sampled if s.finish == "eos"}
+    assert seen == set(ends)
+    for scored in sampled:
+        inside = scored.token_ids[: -1 if scored.finish == "eos" else None]
+        assert not set(inside.tolist()) & set(ends)
+        assert "<" not in scored.text
+        assert scored.text == teacher.tokenizer.decode(inside.tolist())
+
+
+def _lean_towards(teacher: LocalTeacher, wanted: list[int]) -> None:
+    """Let the teacher write little but the ids ``wanted``."""
     bias = torch.full((teacher.description.vocabulary_size,), -30.0)
     bias[wanted] = 0
-    biased = teacher_of(toys.gpt2)
 
     def add(_: torch.nn.Module, __: object, output: torch.Tensor) -> torch.Tensor:
         return output * 0.05 + bias
 
-    biased._model.get_output_embeddings().register_forward_hook(add)
-    return biased
+    teacher._model.get_output_embeddings().register_forward_hook(add)
 
 
 def test_the_context_bounds_a_text() -> None:

@@ -1,0 +1,104 @@
+"""Every id that ends a text for a model: the tokenizer's, the generation's and the template's.
+
+    Llama 3   tokenizer <|eot_id|>; generation_config [128001, 128008, 128009]; template <|eot_id|>
+              ->  (128009, 128001, 128008)
+    Gemma 2   tokenizer <eos>; generation_config 1; template <end_of_turn>   ->  (1, 107)
+
+The tokenizer's own end comes first. Where there is no generation configuration the model's
+configuration takes its place, as in transformers. A chat template shows which token it writes
+after the assistant's words: it is rendered once, around a text that no template has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import TemplateError
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from specialize.tokens.definition import Json
+from specialize.tokens.json_files import read_object
+
+_CONTENT = "assistant words"
+_CHAT: list[dict[str, str]] = [
+    {"role": "user", "content": "user words"},
+    {"role": "assistant", "content": _CONTENT},
+]
+
+
+def end_ids(directory: Path, eos: int | None, written: Mapping[str, int]) -> tuple[int, ...]:
+    """The ids that end a text for the model or tokenizer in ``directory``, ``eos`` first.
+
+    Args:
+        directory: holds whatever there is of ``generation_config.json``, ``config.json``,
+            ``tokenizer_config.json`` and ``chat_template.jinja``.
+        eos: the tokenizer's own end of sequence.
+        written: the ids of the added tokens and of ``eos``, by how they are written.
+
+    Raises:
+        InputError: a file that is not JSON.
+    """
+    template = chat_template(directory)
+    named = [eos, *configured_ends(directory), template_end(template, eos, written)]
+    return tuple(dict.fromkeys(token for token in named if token is not None))
+
+
+def configured_ends(directory: Path) -> list[int]:
+    """The ids at which the library's ``generate`` stops, as the model's files say."""
+    for name in ("generation_config.json", "config.json"):
+        config = read_object(directory / name)
+        parts = [config, config.get("text_config"), config.get("decoder")]
+        for part in parts:
+            if isinstance(part, dict) and (found := _ids(part.get("eos_token_id"))):
+                return found
+    return []
+
+
+def _ids(value: Json) -> list[int]:
+    listed = value if isinstance(value, list) else [value]
+    return [i for i in listed if isinstance(i, int) and not isinstance(i, bool) and i >= 0]
+
+
+def chat_template(directory: Path) -> str | None:
+    """The chat template that is kept beside a tokenizer; None where there is none."""
+    alone = directory / "chat_template.jinja"
+    if alone.is_file():
+        return alone.read_text(encoding="utf-8")
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        found = read_object(directory / name).get("chat_template")
+        if isinstance(found, list):  # several by name
+            named = {t["name"]: t["template"] for t in found if isinstance(t, dict)}
+            found = named.get("default")
+        if isinstance(found, str):
+            return found
+    return None
+
+
+def template_end(template: str | None, eos: int | None, written: Mapping[str, int]) -> int | None:
+    """The first of the tokens ``written`` that ``template`` puts after the assistant's words.
+
+    None where it puts none there, or where it cannot be rendered: it is then of no use for a
+    chat either, and asking in that form says why.
+    """
+    if template is None:
+        return None
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+    )
+    try:
+        text = environment.from_string(template).render(
+            messages=_CHAT,
+            add_generation_prompt=False,
+            strftime_now=lambda _: "",
+            bos_token="",
+            eos_token=next((name for name, token in written.items() if token == eos), ""),
+        )
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError):
+        return None
+    after = text.rpartition(_CONTENT)[2] if _CONTENT in text else ""
+    longest_first = sorted(filter(None, written), key=len, reverse=True)
+    found = re.search("|".join(map(re.escape, longest_first)), after) if longest_first else None
+    return written[found.group()] if found else None
