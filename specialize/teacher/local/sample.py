@@ -147,12 +147,12 @@ class _Record:
         return ScoredText(
             text=self.tokenizer.decode(written.tolist()),
             token_ids=tokens.copy(),
-            token_logprobs=to_numpy(self.token_logprobs[row, :end]),
-            topk_ids=to_numpy(self.ids[row, :end]),
-            topk_logprobs=to_numpy(self.logprobs[row, :end]),
-            tail_logprobs=to_numpy(self.tails[row, :end]),
+            token_logprobs=to_numpy(self.token_logprobs[row, :end], np.float32),
+            topk_ids=to_numpy(self.ids[row, :end], np.int32),
+            topk_logprobs=to_numpy(self.logprobs[row, :end], np.float32),
+            tail_logprobs=to_numpy(self.tails[row, :end], np.float32),
             finish=self.finish[row] or "length",
-            tempered_tails=to_numpy(self.tempered[row, :end]),
+            tempered_tails=to_numpy(self.tempered[row, :end], np.float32),
         )
 
 

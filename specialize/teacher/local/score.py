@@ -1,7 +1,9 @@
 """Rows of given texts: one forward pass over prompt and text, many texts at once.
 
 Batches hold texts of about the same length under budgets; they are a function of the texts alone,
-so that the same call gives the same bits.
+so that the same call gives the same bits. A text whose logits alone would exceed the budget is
+read in pieces, each behind the keys and values of those before it, so that memory does not grow
+with the length of a text times the vocabulary.
 """
 
 from __future__ import annotations
@@ -9,15 +11,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import EncoderDecoderCache, PreTrainedModel
 
 from specialize.errors import TeacherError
-from specialize.teacher.local.decode import right_padded, start_token
-from specialize.teacher.local.sparse_rows import entry_numbers, sparse_rows, to_numpy
+from specialize.teacher.local.cache import growing_cache
+from specialize.teacher.local.decode import column_options, right_padded, start_token
+from specialize.teacher.local.sparse_rows import SparseRows, entry_numbers, sparse_rows, to_numpy
 from specialize.teacher.protocol import Sampling, ScoredText
 
 
@@ -58,35 +63,53 @@ def batches_of(
 
 @torch.inference_mode()
 def score_batch(
-    model: PreTrainedModel, given: Sequence[Given], settings: Sampling
+    model: PreTrainedModel, given: Sequence[Given], settings: Sampling, *, positions: int
 ) -> list[ScoredText]:
-    """The sparse rows of every text, in order."""
+    """The sparse rows of every text, in order.
+
+    Args:
+        positions: most rows of logits at a time; a text of more stands alone in its batch.
+    """
+    if len(given) == 1 and len(given[0].tokens) > positions:
+        parts = list(long_text_rows(model, given[0], settings, positions))
+        return [_scored(given[0], SparseRows(*map(torch.cat, zip(*parts, strict=True))))]
     logits = text_logits(model, given)
     scored, start = [], 0
     for item in given:
         stop = start + len(item.tokens)
-        tokens = torch.tensor(item.tokens, device=logits.device)
         numbers = entry_numbers(_seed(item), len(item.tokens), settings)
-        drawn = None if numbers is None else torch.from_numpy(numbers).to(logits.device)
-        rows = sparse_rows(logits[start:stop], tokens, settings, drawn)
-        if bool(rows.token_logprobs.isnan().any()):
-            raise TeacherError(
-                "the teacher's logits hold NaN; its weights are damaged or overflow in this dtype"
-            )
-        scored.append(
-            ScoredText(
-                text=item.text,
-                token_ids=np.array(item.tokens, np.int32),
-                token_logprobs=to_numpy(rows.token_logprobs),
-                topk_ids=to_numpy(rows.ids.int()),
-                topk_logprobs=to_numpy(rows.logprobs),
-                tail_logprobs=to_numpy(rows.tails),
-                finish="given",
-                tempered_tails=to_numpy(rows.tempered_tails),
-            )
-        )
+        scored.append(_scored(item, _rows(logits[start:stop], item.tokens, settings, numbers)))
         start = stop
     return scored
+
+
+def _rows(
+    logits: Tensor,
+    tokens: Sequence[int],
+    settings: Sampling,
+    numbers: NDArray[np.float64] | None,
+) -> SparseRows:
+    """The rows of ``tokens`` from logits (N, V), which are overwritten."""
+    ids = torch.tensor(tokens, device=logits.device)
+    drawn = None if numbers is None else torch.from_numpy(numbers).to(logits.device)
+    return sparse_rows(logits, ids, settings, drawn)
+
+
+def _scored(item: Given, rows: SparseRows) -> ScoredText:
+    if bool(rows.token_logprobs.isnan().any()):
+        raise TeacherError(
+            "the teacher's logits hold NaN; its weights are damaged or overflow in this dtype"
+        )
+    return ScoredText(
+        text=item.text,
+        token_ids=np.array(item.tokens, np.int32),
+        token_logprobs=to_numpy(rows.token_logprobs, np.float32),
+        topk_ids=to_numpy(rows.ids, np.int32),
+        topk_logprobs=to_numpy(rows.logprobs, np.float32),
+        tail_logprobs=to_numpy(rows.tails, np.float32),
+        finish="given",
+        tempered_tails=to_numpy(rows.tempered_tails, np.float32),
+    )
 
 
 def _seed(item: Given) -> int:
@@ -123,6 +146,58 @@ def text_logits(model: PreTrainedModel, given: Sequence[Given]) -> Tensor:
 
     hook = model.get_output_embeddings().register_forward_pre_hook(keep)
     try:
-        return model(**inputs, use_cache=False).logits
+        logits: Tensor = model(**inputs, use_cache=False).logits
+        return logits
     finally:
         hook.remove()
+
+
+def long_text_rows(
+    model: PreTrainedModel, item: Given, settings: Sampling, positions: int
+) -> Iterator[SparseRows]:
+    """The rows of one text, at most ``positions`` at a time, each read once.
+
+    Every piece sees the keys and values of the pieces before it, so that its rows are those of
+    one pass; only the order of sums differs.
+    """
+    numbers = entry_numbers(_seed(item), len(item.tokens), settings)
+    first = 0  # of the text's tokens
+    for logits in _pieces(model, item, positions):
+        part = slice(first, first + len(logits))
+        drawn = None if numbers is None else numbers[part]
+        yield _rows(logits, item.tokens[part], settings, drawn)
+        first = part.stop
+
+
+def _pieces(model: PreTrainedModel, item: Given, positions: int) -> Iterator[Tensor]:
+    """(n, V) logits of the text's tokens in order, n at most ``positions``."""
+    config = model.config
+    if config.is_encoder_decoder:
+        read: tuple[int, ...] = (start_token(model), *item.tokens[:-1])
+        encoded = model.get_encoder()(input_ids=_row(model, item.prompt)).last_hidden_state
+        both = EncoderDecoderCache(growing_cache(config), growing_cache(config))
+        for start in range(0, len(read), positions):
+            ids = _row(model, read[start : start + positions])
+            outputs = model(
+                encoder_outputs=(encoded,), decoder_input_ids=ids, past_key_values=both,
+                use_cache=True,
+            )  # fmt: skip
+            yield outputs.logits[0]
+        return
+    read, cache = item.prompt + item.tokens[:-1], growing_cache(config)
+    # what is before the last token of the prompt needs no logits
+    cuts = [*range(0, len(item.prompt) - 1, positions)]
+    cuts += [*range(len(item.prompt) - 1, len(read), positions), len(read)]
+    for start, stop in pairwise(cuts):
+        asked = stop - start if start >= len(item.prompt) - 1 else 1
+        places = torch.arange(start, stop, device=model.device)[None]
+        outputs = model(
+            input_ids=_row(model, read[start:stop]), past_key_values=cache, use_cache=True,
+            **column_options(model, places, asked),
+        )  # fmt: skip
+        if start >= len(item.prompt) - 1:
+            yield outputs.logits[0]
+
+
+def _row(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
+    return torch.tensor([list(ids)], device=model.device)

@@ -15,7 +15,7 @@ section 4): what a student learns from such rows is, in the mean, what it learns
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from specialize.teacher.protocol import Sampling
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 _BLOCK = 128  # logits; an entry of the top K lies in one of the K blocks with the largest maxima
 
 
@@ -161,6 +162,6 @@ def _largest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return found.values, ids.gather(-1, found.indices)
 
 
-def to_numpy(values: Tensor) -> NDArray[np.generic]:
+def to_numpy(values: Tensor, dtype: type[Scalar]) -> NDArray[Scalar]:
     """``values`` as an array of its own."""
-    return values.cpu().numpy().copy()
+    return np.array(values.cpu().numpy(), dtype)

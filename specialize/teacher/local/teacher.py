@@ -148,7 +148,8 @@ class LocalTeacher:
         positions = max(1, _LOGITS.get(device, _LOGITS["cpu"]) // width)
         scored: dict[int, ScoredText] = {}
         for batch in batches_of(given, rows=self._rows, tokens=BATCH_TOKENS, positions=positions):
-            rows = score_batch(self._model, [given[i] for i in batch], settings)
+            texts_here = [given[i] for i in batch]
+            rows = score_batch(self._model, texts_here, settings, positions=positions)
             scored |= dict(zip(batch, rows, strict=True))
         return [scored[i] for i in range(len(given))]
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from specialize.errors import ConfigurationError, InputError, TeacherError
 from specialize.formats import by_name
 from specialize.teacher.local.sample import draw_tokens
-from specialize.teacher.local.score import Given, batches_of
+from specialize.teacher.local.score import Given, batches_of, score_batch
 from specialize.teacher.local.sparse_rows import take_sparse_rows
 from specialize.teacher.local.teacher import LocalTeacher, load_teacher
 from specialize.teacher.protocol import Sampling, ScoredText
@@ -89,6 +89,40 @@ def test_scored_rows_equal_a_full_forward_pass(make: Callable[[], Path]) -> None
             assert spelled == text
         else:
             assert scored.token_ids[-1] == teacher.tokenizer.eos
+
+
+@pytest.mark.parametrize("make", KINDS)
+@pytest.mark.parametrize("settings_", [Sampling(1), Sampling(1, draws=7)], ids=["top", "draws"])
+def test_a_long_text_is_read_in_pieces(make: Callable[[], Path], settings_: Sampling) -> None:
+    """Its rows are those of one pass, whatever the size of the pieces."""
+    teacher = teacher_of(make)
+    example = toys.examples(3)[2]
+    prompt, text = FORM.prompt(example), FORM.target(example.rationale, example.answer)
+    [item] = teacher._given([prompt], [text])
+    [whole] = score_batch(teacher._model, [item], settings_, positions=1000)
+    for positions in (1, 5, len(item.tokens) - 1):
+        [parts] = score_batch(teacher._model, [item], settings_, positions=positions)
+        assert parts.text == whole.text
+        assert parts.token_ids.tolist() == whole.token_ids.tolist()
+        assert parts.topk_ids.tolist() == whole.topk_ids.tolist()
+        np.testing.assert_allclose(parts.topk_logprobs, whole.topk_logprobs, atol=2e-5)
+        np.testing.assert_allclose(parts.tail_logprobs, whole.tail_logprobs, atol=2e-5)
+        np.testing.assert_allclose(parts.token_logprobs, whole.token_logprobs, atol=2e-5)
+
+
+def test_logits_of_a_long_text_are_never_held_at_once() -> None:
+    teacher = teacher_of(toys.gpt2)
+    [item] = teacher._given(["Q: x\n"], ["apples 3 " * 25])
+    shapes = []
+
+    def note(_: torch.nn.Module, __: object, output: torch.Tensor) -> None:
+        shapes.append(output.shape[-2])
+
+    hook = teacher._model.get_output_embeddings().register_forward_hook(note)
+    score_batch(teacher._model, [item], Sampling(1), positions=10)
+    hook.remove()
+    assert max(shapes) == 10
+    assert sum(shapes) == len(item.tokens) + 1  # and one behind the prompt, which is not used
 
 
 def test_scoring_gives_the_rows_of_sampling() -> None:
