@@ -16,7 +16,8 @@ from specialize.answers.dates import read_date
 from specialize.answers.equations import evaluate
 from specialize.answers.forms import last_letter, last_truth, read_choice, read_truth
 from specialize.answers.number_words import spelt_number
-from specialize.answers.phrases import announced, clean, last_line, own_part
+from specialize.answers.own_text import REASONING, own_part
+from specialize.answers.phrases import clean, last_announcement, last_line
 from specialize.answers.quantities import (
     Quantity,
     outside_parentheses,
@@ -44,7 +45,13 @@ _NOT_BUT = re.compile(r"\bnot\s++\S{1,20}+\s++but\s++(?:rather\s++)?")
 _OPERATION = re.compile(r"[\d)]\s*+[-+*/×÷^−x]")
 
 
-def find_answer(text: str, *, mode: Mode = "flexible", kind: Kind = "number") -> str | None:
+def find_answer(
+    text: str,
+    *,
+    mode: Mode = "flexible",
+    kind: Kind = "number",
+    reasoning: Sequence[tuple[str, str]] = REASONING,
+) -> str | None:
     r"""The answer of a response or of a bare answer, as it is written there; None if none is found.
 
     A number comes with its sign and separators, without currency, percent sign, unit or remark:
@@ -56,10 +63,11 @@ def find_answer(text: str, *, mode: Mode = "flexible", kind: Kind = "number") ->
 
     Mode ``strict`` takes what is announced, or a text that is nothing but an answer; ``legacy``
     the last match of ``\d*\.?\d+`` wherever it stands (Fu et al., arXiv:2301.12726, code).
+    ``reasoning`` are the opening and closing tags of blocks in which a model thinks aloud.
     """
     if mode == "legacy":
         return last_legacy(text)
-    phrase = candidate(text, kind=kind, strict=mode == "strict")
+    phrase = candidate(own_part(text, reasoning), kind=kind, strict=mode == "strict")
     if phrase is None:
         return None
     if kind == "number":
@@ -72,12 +80,12 @@ def find_answer(text: str, *, mode: Mode = "flexible", kind: Kind = "number") ->
     return clean(phrase) or None
 
 
-def candidate(text: str, *, kind: Kind, strict: bool) -> str | None:
-    """The phrase in which an answer of this kind is to be read."""
-    phrase = announced(text)
-    if phrase is not None:
-        return phrase
-    bare = text.strip()
+def candidate(own: str, *, kind: Kind, strict: bool) -> str | None:
+    """The phrase of the own part of a response in which an answer of this kind is to be read."""
+    announcement = last_announcement(own)
+    if announcement is not None:
+        return announcement.phrase
+    bare = own.strip()
     if _is_bare(bare, kind, strict):
         return bare
     if strict:
@@ -85,14 +93,14 @@ def candidate(text: str, *, kind: Kind, strict: bool) -> str | None:
     match kind:
         case "number":
             last = None
-            for quantity in quantities(plain_mathematics(own_part(text))):
+            for quantity in quantities(plain_mathematics(own)):
                 last = quantity
             return last.text if last is not None else None
         case "choice":
-            return last_letter(own_part(text))
+            return last_letter(own)
         case "boolean":
-            return last_truth(_short_last_line(text))
-    return _short_last_line(text) or None
+            return last_truth(_short_last_line(own))
+    return _short_last_line(own) or None
 
 
 def _short_last_line(text: str) -> str:

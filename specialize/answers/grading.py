@@ -20,6 +20,7 @@ from specialize.answers.forms import (
     verdict,
 )
 from specialize.answers.mathematics import same_mathematics
+from specialize.answers.own_text import REASONING, own_part
 from specialize.answers.phrases import MAX_PHRASE, clean
 from specialize.answers.quantities import Quantity, stated_quantities
 
@@ -33,6 +34,7 @@ def is_correct(
     kind: Kind = "number",
     mode: Mode = "flexible",
     choices: Sequence[str] = (),
+    reasoning: Sequence[tuple[str, str]] = REASONING,
 ) -> bool:
     """Whether ``text``, a whole response or a bare answer, gives the answer ``gold``.
 
@@ -40,7 +42,8 @@ def is_correct(
     text); ``choice`` letters, else texts; ``boolean`` yes / true against no / false; ``text``
     words without case and punctuation; ``equation`` values of arithmetic; ``bbh`` the form that
     the target of a BIG-Bench Hard task has; ``math`` what math-verify finds equal (the extra
-    ``math``, in a process of its own). ``choices`` are the options' texts, if known.
+    ``math``, in a process of its own). ``choices`` are the options' texts, if known, ``reasoning``
+    the opening and closing tags of blocks in which a model thinks aloud.
 
     Mode ``strict`` wants the answer announced; for ``bbh`` it is the published rule, equality with
     what follows "the answer is". ``legacy`` is Fu et al.'s: equal last numbers as floats, or, for
@@ -57,7 +60,7 @@ def is_correct(
         return _published_bbh_correct(text, gold)
     if text.strip() == gold:
         return True
-    given = candidate(text, kind=kind, strict=mode == "strict")
+    given = candidate(own_part(text, reasoning), kind=kind, strict=mode == "strict")
     return given is not None and _same(given, gold, kind, choices)
 
 

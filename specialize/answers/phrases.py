@@ -1,72 +1,145 @@
-r"""Where in a response the answer stands.
+r"""Where in a response the answer is announced.
 
 One worked record: in ``"16 - 3 - 4 = 9.\nThe answer is $1,018 (see step 2)."`` the answer phrase
 is ``$1,018 (see step 2).``.
 
-An answer is announced by ``answer is``, ``Answer:``, ``A:`` at the start of a line, ``####`` or
-``\boxed{}``. The last announcement counts, because a chain of thought may correct itself, but not
-one behind a next question that the model asked itself.
+An answer is announced by ``answer is``, ``Answer:``, ``A:`` at the start of a line, ``####``,
+``<answer>`` or ``\boxed{}``. "Whether the answer is 3" announces nothing. What an announcement says
+is the rest of its line, or else the next line that says something: list dashes, code fences and
+the delimiters of display mathematics say nothing.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
 
-MAX_TEXT = 20_000  # characters read, from the end
 MAX_PHRASE = 1_000  # characters of an answer phrase
 MAX_TRIED = 50  # announcements tried, from the last, until one says something
 
+_ADVERB = r"(?:therefore|thus|then|hence|simply|just|now|indeed|clearly|definitely|obviously)"
 _MARKER = re.compile(
-    r"""
-      \\f?box(?:ed)?\s*+(?P<brace>\{)
-    | \#{4}
-    | \banswers?\b (?:\s*+\([^()\n]{0,40}+\))?+
-      (?:\s++(?:to|for|of|in|here|therefore|thus|then|hence|choice|option)\b[^\n.:=]{0,80}?)?
-      \s*+ (?: :?\s*+(?:is|are)\b\s*+(?:therefore\b|thus\b|then\b|simply\b|just\b)?+\s*+[:=]?+
-         | [*_]{0,2}[:=] | (?:would|should|will|must)\ be\b | equals\b )
-    | ^[ \t]*+[*_]{0,2}A[*_]{0,2}[:=](?!\s*+Let.s\ think)
+    rf"""
+      \\f?box(?:ed)?\s*+(?P<brace>\{{)
+    | \#{{4}}(?!\#|\s*+(?:step|solution|explanation|reasoning|calculation|final|part)\b)
+    | <answer>
+    | \b(?:answers?|ans|(?:correct|right|best|final|chosen)\s(?:option|choice))\b
+      (?:\s*+\([^()\n]{{0,40}}+\))?+
+      (?:\s*+,?\s*+(?:to|for|of|in|here|{_ADVERB}|choice|option)\b[^\n.:=]{{0,80}}?)?
+      \s*+ (?: :?\s*+(?:is|are)\b\s*+(?:,?\s*+{_ADVERB}\b\s*+,?)?+\s*+[:=]?+
+         | [*_]{{0,2}}(?:[:=]>?|->|→)
+         | (?:would|should|will|must|has\ to|have\ to|can\ only)\ be\b
+         | equals\b | becomes\b | (?:comes|works|turns)\ out\ (?:to\ be|as|to)\b )
+    | ^[ \t#>*_]*+ (?:the\ )?(?:(?:final|correct|best)\ )?(?:answer|ans)\b[*_]{{0,3}}
+      (?: [ \t]*+[.]?[ \t]*+[*_]{{0,3}}[ \t]*+$ | [ \t]++(?:--?|[–—])(?=[ \t]) )
+    | ^[ \t]*+[*_]{{0,2}}(?P<a>A)[*_]{{0,2}}[:=](?!\s*+Let.s\ think)
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
-# T5 writes no newlines, so its next question stands on the same line
-_RUN_ON = re.compile(r"\n[ \t]*+(?i:Q|Question|Premise|Problem)\s?:|(?<=[\w.)%] )(?:Q|Question): ")
+_DOUBT = re.compile(
+    r"\b(?:whether|if|unless|until|suppose|supposing|assume|assumes|assuming|imagine|hope|hopefully"
+    r"|pretend)(?:\s+that)?(?:\s+(?:the|my|your|our|its|this|a))?"
+    r"(?:\s+(?:final|correct|right|real|true))?\s*\Z",
+    re.IGNORECASE,
+)
+_LAYOUT = re.compile(
+    r"""(?: [\s*_:]++ | (?<=\n)> | (?:```|~~~)[^\n`]{0,20}+\n | (?<=\n)-{3,}+[ \t]*+\n
+          | (?P<display>\\\[|\$\$|\\begin\{[a-z]{1,20}\*?\}(?:\{[^{}\n]{0,20}\})?) )++""",
+    re.VERBOSE,
+)
+_BULLET = re.compile(r"[-–•‣·+][ \t]++(?=\S)")
+_DISPLAY_END = re.compile(r"\\\]|\$\$|\\end\{[a-z]{1,20}\*?\}")
+_ROW_MARKS = re.compile(r"&|\\\\(?:\[[^\]\n]*\])?|\n")
+_PAIRS = (
+    ("```", "```"), ("~~~", "~~~"), ("\\[", "\\]"), ("$$", "$$"), ("\\begin{", "\\end{"),
+    ("<answer>", "</answer>"),
+)  # fmt: skip
 _BRACE = re.compile(r"[{}]")
 _QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("$", "$"), ("`", "`"))
 
 
-def announced(text: str) -> str | None:
-    """What the last announcement of ``text`` says: the rest of its line; None without any.
+class Announcement(NamedTuple):
+    """What is announced, and where in the text what announces it begins and ends.
 
-    Where the line says nothing more, it is the next one; an announcement with nothing behind it
-    does not count.
+    ``is_letter`` marks an ``A:`` at the start of a line, which may also be the option A.
     """
-    text = own_part(text)
-    for match in reversed(deque(_MARKER.finditer(text), MAX_TRIED)):
+
+    phrase: str
+    start: int
+    end: int
+    is_letter: bool = False
+
+
+def last_announcement(text: str) -> Announcement | None:
+    """The last announcement of ``text`` that says something; None without any."""
+    return next(_said(text, reversed(deque(_MARKER.finditer(text), MAX_TRIED))), None)
+
+
+def announcements(text: str, start: int = 0, end: int | None = None) -> Iterator[Announcement]:
+    """The announcements in a span of ``text`` that say something, in order."""
+    yield from _said(text, _MARKER.finditer(text, start, len(text) if end is None else end))
+
+
+def _said(text: str, markers: Iterator[re.Match[str]]) -> Iterator[Announcement]:
+    for match in markers:
+        if _DOUBT.search(text, max(0, match.start() - 60), match.start()):
+            continue
         if match["brace"]:
-            phrase = _braced(text, match.end())
+            phrase, end = _braced(text, match.end())
         else:
-            rest = text[match.end() : match.end() + MAX_PHRASE].lstrip(" \t*_:")
-            phrase = rest.lstrip().split("\n", 1)[0]
-        if clean(phrase) and not _MARKER.match(phrase):
-            return phrase
-    return None
+            phrase, end = phrase_after(text, match.end())
+        marker = _MARKER.match(phrase)
+        if clean(phrase) and (marker is None or marker["a"]):
+            yield Announcement(phrase, match.start(), end, match["a"] is not None)
 
 
-def own_part(text: str) -> str:
-    """The last ``MAX_TEXT`` characters, without a next question that the model asked itself."""
-    text = text[-MAX_TEXT:]
-    match = _RUN_ON.search(text)
-    if match is None or not text[: match.start()].strip():
-        return text
-    return text[: match.start()]
+def phrase_after(text: str, start: int) -> tuple[str, int]:
+    """The phrase behind an announcement that ends at ``start``, and where it ends."""
+    at = start
+    layout = _LAYOUT.match(text, at)
+    if layout is not None:
+        at = layout.end()
+        if "\n" in layout.group() and (bullet := _BULLET.match(text, at)):
+            at = bullet.end()
+        if layout["display"] and (closing := _DISPLAY_END.search(text, at, at + MAX_PHRASE)):
+            return _ROW_MARKS.sub(" ", text[at : closing.start()]).strip(), closing.end()
+    newline = text.find("\n", at, at + MAX_PHRASE)
+    end = newline if newline >= 0 else min(len(text), at + MAX_PHRASE)
+    phrase = text[at:end]
+    for tag in ("</answer>", "<|", "</s>"):
+        phrase = phrase.partition(tag)[0]
+    return phrase, end
+
+
+def line_end(text: str, at: int, limit: int) -> int | None:
+    """Where the line of ``at`` is over, and the fence or display around it.
+
+    None if that is not before ``limit``.
+    """
+    end = text.find("\n", at, limit)
+    if end >= 0 and (delimiter := _open_delimiter(text[:end])):
+        closing = text.find(delimiter, end, limit)
+        end = text.find("\n", closing + len(delimiter), limit) if closing >= 0 else -1
+    return None if end < 0 else end
+
+
+def _open_delimiter(text: str) -> str:
+    """What closes the code fence or display mathematics that ``text`` leaves open; "" if none."""
+    for opening, closing in _PAIRS:
+        if opening == closing and text.count(opening) % 2:
+            return closing
+        if opening != closing and text.rfind(opening) > text.rfind(closing):
+            return closing
+    return ""
 
 
 def cut_after_answer(text: str) -> str | None:
     """``text`` up to and with the first line that holds "answer is"; None if there is none.
 
-    Fu et al. (arXiv:2301.12726, code) keep this much of every teacher response: what follows is
-    the model talking on.
+    Fu et al. (arXiv:2301.12726, code) keep this much of every response to their few-shot prompt:
+    what follows is the model talking on. ``answer_end`` is the rule for any other prompt.
     """
     found = text.find("answer is")
     if found < 0:
@@ -90,15 +163,15 @@ def clean(phrase: str) -> str:
 
 def last_line(text: str) -> str | None:
     """The last line of ``text`` that says something."""
-    lines = own_part(text).strip().splitlines()
+    lines = text.strip().splitlines()
     return lines[-1].strip() if lines else None
 
 
-def _braced(text: str, start: int) -> str:
-    r"""The content of ``\boxed{...}`` from ``start``, with braces inside it balanced."""
+def _braced(text: str, start: int) -> tuple[str, int]:
+    r"""The content of ``\boxed{...}`` from ``start``, braces inside it balanced, and its end."""
     depth = 1
     for brace in _BRACE.finditer(text, start, start + MAX_PHRASE):
         depth += 1 if brace.group() == "{" else -1
         if depth == 0:
-            return text[start : brace.start()]
-    return ""
+            return text[start : brace.start()], brace.end()
+    return "", start

@@ -80,7 +80,7 @@ def test_hostile_texts_are_graded_within_bounds(tmp_path: Path) -> None:
 def test_the_guard_guards(tmp_path: Path) -> None:
     """A worker that opens a file under the hook is ended, so silence means something."""
     code = (
-        "import sys; from tests.specialize.grading_worker import refuse\n"
+        "import sys; from tests.support.grading_worker import refuse\n"
         "sys.addaudithook(refuse)\neval('1+1')"
     )
     done = subprocess.run(
