@@ -53,7 +53,8 @@ class Response:
     """What a teacher wrote for one example; ``sample`` counts its answers to the same question.
 
     ``answer`` is what the extractor found in ``text`` (None: nothing found). ``correct`` compares
-    it with the example's gold answer (None: the gold is unknown).
+    it with the example's gold answer (None: the gold is unknown). ``finished`` is False where a
+    limit cut the text: its end was not seen, so none may be taught.
     """
 
     example_id: str
@@ -62,6 +63,7 @@ class Response:
     text: str
     answer: str | None = None
     correct: bool | None = None
+    finished: bool = True
 
     @property
     def key(self) -> tuple[str, int]:

@@ -91,8 +91,9 @@ def _texts() -> Schema:
     values = {
         "example_id": _TEXT, "sample": _COUNT, "text": _TEXT, "answer": _nullable(_TEXT),
         "correct": _nullable({"type": "boolean"}), "prompt": _TEXT, "prompt_of": _COUNT,
+        "finished": {"const": False},
     }  # fmt: skip
-    found = _object(values, optional=("prompt", "prompt_of"))
+    found = _object(values, optional=("prompt", "prompt_of", "finished"))
     return found | {"oneOf": [{"required": ["prompt"]}, {"required": ["prompt_of"]}]}
 
 

@@ -5,6 +5,8 @@ A line of texts; a prompt that an earlier sample of the shard has too is named b
     {"answer":"72","correct":true,"example_id":"gsm8k/0","prompt":"Q: …","sample":0,"text":"…"}
     {"answer":"71","correct":false,"example_id":"gsm8k/0","prompt_of":0,"sample":1,"text":"…"}
 
+``"finished":false`` stands in the line of a text that a limit cut.
+
 Reading maps the arrays into memory; nothing is copied before it is asked for. safetensors finds no
 flipped bit, so every file is hashed before the first row of it is given out.
 """
@@ -79,6 +81,7 @@ def encode_texts(samples: Sequence[Sample]) -> list[bytes]:
                     "text": response.text,
                     "answer": response.answer,
                     "correct": response.correct,
+                    **({} if response.finished else {"finished": False}),
                     **prompt,
                 }
             )

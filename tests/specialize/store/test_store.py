@@ -61,7 +61,7 @@ def samples(draw: st.DrawFn, number: int, k: int, size: int) -> Sample:
     ids = np.stack([rng.choice(size, k, replace=False) for _ in range(rows)] or [np.zeros(k, int)])
     response = Response(
         f"{draw(texts)}/{number}", draw(st.integers(0, 2**31 - 1)), draw(texts), draw(texts),
-        draw(st.none() | texts), draw(st.sampled_from([None, True, False])),
+        draw(st.none() | texts), draw(st.sampled_from([None, True, False])), draw(st.booleans()),
     )  # fmt: skip
     token = rng.integers(0, size, rows)
     return Sample(response, token, -rng.exponential(3, rows), ids[:rows], logprobs, tail)
