@@ -37,7 +37,7 @@ class NeuralTeacher:
 
     def _ask(self, tokens: tuple[int, ...]) -> NDArray[np.float64]:
         with torch.inference_mode():
-            asked = torch.tensor([[*self._loaded.prefix, *self._prompt, *tokens]])
+            asked = torch.tensor([[*self._loaded.tokenizer.front, *self._prompt, *tokens]])
             logits = self._loaded.model(input_ids=asked).logits[0, -1]
         found: NDArray[np.float64] = logits[: self._loaded.tokenizer.size].double().numpy()
         return found

@@ -82,7 +82,7 @@ def encode(
     for block in _batched(prompts, _BLOCK):
         texts = [question.text for question in block]
         distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        encoded = tokenizer.encode_batch(list(distinct), eos=eos)
+        encoded = tokenizer.encode_prompts(list(distinct), eos=eos)
         arrays = [np.array(ids, np.int32) for ids in encoded]
         for question, text in zip(block, texts, strict=True):
             yield fit(question, arrays[distinct[text]], tokenizer, most=most, eos=eos)
@@ -101,7 +101,7 @@ def fit(
     best = ids
     while low < high:
         middle = (low + high) // 2
-        found = np.array(tokenizer.encode_batch([question.cut(middle)], eos=eos)[0], np.int32)
+        found = np.array(tokenizer.encode_prompts([question.cut(middle)], eos=eos)[0], np.int32)
         if len(found) <= most:
             low, best = middle + 1, found
         else:

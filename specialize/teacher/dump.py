@@ -270,9 +270,8 @@ def check_context(teacher: Teacher, asks: Asks) -> None:
     if teacher.context is None:
         return
     firsts = [ask for ask in asks.entries if ask.sample == 0]
-    encode = teacher.tokenizer.encode_batch
-    prompts = encode([ask.prompt for ask in firsts])
-    texts = encode([ask.text or "" for ask in firsts])
+    prompts = teacher.tokenizer.encode_prompts([ask.prompt for ask in firsts])
+    texts = teacher.tokenizer.encode_batch([ask.text or "" for ask in firsts])
     for ask, prompt, text in zip(firsts, prompts, texts, strict=True):
         needed = (
             sum(map(len, (prompt, text))) if teacher.continues else len(max(prompt, text, key=len))

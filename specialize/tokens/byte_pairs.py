@@ -15,13 +15,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from align.pieces import CHARACTER_OF
 from specialize.errors import InputError
 from specialize.tokens.definition import Definition, Json, parse_definition
+from specialize.tokens.front import template_of
 
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _CL100K = (
@@ -58,6 +59,8 @@ _ENCODINGS = {
 _TEKKEN_SPECIAL = tuple(
     {"rank": rank, "token_str": name} for rank, name in enumerate(("<unk>", "<s>", "</s>"))
 )
+
+_TEKKEN_FRONT = "<s>"
 
 
 def read_pair(vocabulary: Path, merges: Path) -> Definition:
@@ -121,7 +124,7 @@ def read_tekken(path: Path) -> Definition:
     names = {int(token["rank"]): str(token["token_str"]) for token in named}
     special = [(names.get(rank, f"<SPECIAL_{rank}>"), rank) for rank in range(first)]
     ids = {_written(token): first + rank for token, rank in ranks.items()}
-    return _definition(ids, _merges(ranks), pattern, special, str(path))
+    return _definition(ids, _merges(ranks), pattern, special, str(path), front=_TEKKEN_FRONT)
 
 
 def _written(token: bytes) -> str:
@@ -151,7 +154,10 @@ def _definition(
     pattern: str,
     special: Sequence[tuple[str, int]],
     where: str,
+    *,
+    front: str | None = None,
 ) -> Definition:
+    """``front``: the special token before every text."""
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     bytes_only = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}
     split = {"pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
@@ -162,6 +168,7 @@ def _definition(
             "type": "Sequence",
             "pretokenizers": [{"type": "Split", **split}, {**bytes_only, "use_regex": False}],
         },
+        "post_processor": _begins(front, dict(special)),
         "decoder": {**bytes_only, "use_regex": True},
         "model": {
             "type": "BPE",
@@ -171,3 +178,8 @@ def _definition(
         },
     }
     return parse_definition(json.dumps(content).encode(), where)
+
+
+def _begins(front: str | None, special: Mapping[str, int]) -> Json:
+    """A post-processor that puts ``front`` before a text, where there is such a token."""
+    return template_of((special[front],)) if front is not None and front in special else None

@@ -12,6 +12,7 @@ Where a directory holds several, the first of this list is read.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import huggingface_hub
@@ -20,6 +21,7 @@ from specialize.errors import InputError
 from specialize.tokens.byte_pairs import read_pair, read_ranks, read_tekken
 from specialize.tokens.definition import Definition, Json, parse_definition
 from specialize.tokens.ends import end_ids
+from specialize.tokens.front import front_of
 from specialize.tokens.json_files import read_object
 from specialize.tokens.sentencepiece_model import read_sentencepiece
 from specialize.tokens.tokenizer import Tokenizer, build_tokenizer
@@ -35,7 +37,8 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _T5 = ("t5", "longt5", "switch_transformers")
 _T5_EXTRA_IDS = 100
 # The names under which families keep their roles, when no configuration says it.
-_NAMES = {
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "bos": ("<s>", "<bos>", "<|begin_of_text|>"),
     "eos": ("</s>", "<|endoftext|>", "<eos>", "<|end_of_text|>", "<|im_end|>", "[EOS]"),
     "pad": ("<pad>", "<|padding|>", "<|pad|>", "[PAD]"),
 }
@@ -61,7 +64,7 @@ def load_tokenizer(
         return _from_directory(path, path.resolve().name, extra_ids)
     if path.is_file():
         name = f"{path.resolve().parent.name}/{path.name}"
-        return _build(_read_file(path, extra_ids), path.parent, name)
+        return _build(_read_file(path, extra_ids), path.parent, name, whole=_is_whole(path))
     if isinstance(path_or_id, Path) or not _REPOSITORY.fullmatch(path_or_id):
         raise InputError(f"no tokenizer at {path_or_id}: there is no such file or directory")
     return _from_directory(_download(path_or_id, revision), path_or_id, extra_ids)
@@ -85,7 +88,7 @@ def _download(repository: str, revision: str | None) -> Path:
 def _from_directory(directory: Path, name: str, extra_ids: int | None) -> Tokenizer:
     for candidate in ("tokenizer.json", "tekken.json", *_SENTENCEPIECE):
         for path in sorted(directory.glob(candidate)):
-            return _build(_read_file(path, extra_ids), directory, name)
+            return _build(_read_file(path, extra_ids), directory, name, whole=_is_whole(path))
     for vocabulary, merges in _PAIRS:
         if (directory / vocabulary).is_file() and (directory / merges).is_file():
             pair = read_pair(directory / vocabulary, directory / merges)
@@ -94,8 +97,13 @@ def _from_directory(directory: Path, name: str, extra_ids: int | None) -> Tokeni
         return _build(read_ranks(path), directory, name)
     for path in sorted(directory.glob("*tokenizer*.json")):
         if path.name != "tokenizer_config.json":
-            return _build(_read_file(path, extra_ids), directory, name)
+            return _build(_read_file(path, extra_ids), directory, name, whole=True)
     raise InputError(f"{directory} holds no tokenizer: none of {', '.join(_WANTED)} is there")
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is the library's own form."""
+    return path.suffix == ".json" and path.name != "tekken.json"
 
 
 def _read_file(path: Path, extra_ids: int | None) -> Definition:
@@ -119,18 +127,26 @@ def _says_t5(model: Path) -> bool:
     return any(kind in _T5 for kind in kinds) if kinds else model.name == "spiece.model"
 
 
-def _build(definition: Definition, directory: Path, name: str) -> Tokenizer:
+def _build(definition: Definition, directory: Path, name: str, *, whole: bool = False) -> Tokenizer:
+    """``whole``: the definition is the library's own form, a ``tokenizer.json``."""
     roles = _roles(definition, directory)
     written = {token.content: token.id for token in definition.added}
     eos = roles.get("eos")
     if eos is not None and eos in definition.written:
         written[definition.written[eos]] = eos
     ends = end_ids(directory, eos, written)
-    return build_tokenizer(definition, name, roles | {"eos": ends[0]} if ends else roles, ends)
+    front = front_of(
+        definition.content.get("post_processor"),
+        read_object(directory / "tokenizer_config.json"),
+        roles.pop("bos", None),
+        whole=whole,
+    )
+    special = roles | {"eos": ends[0]} if ends else roles
+    return build_tokenizer(definition, name, special, ends=ends, front=front)
 
 
 def _roles(definition: Definition, directory: Path) -> dict[str, int]:
-    """The ids of the tokens that end and pad, from the files beside, else from their names."""
+    """The ids of the tokens that begin, end and pad: from the files beside, else by name."""
     ids = {piece: token for token, piece in definition.written.items()}
     special = {token.content for token in definition.added if token.special} & ids.keys()
     named = [

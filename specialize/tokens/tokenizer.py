@@ -23,6 +23,7 @@ from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from specialize.errors import ConfigurationError, InputError
 from specialize.io.files import write_atomically
 from specialize.tokens.definition import Definition, encoder
+from specialize.tokens.front import with_front
 from specialize.tokens.spelling import spell
 
 
@@ -35,6 +36,7 @@ class Tokenizer:
         fingerprint: sha256 of what decides its behaviour; equal for equal tokenizers.
         eos, pad, unk: ids, None where it has none.
         ends: every id that ends a text for the model that it came with, ``eos`` first (``ends``).
+        front: the ids before every text that a model reads (``<s>``); none for T5 and GPT-2.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Tokenizer:
     pad: int | None
     unk: int | None
     ends: tuple[int, ...]
+    front: tuple[int, ...]
     _backend: Backend = field(repr=False, compare=False)
     _vocabulary: Vocabulary = field(repr=False, compare=False)
     _definition: Definition = field(repr=False, compare=False)
@@ -66,6 +69,14 @@ class Tokenizer:
             raise ConfigurationError(f"tokenizer {self.name} has no end of sequence to append")
         end = [self.eos] if eos and self.eos is not None else []
         return [encoding.ids + end for encoding in self._encodings(texts)]
+
+    def encode_prompts(self, texts: Sequence[str], *, eos: bool = False) -> list[list[int]]:
+        """What a model reads of every text: ``front``, the text's ids and, if asked, the end.
+
+        The one way to encode what a student or a teacher is asked, in training, evaluation, dumps
+        and scoring.
+        """
+        return [[*self.front, *ids] for ids in self.encode_batch(texts, eos=eos)]
 
     def _encodings(self, texts: Sequence[str]) -> list[Encoding]:
         for number, text in enumerate(texts):
@@ -130,21 +141,28 @@ class Tokenizer:
     def save(self, directory: Path) -> None:
         """Write ``tokenizer.json`` and ``tokenizer_config.json`` into ``directory``.
 
-        ``load_tokenizer`` reads the same tokenizer from them, with the same fingerprint.
+        ``load_tokenizer`` reads the same tokenizer from them, with the same fingerprint and the
+        same ids in front.
         """
         written = self._definition.written
         named = {"eos_token": self.eos, "pad_token": self.pad, "unk_token": self.unk}
         config: dict[str, str] = {"tokenizer_class": "PreTrainedTokenizerFast"}
         config |= {role: written[token] for role, token in named.items() if token is not None}
         directory.mkdir(parents=True, exist_ok=True)
-        write_atomically(directory / "tokenizer.json", self._definition.text().encode())
+        content = json.dumps(with_front(self._definition.content, self.front), ensure_ascii=False)
+        write_atomically(directory / "tokenizer.json", content.encode())
         write_atomically(
             directory / "tokenizer_config.json", json.dumps(config, sort_keys=True).encode()
         )
 
 
 def build_tokenizer(
-    definition: Definition, name: str, special: Mapping[str, int], ends: tuple[int, ...] = ()
+    definition: Definition,
+    name: str,
+    special: Mapping[str, int],
+    *,
+    ends: tuple[int, ...] = (),
+    front: tuple[int, ...] = (),
 ) -> Tokenizer:
     """The tokenizer of a definition.
 
@@ -153,6 +171,7 @@ def build_tokenizer(
         name: for people.
         special: the ids of ``eos`` and ``pad``, where there are any.
         ends: every id that ends a text, ``eos`` among them; none: ``eos`` alone.
+        front: the ids before every text.
     """
     backend = encoder(definition)
     folds = _ids(backend, "a  b") == _ids(backend, "a b") != []
@@ -164,6 +183,7 @@ def build_tokenizer(
         pad=special.get("pad"),
         unk=definition.unknown,
         ends=ends or (() if eos is None else (eos,)),
+        front=front,
         _backend=backend,
         _vocabulary=spell(definition, eos=eos, folds=folds),
         _definition=definition,

@@ -26,7 +26,6 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from specialize.errors import ConfigurationError, InputError, TeacherError
-from specialize.teacher.framing import ids_in_front
 from specialize.tokens import Tokenizer, load_tokenizer
 
 _FILES = [
@@ -38,13 +37,12 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model with its tokenizer; ``prefix`` are the ids in front of every text (<s>), if any."""
+    """A model with its tokenizer."""
 
     name: str
     revision: str
     model: PreTrainedModel
     tokenizer: Tokenizer
-    prefix: Sequence[int] = ()
 
 
 def load_model(
@@ -82,9 +80,7 @@ def load_model(
         found = path.name  # a snapshot's folder is named after its commit
     config = _read_config(path, trust_remote_code)
     model = _read_weights(path, config, name, _DTYPES[dtype], trust_remote_code)
-    tokenizer = load_tokenizer(path)
-    prefix = [] if config.is_encoder_decoder else ids_in_front(path)
-    return Loaded(name, found, model.to(device), tokenizer, prefix)
+    return Loaded(name, found, model.to(device), load_tokenizer(path))
 
 
 def _download(repository: str, revision: str | None, patterns: Sequence[str]) -> Path:

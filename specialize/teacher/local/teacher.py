@@ -68,7 +68,7 @@ class LocalTeacher:
 
     def __init__(self, loaded: Loaded, *, batch_rows: int = BATCH_ROWS) -> None:
         self._model: PreTrainedModel = loaded.model.eval()
-        self._tokenizer, self._prefix = loaded.tokenizer, tuple(loaded.prefix)
+        self._tokenizer = loaded.tokenizer
         self._rows = batch_rows
         width = loaded.model.get_output_embeddings().weight.shape[0]
         if width < loaded.tokenizer.size:
@@ -110,8 +110,7 @@ class LocalTeacher:
     def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         """What the model reads of each prompt: the tokenizer's own frame is added."""
         ended = not self.continues and self._tokenizer.eos is not None
-        encoded = self._tokenizer.encode_batch(list(prompts), eos=ended)
-        return [self._prefix + tuple(ids) for ids in encoded]
+        return [tuple(ids) for ids in self._tokenizer.encode_prompts(prompts, eos=ended)]
 
     def sample(
         self, prompts: Sequence[str], seeds: Sequence[int], settings: Sampling
@@ -174,7 +173,7 @@ class LocalTeacher:
     def _given(self, prompts: Sequence[str], texts: Sequence[str]) -> list[Given]:
         """Ids of prompt and text; an encoder-decoder's text stands alone, and ends."""
         if self.continues:
-            parted = given_ids(self._tokenizer, self._prefix, prompts, texts)
+            parted = given_ids(self._tokenizer, prompts, texts)
         else:
             alone = self._tokenizer.encode_batch(list(texts), eos=self._tokenizer.eos is not None)
             parted = list(zip(self._encoded(prompts), map(tuple, alone), strict=True))

@@ -18,12 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-import huggingface_hub
-
 from specialize.config.recipe import Server
 from specialize.config.recipe import Teacher as Settings
 from specialize.errors import ConfigurationError, InputError, TeacherError
-from specialize.teacher.framing import given_ids, ids_in_front
+from specialize.teacher.framing import given_ids
 from specialize.teacher.protocol import Sampling, ScoredText, TeacherDescription, quarantined
 from specialize.teacher.served.asking import Asker
 from specialize.teacher.served.dialects import DIALECTS, Speaker
@@ -69,8 +67,7 @@ def connect(settings: Settings, *, journal: Path | None = None) -> ServedTeacher
             f"the tokenizer of the served teacher can not be read: {error}; name it with "
             f"server.tokenizer"
         ) from None
-    front = ids_in_front(_directory(where, settings.revision))
-    teacher = ServedTeacher(settings, server, Speaker(model, tokenizer), front, key)
+    teacher = ServedTeacher(settings, server, Speaker(model, tokenizer), key)
     try:
         teacher.prove(Journal(journal))
     except BaseException:
@@ -87,11 +84,9 @@ class ServedTeacher:
         settings: Settings,
         server: Server,
         speaker: Speaker,
-        front: Sequence[int],
         key: str | None,
     ) -> None:
         self._settings, self._server, self._speaker = settings, server, speaker
-        self._front = tuple(front)
         self._runner = asyncio.Runner()
         self._context: int | None = None
         self._verdict: Verdict | None = None
@@ -224,7 +219,7 @@ class ServedTeacher:
         Raises:
             TeacherError: a text is empty, out of reach for too long, or it refuses everything.
         """
-        given = given_ids(self.tokenizer, self._front, prompts, texts)
+        given = given_ids(self.tokenizer, prompts, texts)
         empty = next((i for i, (_, tokens) in enumerate(given) if not tokens), None)
         if empty is not None:
             raise TeacherError(f"text {empty} is empty, so there is nothing to score")
@@ -241,7 +236,7 @@ class ServedTeacher:
         return quarantined("refused" if refused else str(error), self._proof.k)
 
     def _prompt(self, text: str, ids: Sequence[int]) -> Prompt:
-        return Prompt(text, self._front + tuple(ids))
+        return Prompt(text, (*self.tokenizer.front, *ids))
 
     def _run(self, work: Coroutine[None, None, Result]) -> Result:
         if self._runner is None:
@@ -253,15 +248,6 @@ class ServedTeacher:
 async def _opened(server: Server, key: str | None) -> Transport:
     """A transport, made where there is an event loop."""
     return Transport(server, key)
-
-
-def _directory(where: str, revision: str | None) -> Path:
-    """The directory of a tokenizer's files; those of the hub are there since it was loaded."""
-    path = Path(where)
-    if path.exists():
-        return path if path.is_dir() else path.parent
-    found = huggingface_hub.snapshot_download(where, revision=revision, local_files_only=True)
-    return Path(found)
 
 
 def _runs(prompts: Sequence[str], most: int) -> list[tuple[int, int]]:
