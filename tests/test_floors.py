@@ -107,6 +107,8 @@ LATE_IMPORTS = {
     "specialize.students.lora",
     "specialize.cli.stages",
     "specialize.cli.data",
+    "specialize.cli.dump",
+    "specialize.cli.environment",
     "specialize.cli.imports",
     "specialize.cli.inspect",
     "specialize.pipeline",

@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -22,7 +22,35 @@ INTERRUPTED = 130
 
 FILE = click.Path(path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
+overrides_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a recipe key, such as optimization.steps=500; may be repeated.",
+)
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+class Sectioned(click.Group):
+    """A group whose help lists commands by section, in the order in which they are used."""
+
+    sections: Mapping[str, Sequence[str]] = {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, section by section; what is in no section comes last."""
+        ordered = [name for names in self.sections.values() for name in names]
+        return [*ordered, *sorted(set(self.commands) - set(ordered))]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One list a section; the first sentence of each command's help, whole."""
+        for title, names in self.sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, _sentence(self.commands[name])) for name in names])
+
+
+def _sentence(command: click.Command) -> str:
+    return (command.help or "").split("\n\n")[0].replace("\n", " ").strip()
 
 
 def run_command(command: click.Command) -> int:

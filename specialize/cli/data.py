@@ -10,11 +10,17 @@ from specialize.cli.console import as_json_option, print_result
 @click.command()
 @click.argument("name")
 @click.argument("path", required=False)
-@click.option("--split", default=None, help="The published split.")
-@click.option("--show", default=1, show_default=True, help="Examples to print.")
+@click.option("--split", default=None, help="Published split to read.  [default: all]")
+@click.option(
+    "--show",
+    default=1,
+    show_default=True,
+    help="Number of examples to print.",
+    type=click.IntRange(min=0),
+)
 @as_json_option
 def data(name: str, path: str | None, split: str | None, show: int, as_json: bool) -> None:
-    """Read the set NAME from PATH (a file or directory as published; none: the hub)."""
+    """Read the set NAME from PATH (the published file or directory; without it, from the hub)."""
     from specialize import datasets
 
     examples = datasets.load(name, path, split=split)

@@ -25,19 +25,25 @@ def only_file(path: Path) -> Path:
 
 @click.group(name="import")
 def import_() -> None:
-    """Turn an existing teacher dump into a store."""
+    """Convert a teacher dump made elsewhere into a store."""
 
 
 @import_.command()
 @click.argument("source", type=FILE)
 @click.argument("out", type=FOLDER)
-@click.option("--questions", required=True, help="GSM8K train file, whose question 0 it answers.")
-@click.option("--vocabulary", default=None, help="p50k_base rank file, for the teacher's own ids.")
+@click.option(
+    "--questions", required=True, help="GSM8K train file (the samples answer its question 0)."
+)
+@click.option(
+    "--vocabulary",
+    default=None,
+    help="The p50k_base rank file, for the teacher's own token ids.",
+)
 @as_json_option
 def codex(source: Path, out: Path, questions: str, vocabulary: str | None, as_json: bool) -> None:
-    """Code-davinci-002 samples with top-5 probabilities (Fu et al. 2023).
+    """Convert code-davinci-002 samples with top-5 probabilities (Fu et al. 2023).
 
-    SOURCE is a file, or the directory that holds it alone.
+    SOURCE is the file, or a directory with that one file.
     """
     from specialize import datasets
     from specialize.imports.codex import import_codex
@@ -51,10 +57,23 @@ def _texts_of_a_split(command: Callable[..., None]) -> Callable[..., None]:
     """The arguments of imports that match texts to a split's examples by position."""
     for option in (
         as_json_option,
-        click.option("--restart", is_flag=True, help="Remove what is there and begin again."),
-        click.option("--split", default="train", show_default=True, help="As the batches' names."),
-        click.option("--path", required=True, help="The split's whole file, as published."),
-        click.option("--data", "name", required=True, metavar="SET", help="Whose answers."),
+        click.option("--restart", is_flag=True, help="Delete what is there and start over."),
+        click.option(
+            "--split",
+            default="train",
+            show_default=True,
+            help="Split, as in the batches' file names.",
+        ),
+        click.option(
+            "--path", required=True, help="File or directory of the whole published split."
+        ),
+        click.option(
+            "--data",
+            "name",
+            required=True,
+            metavar="SET",
+            help="Set whose answers grade the texts.",
+        ),
         click.argument("out", type=FOLDER),
         click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path)),
     ):
@@ -67,7 +86,7 @@ def _texts_of_a_split(command: Callable[..., None]) -> Callable[..., None]:
 def palm(
     source: Path, out: Path, name: str, path: str, split: str, restart: bool, as_json: bool
 ) -> None:
-    """PaLM's rationales and labels (Hsieh et al. 2023): SOURCE holds <split>_CoT_<i>.json."""
+    """Convert PaLM's rationales and labels (Hsieh et al. 2023), SOURCE/<split>_CoT_<i>.json."""
     from specialize import datasets
     from specialize.imports.palm import import_palm
 
@@ -83,7 +102,7 @@ def palm(
 def tinyllm(
     source: Path, out: Path, name: str, path: str, split: str, restart: bool, as_json: bool
 ) -> None:
-    """The glued rationales of two teachers (Tian et al. 2024), into OUT/flan-t5 and OUT/llama-2."""
+    """Convert the joint rationales of two teachers (Tian et al. 2024) into stores below OUT."""
     from specialize import datasets
     from specialize.imports.tinyllm import import_tinyllm
 
@@ -98,12 +117,34 @@ def _rows_of_a_teacher(command: Callable[..., None]) -> Callable[..., None]:
     """The arguments of imports that bring rows of a teacher whose tokenizer can be had."""
     for option in (
         as_json_option,
-        click.option("--restart", is_flag=True, help="Remove what is there and begin again."),
-        click.option("--path", default=None, help="The set's file or directory; none: the hub."),
-        click.option("--data", "name", default=None, metavar="SET", help="Whose answers judge."),
-        click.option("--top-k", default=5, show_default=True, type=click.IntRange(min=1)),
-        click.option("--tokenizer", required=True, metavar="MODEL", help="The teacher's."),
-        click.option("--teacher", required=True, metavar="NAME", help="Its name, for the store."),
+        click.option("--restart", is_flag=True, help="Delete what is there and start over."),
+        click.option(
+            "--path",
+            default=None,
+            help="The set's file or directory.  [default: download from the hub]",
+        ),
+        click.option(
+            "--data", "name", default=None, metavar="SET", help="Set whose answers grade the texts."
+        ),
+        click.option(
+            "--top-k",
+            default=5,
+            show_default=True,
+            type=click.IntRange(min=1),
+            help="Entries stored per position.",
+        ),
+        click.option(
+            "--tokenizer",
+            required=True,
+            metavar="MODEL",
+            help="The teacher's tokenizer: directory, file or hub id.",
+        ),
+        click.option(
+            "--teacher",
+            required=True,
+            metavar="NAME",
+            help="The teacher's name, recorded in the store.",
+        ),
         click.argument("out", type=FOLDER),
     ):
         command = option(command)
@@ -118,13 +159,15 @@ def _examples(name: str | None, path: str | None) -> tuple[list[Example], Kind]:
 
 @import_.command()
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--behind", default=None, help="The response is what stands behind this text.")
+@click.option(
+    "--behind", default=None, help="The response starts after the last occurrence of this text."
+)
 @_rows_of_a_teacher
 def distillkit(
     source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, behind: str | None,
     name: str | None, path: str | None, restart: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """DistillKit's parquet: SOURCE holds data_*.parquet and compression_config.yaml."""
+    """Convert DistillKit's parquet: SOURCE holds data_*.parquet and compression_config.yaml."""
     from specialize.imports.distillkit import import_distillkit
 
     examples, kind = _examples(name, path)
@@ -142,7 +185,7 @@ def json_(
     source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, name: str | None,
     path: str | None, restart: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """JSON lines with log-probabilities of vLLM, an OpenAI client or axolotl."""
+    """Convert JSON lines with log-probabilities from vLLM, an OpenAI client or axolotl."""
     from specialize.imports.vllm_json import import_json
 
     examples, kind = _examples(name, path)
@@ -158,11 +201,11 @@ def json_(
 @click.argument("out", type=FILE)
 @click.option(
     "--format", "form", type=click.Choice(["parquet", "jsonl"]), default=None,
-    help="None: by the name of OUT.",
+    help="Output format.  [default: from OUT's suffix]",
 )  # fmt: skip
 @as_json_option
 def export(store: Path, out: Path, form: str | None, as_json: bool) -> None:
-    """Write STORE into the one file OUT, for other programs; one sample a row."""
+    """Write STORE into one file, OUT, for other programs: one sample per row."""
     from specialize.store.export import export_store
 
     chosen = form or out.suffix.removeprefix(".")

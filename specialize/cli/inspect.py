@@ -28,25 +28,30 @@ def verify(store: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("store", type=FOLDER)
-@click.option("--example", default=None, help="An example's id; none: the store's first.")
-@click.option("--sample", default=0, show_default=True)
-@click.option("--html", type=FILE, default=None, help="Write a page instead, to this file.")
-@click.option("--responses", type=FOLDER, default=None, help="STORE are targets of these: align.")
+@click.option("--example", default=None, help="Id of an example.  [default: the store's first]")
+@click.option("--sample", default=0, show_default=True, help="Which of the example's samples.")
+@click.option("--html", type=FILE, default=None, help="Write an HTML page to this file instead.")
+@click.option(
+    "--responses",
+    type=FOLDER,
+    default=None,
+    help="Show the alignment: STORE holds the targets made from this store.",
+)
 @click.option(
     "--rows",
     "count",
     type=click.IntRange(min=1),
     default=None,
-    help="STORE is a run: show so many rows of every objective.",
+    help="STORE is a run: show N training rows of every objective.",
 )
-@click.option("--objective", default=None, help="With --rows: of this objective alone.")
+@click.option("--objective", default=None, help="With --rows: only this objective.")
 def inspect(
     store: Path, example: str | None, sample: int, html: Path | None, responses: Path | None,
     count: int | None, objective: str | None,
 ) -> None:  # fmt: skip
-    """Show one response of STORE: tokens, probabilities, top entries and tail.
+    """Show one response of STORE: its tokens, their probabilities, top entries and tail mass.
 
-    With --responses the teacher's tokens beside the student's; with --rows what the loss sees.
+    With --responses, the teacher's tokens beside the student's; with --rows, what the loss sees.
     """
     if responses is not None or count is not None:
         from specialize.inspection import show_alignment, show_run_rows
@@ -94,3 +99,12 @@ def recipes(name: str | None) -> None:
     if name not in RECIPES:
         raise click.UsageError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
     click.echo(RECIPES[name]().to_yaml(), nl=False)
+
+
+@click.command()
+@as_json_option
+def env(as_json: bool) -> None:
+    """Print versions, devices and settings, for a bug report."""
+    from specialize.cli.environment import environment
+
+    print_result(environment(), as_json)

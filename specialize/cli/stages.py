@@ -15,25 +15,43 @@ from pathlib import Path
 import click
 
 from specialize import __version__
-from specialize.cli.console import FILE, FOLDER, as_json_option, print_result, run_command
-from specialize.cli.data import data
-from specialize.cli.imports import export, import_
-from specialize.cli.inspect import inspect, recipes, schema, verify
-
-_overrides = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting."
+from specialize.cli.console import (
+    FILE,
+    FOLDER,
+    Sectioned,
+    as_json_option,
+    overrides_option,
+    print_result,
+    run_command,
 )
+from specialize.cli.data import data
+from specialize.cli.dump import dump
+from specialize.cli.imports import export, import_
+from specialize.cli.inspect import env, inspect, recipes, schema, verify
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(Sectioned):
+    sections = {  # noqa: RUF012
+        "Start here": ("quickstart", "recipes", "run"),
+        "Stages, in order": (
+            "data", "dump", "import", "align", "train", "evaluate", "select", "report",
+        ),
+        "Look and share": ("inspect", "verify", "export", "average"),
+        "Reference": ("schema", "env"),
+    }  # fmt: skip
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__)
 def cli() -> None:
-    """Specialize a small student with a large teacher's token distributions, offline.
+    """Specialize a small language model with a large one's token distributions, offline.
 
-    \b
-    specialize quickstart                    the whole method on bundled models, in minutes
-    specialize run recipe.yaml --out RUN     every stage of a recipe
-    specialize dump | import | align | train | evaluate | select | report     one stage
+    Every stage reads directories that earlier stages wrote and writes a new one; run the same
+    command again and it continues where it stopped. Results go to standard output (--json for
+    machines), progress and messages to standard error.
     """
 
 
@@ -43,12 +61,31 @@ def main() -> None:
 
 
 @cli.command()
-@click.option("--out", default="runs/quickstart", show_default=True, type=FOLDER)
-@click.option("--questions", default=None, type=click.IntRange(min=10), help="Training questions.")
-@click.option("--samples", default=None, type=click.IntRange(min=1), help="Solutions a question.")
-@click.option("--steps", default=None, type=click.IntRange(min=1), help="Optimizer steps.")
-@click.option("--examples", default=None, type=click.IntRange(min=2), help="Examples a split.")
-@click.option("--restart", is_flag=True, help="Remove the run's directory and begin again.")
+@click.option(
+    "--out", default="runs/quickstart", show_default=True, type=FOLDER, help="The run's directory."
+)
+@click.option(
+    "--questions",
+    default=None,
+    type=click.IntRange(min=10),
+    help="Training questions.  [default: 1200]",
+)
+@click.option(
+    "--samples",
+    default=None,
+    type=click.IntRange(min=1),
+    help="Solutions sampled per question.  [default: 2]",
+)
+@click.option(
+    "--steps", default=None, type=click.IntRange(min=1), help="Optimizer steps.  [default: 300]"
+)
+@click.option(
+    "--examples",
+    default=None,
+    type=click.IntRange(min=2),
+    help="Evaluation examples per set and split.  [default: 100]",
+)
+@click.option("--restart", is_flag=True, help="Delete the run's directory and start over.")
 @as_json_option
 def quickstart(
     out: Path,
@@ -72,8 +109,8 @@ def quickstart(
 @cli.command()
 @click.argument("recipe", type=FILE)
 @click.option("--out", required=True, type=FOLDER, help="The run's directory.")
-@click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and room, then stop.")
-@_overrides
+@click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
+@overrides_option
 @as_json_option
 def run(recipe: Path, out: Path, dry_run: bool, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run every stage of RECIPE (a file, or the name of a built-in recipe)."""
@@ -85,96 +122,17 @@ def run(recipe: Path, out: Path, dry_run: bool, overrides: tuple[str, ...], as_j
 
 
 @cli.command()
-@click.argument("out", type=FOLDER)
-@click.option("--teacher", required=True, metavar="MODEL", help="Directory or hub id.")
-@click.option("--data", "name", required=True, metavar="SET", help="Whose questions.")
-@click.option("--path", default=None, help="The set's file or directory; none: the hub.")
-@click.option("--split", default=None, help="The published split.")
-@click.option("--limit", default=None, type=click.IntRange(min=1), help="Only the first examples.")
-@click.option(
-    "--mode",
-    default="sample",
-    type=click.Choice(["sample", "score", "rationale"]),
-    show_default=True,
-    help="Write solutions, score the set's own, or say why (--set forced=true: of its answers).",
-)
-@click.option("--format", "format_name", default="zero-shot-cot", show_default=True)
-@click.option("--demonstrations", default=0, show_default=True, help="Drawn for each question.")
-@click.option("--prompt-file", default=None, help="A published few-shot prompt.")
-@click.option(
-    "--samples",
-    default=None,
-    type=click.IntRange(min=1),
-    help="Solutions a question.  [default: 40 with mode sample, else 1]",
-)
-@click.option("--temperature", default=0.7, show_default=True)
-@click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(min=1))
-@click.option("--top-k", default=5, show_default=True, type=click.IntRange(min=1))
-@click.option("--entry-mass", default=1.0, help="Of the top k, store so many as reach this mass.")
-@click.option("--draws", default=None, type=int, help="Store ids drawn so often, not the top k.")
-@click.option("--tail-temperature", multiple=True, type=float, help="Store the tail at it too.")
-@click.option("--server", default=None, metavar="KIND", help="Ask a server: vllm, sglang, ...")
-@click.option("--url", "urls", multiple=True, help="Where the server answers; several may.")
-@click.option("--revision", default=None, help="Of a hub id.")
-@click.option("--trust-remote-code", is_flag=True, help="Run the model's own code, if you read it.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--restart", is_flag=True, help="Remove what is there and begin again.")
-@click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and room, then stop.")
-@_overrides
-@as_json_option
-def dump(
-    out: Path, teacher: str, name: str, path: str | None, split: str | None, limit: int | None,
-    mode: str, format_name: str, demonstrations: int, prompt_file: str | None,
-    samples: int | None, temperature: float, max_new_tokens: int, top_k: int,
-    entry_mass: float, draws: int | None,
-    tail_temperature: tuple[float, ...], server: str | None, urls: tuple[str, ...],
-    revision: str | None, trust_remote_code: bool, seed: int, restart: bool, dry_run: bool,
-    overrides: tuple[str, ...], as_json: bool,
-) -> None:  # fmt: skip
-    """Let a teacher answer a set's questions; store its top-k distributions in OUT.
-
-    A served one: --server vllm --url http://host:8000 --set server.tokenizer=DIR; docs/teachers.md.
-    """
-    from specialize.config.yaml_files import build_teacher
-    from specialize.pipeline import dump_set
-
-    settings = build_teacher(
-        {
-            "model": teacher,
-            "mode": mode,
-            "format": format_name,
-            "demonstrations": demonstrations,
-            "prompt_file": prompt_file,
-            "samples": samples or (40 if mode == "sample" else 1),
-            "temperature": temperature,
-            "max_new_tokens": max_new_tokens,
-            "top_k": top_k,
-            "entry_mass": entry_mass,
-            "draws": draws,
-            "tail_temperatures": tail_temperature,
-            "revision": revision,
-            "trust_remote_code": trust_remote_code,
-            **({"server": {"kind": server, "urls": urls}} if server or urls else {}),
-        },
-        overrides,
-    )
-    result = dump_set(
-        out, settings, name, path, split=split, limit=limit, seed=seed, restart=restart,
-        dry_run=dry_run,
-    )  # fmt: skip
-    print_result(result, as_json)
-
-
-@cli.command()
 @click.argument("responses", type=FOLDER)
 @click.argument("targets", type=FOLDER)
-@click.option("--student", required=True, metavar="MODEL", help="Whose vocabulary to map onto.")
+@click.option(
+    "--student", required=True, metavar="MODEL", help="Student whose vocabulary to project into."
+)
 @click.option(
     "--policy",
     default="prefix",
     show_default=True,
     type=click.Choice(["prefix", "one-to-one", "nearest", "chunk"]),
-    help="How distributions are carried over.",
+    help="How distributions are projected (docs/alignment.md).",
 )
 @click.option(
     "--top-k",
@@ -183,8 +141,10 @@ def dump(
     type=click.IntRange(min=1),
     help="Entries kept per student position; the rest joins the tail.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="How many work on it.  [default: all]")
-@click.option("--restart", is_flag=True, help="Remove what is there and begin again.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
+)
+@click.option("--restart", is_flag=True, help="Delete what is there and start over.")
 @as_json_option
 def align(
     responses: Path,
@@ -196,7 +156,7 @@ def align(
     restart: bool,
     as_json: bool,
 ) -> None:
-    """Carry the teacher store RESPONSES into the student's vocabulary, into TARGETS."""
+    """Project the teacher store RESPONSES into the student's vocabulary; writes TARGETS."""
     from specialize.targets.stage import write_targets
 
     result = write_targets(
@@ -214,10 +174,10 @@ def align(
 @cli.command()
 @click.argument("recipe", type=FILE)
 @click.argument("run", type=FOLDER)
-@_overrides
+@overrides_option
 @as_json_option
 def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Train RECIPE's student on RUN/targets; checkpoints and metrics go into RUN."""
+    """Train RECIPE's student on RUN/targets; writes checkpoints and metrics into RUN."""
     from specialize.config.yaml_files import record_recipe
     from specialize.recipes import find_recipe
     from specialize.train import train as train_student
@@ -230,20 +190,36 @@ def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) ->
 @cli.command()
 @click.argument("run", type=FOLDER)
 @click.option(
-    "--split", default="validation", show_default=True, type=click.Choice(["validation", "test"])
+    "--split",
+    default="validation",
+    show_default=True,
+    type=click.Choice(["validation", "test"]),
+    help="Which split; selection sees validation only.",
 )
-@click.option("--step", "steps", multiple=True, type=int, help="Only these checkpoints.")
-@click.option("--shard", default=None, metavar="I/N", help="Only each Nth example from the Ith on.")
 @click.option(
-    "--processes", default=1, show_default=True, type=click.IntRange(min=1), help="So many shards."
+    "--step",
+    "steps",
+    multiple=True,
+    type=int,
+    help="Only the checkpoint of this step; may be repeated.",
 )
-@_overrides
+@click.option(
+    "--shard", default=None, metavar="I/N", help="Only shard I of N (0-based): every Nth example."
+)
+@click.option(
+    "--processes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of worker processes.",
+)
+@overrides_option
 @as_json_option
 def evaluate(
     run: Path, split: str, steps: tuple[int, ...], shard: str | None, processes: int,
     overrides: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
-    """Let RUN's checkpoints answer its evaluation sets; predictions are kept and reused."""
+    """Evaluate every checkpoint of RUN on its evaluation sets; predictions are kept and reused."""
     from specialize.pipeline import evaluate_run
 
     found = evaluate_run(
@@ -254,10 +230,10 @@ def evaluate(
 
 @cli.command()
 @click.argument("run", type=FOLDER)
-@click.option("--rule", default=None, help="in-distribution, out-of-distribution or mean.")
+@click.option("--rule", default=None, help="Selection rule.  [default: the recipe's]")
 @as_json_option
 def select(run: Path, rule: str | None, as_json: bool) -> None:
-    """Choose RUN's checkpoint by its validation scores."""
+    """Choose a checkpoint of RUN by its validation scores only."""
     from specialize.pipeline import select_run
 
     print_result(select_run(run, rule), as_json)
@@ -266,18 +242,22 @@ def select(run: Path, rule: str | None, as_json: bool) -> None:
 @cli.command()
 @click.argument("runs", type=FOLDER, nargs=-1, required=True, metavar="RUN [RUN]...")
 @click.option(
-    "--out", default="comparison", show_default=True, type=FOLDER, help="Of several runs."
+    "--out",
+    default="comparison",
+    show_default=True,
+    type=FOLDER,
+    help="Where the comparison of several runs goes.",
 )
 @click.option(
     "--push-to-hub",
     "repository",
     default=None,
     metavar="NAME/REPOSITORY",
-    help="Send the selected checkpoint and its card there, private; off by default.",
+    help="Upload the selected checkpoint and its model card to this private repository.",
 )
 @as_json_option
 def report(runs: tuple[Path, ...], out: Path, repository: str | None, as_json: bool) -> None:
-    """Write RUN/report.html, report.md and model_card.md; of several RUNs a comparison."""
+    """Write RUN/report.html, report.md and model_card.md; for several RUNs, a comparison."""
     from specialize.pipeline import report_runs
 
     print_result(report_runs(runs, out, repository), as_json)
@@ -286,19 +266,17 @@ def report(runs: tuple[Path, ...], out: Path, repository: str | None, as_json: b
 @cli.command()
 @click.argument("run", type=FOLDER)
 @click.argument("out", type=FOLDER)
-@click.option(
-    "--steps", required=True, metavar="A,B,...", help="Steps of the checkpoints, two or more."
-)
+@click.option("--steps", required=True, metavar="A,B,...", help="Steps of two or more checkpoints.")
 @as_json_option
 def average(run: Path, out: Path, steps: str, as_json: bool) -> None:
-    """Write the mean of several checkpoints of RUN as a model into the new directory OUT."""
+    """Average the weights of several checkpoints of RUN into the new model directory OUT."""
     from specialize.students.averaging import average_checkpoints
 
     if not all(step.strip().isdigit() for step in steps.split(",")):
-        raise click.UsageError(f"--steps takes numbers with commas between, got {steps!r}")
+        raise click.UsageError(f"--steps takes step numbers separated by commas, got {steps!r}")
     names = average_checkpoints(run, [int(step) for step in steps.split(",")], out)
     print_result({"averaged": names, "out": str(out)}, as_json)
 
 
-for _command in (data, import_, export, verify, inspect, recipes, schema):
+for _command in (data, dump, import_, export, verify, inspect, recipes, schema, env):
     cli.add_command(_command)

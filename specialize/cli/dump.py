@@ -1,0 +1,141 @@
+"""The ``dump`` command: every option of a teacher that writes, scores or explains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from specialize.cli.console import FOLDER, as_json_option, overrides_option, print_result
+
+
+@click.command()
+@click.argument("out", type=FOLDER)
+@click.option("--teacher", required=True, metavar="MODEL", help="Model directory or hub id.")
+@click.option(
+    "--data",
+    "name",
+    required=True,
+    metavar="SET",
+    help="Question set: a name (gsm8k, jsonl, ...) or your own .py file.",
+)
+@click.option(
+    "--path", default=None, help="The set's file or directory.  [default: download from the hub]"
+)
+@click.option("--split", default=None, help="Published split to read.  [default: all]")
+@click.option(
+    "--limit", default=None, type=click.IntRange(min=1), help="Only the first N examples."
+)
+@click.option(
+    "--mode",
+    default="sample",
+    type=click.Choice(["sample", "score", "rationale"]),
+    show_default=True,
+    help="Sample solutions, score the set's own solutions, or write rationales "
+    "(with --set forced=true, for the given answers).",
+)
+@click.option(
+    "--format",
+    "format_name",
+    default="zero-shot-cot",
+    show_default=True,
+    metavar="NAME",
+    help="Prompt format: zero-shot or in-context, then -cot or -answer.",
+)
+@click.option(
+    "--demonstrations", default=0, show_default=True, help="Demonstrations in each prompt."
+)
+@click.option("--prompt-file", default=None, help="File with a fixed few-shot prompt.")
+@click.option(
+    "--samples",
+    default=None,
+    type=click.IntRange(min=1),
+    help="Solutions per question.  [default: 40 with mode sample, else 1]",
+)
+@click.option("--temperature", default=0.7, show_default=True, help="Sampling temperature.")
+@click.option(
+    "--max-new-tokens",
+    default=256,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Length limit of a solution, in tokens.",
+)
+@click.option(
+    "--top-k",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Entries stored per position.",
+)
+@click.option(
+    "--entry-mass", default=1.0, help="Store only as many of the top k as reach this mass."
+)
+@click.option(
+    "--draws", default=None, type=int, help="Store N sampled ids per position instead of the top k."
+)
+@click.option(
+    "--tail-temperature",
+    multiple=True,
+    type=float,
+    help="Also store the tail mass at this temperature; may be repeated.",
+)
+@click.option(
+    "--server",
+    default=None,
+    metavar="KIND",
+    help="Query a server: vllm, sglang, llama.cpp, openai, openai-chat.",
+)
+@click.option("--url", "urls", multiple=True, help="Server address; may be repeated.")
+@click.option("--revision", default=None, help="Hub revision of the model.")
+@click.option(
+    "--trust-remote-code",
+    is_flag=True,
+    help="Allow code from the model repository to run; read it first.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the sampling.")
+@click.option("--restart", is_flag=True, help="Delete what is there and start over.")
+@click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
+@overrides_option
+@as_json_option
+def dump(
+    out: Path, teacher: str, name: str, path: str | None, split: str | None, limit: int | None,
+    mode: str, format_name: str, demonstrations: int, prompt_file: str | None,
+    samples: int | None, temperature: float, max_new_tokens: int, top_k: int,
+    entry_mass: float, draws: int | None,
+    tail_temperature: tuple[float, ...], server: str | None, urls: tuple[str, ...],
+    revision: str | None, trust_remote_code: bool, seed: int, restart: bool, dry_run: bool,
+    overrides: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """Record a teacher's solutions and their top-k token distributions in the store OUT.
+
+    For a served teacher: --server vllm --url http://host:8000 --set server.tokenizer=DIR
+    (docs/teachers.md).
+    """
+    from specialize.config.yaml_files import build_teacher
+    from specialize.pipeline import dump_set
+
+    settings = build_teacher(
+        {
+            "model": teacher,
+            "mode": mode,
+            "format": format_name,
+            "demonstrations": demonstrations,
+            "prompt_file": prompt_file,
+            "samples": samples or (40 if mode == "sample" else 1),
+            "temperature": temperature,
+            "max_new_tokens": max_new_tokens,
+            "top_k": top_k,
+            "entry_mass": entry_mass,
+            "draws": draws,
+            "tail_temperatures": tail_temperature,
+            "revision": revision,
+            "trust_remote_code": trust_remote_code,
+            **({"server": {"kind": server, "urls": urls}} if server or urls else {}),
+        },
+        overrides,
+    )
+    result = dump_set(
+        out, settings, name, path, split=split, limit=limit, seed=seed, restart=restart,
+        dry_run=dry_run,
+    )  # fmt: skip
+    print_result(result, as_json)
