@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "check_mutants.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "checks" / "check_mutants.py"
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,8 @@ def test_every_flipped_byte_is_found(tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from specialize import checkpoints, faults
+from specialize.io import fault_injection as faults
+from specialize.students import checkpoints
 run, operation = Path(sys.argv[1]), int(sys.argv[2])
 for step in (1, 2):
     faults.arm(operation if step == 2 else 0)

@@ -333,11 +333,11 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 import torch
-from specialize import faults
-from specialize.recipe import Teacher
+from specialize.io import fault_injection as faults
+from specialize.config.recipe import Teacher
 from specialize.teacher.dump import dump
 from specialize.teacher.local import load_teacher
-from tests.specialize.teacher_toys import examples
+from tests.support.teacher_toys import examples
 
 torch.set_num_threads(1)
 teacher = load_teacher(sys.argv[1], device="cpu")

@@ -82,8 +82,8 @@ def test_requests_differ_by_path_and_body_alone() -> None:
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from specialize import faults
-from specialize.recipe import Teacher
+from specialize.io import fault_injection as faults
+from specialize.config.recipe import Teacher
 from specialize.records import Example
 from specialize.teacher.dump import dump
 from specialize.teacher.served import connect

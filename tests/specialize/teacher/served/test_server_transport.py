@@ -186,7 +186,7 @@ def test_an_address_that_is_down_is_left_alone() -> None:
 PROGRAM = """
 import logging, sys
 logging.basicConfig(level=logging.DEBUG)
-from specialize.cli import main
+from specialize.cli.stages import main
 main()
 """
 
