@@ -336,7 +336,7 @@ import torch
 from specialize.io import fault_injection as faults
 from specialize.config.recipe import Teacher
 from specialize.teacher.dump import dump
-from specialize.teacher.local import load_teacher
+from specialize.teacher.local.teacher import load_teacher
 from tests.support.teacher_toys import examples
 
 torch.set_num_threads(1)
