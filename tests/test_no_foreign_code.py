@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted([*ROOT.glob("align/**/*.py"), *ROOT.glob("specialize/**/*.py")])
-SCRIPTS = sorted(ROOT.glob("scripts/**/*.py"))
+SCRIPTS = sorted([*ROOT.glob("scripts/**/*.py"), *ROOT.glob("docs/*.py")])
 MODULES = {
     "pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve",
     "jsonpickle", "pickletools", "torch.package",
