@@ -24,7 +24,7 @@ align
 specialize.errors specialize.records
 specialize specialize.losses specialize.io
 specialize.answers
-specialize.formats specialize.tokens specialize.store specialize.artifacts
+specialize.formats specialize.tokens specialize.models specialize.store specialize.artifacts
 specialize.config specialize.targets
 specialize.datasets specialize.students specialize.teacher specialize.selection specialize.recipes
 specialize.rows specialize.imports specialize.report

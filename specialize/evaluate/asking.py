@@ -14,12 +14,13 @@ from transformers import PreTrainedModel
 
 from specialize.artifacts.predictions import Prediction, PredictionFile, prompt_digest
 from specialize.config.recipe import Evaluation
-from specialize.evaluate.generation import Draws, Generation, Limits, Stop, context_length, generate
+from specialize.evaluate.generation import Draws, Generation, Limits, Stop, generate
 from specialize.evaluate.grading import grade
 from specialize.evaluate.planning import Asked
 from specialize.evaluate.shards import Shard
 from specialize.evaluate.voting import majority, seed_of
 from specialize.io.progress import Advance
+from specialize.models.context import context_length
 from specialize.rows.prompts import Question, encode
 from specialize.students.student import load_model
 from specialize.tokens import Tokenizer, load_tokenizer
@@ -102,7 +103,7 @@ def _fitting(
     if cut := sum(one.cut for one in fitted):
         _log.warning("%d prompts lost words of their context, to have %d tokens", cut, most)
     prompts = [one.ids.tolist() for one in fitted]
-    context = context_length(model) or sys.maxsize
+    context = context_length(model.config) or sys.maxsize
     # a causal model needs room for what it writes
     longest = context if model.config.is_encoder_decoder else context - 1
     fits = [len(prompt) <= longest for prompt in prompts]

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 
 from specialize.evaluate.shared_prefix import SharedPrefixDecoding
 from specialize.evaluate.t5_decoding import T5Decoding, is_t5
+from specialize.models.context import context_length
 from specialize.teacher.local.decode import Decoding, start_decoding
 from specialize.teacher.local.sample import draw_tokens
 from specialize.teacher.protocol import Sampling
@@ -71,15 +72,6 @@ class Stop:
     ended: Callable[[Sequence[int]], bool]
 
 
-def context_length(model: PreTrainedModel) -> int | None:
-    """Most tokens that the model can read (causal: read and write); None: no limit is built in."""
-    values = model.config.to_dict()
-    if "relative_attention_num_buckets" in values:
-        return None
-    limit = values.get("max_position_embeddings") or values.get("n_positions")
-    return int(limit) if limit else None
-
-
 def end_tokens(model: PreTrainedModel) -> frozenset[int]:
     """The ids at which ``generate`` stops."""
     ends = model.generation_config.eos_token_id
@@ -102,14 +94,14 @@ def generate(
 
     Args:
         model: in evaluation mode, encoder-decoder or causal, on the device to use.
-        prompts: token ids, none empty, each shorter than ``context_length(model)``.
+        prompts: token ids, none empty, each shorter than ``context_length(model.config)``.
 
     Yields:
         Per batch, the positions in ``prompts`` with their generations.
     """
     ends = torch.tensor(sorted(end_tokens(model)), device=model.device)
     lengths = [len(prompt) for prompt in prompts]
-    context = context_length(model)
+    context = context_length(model.config)
     room = [_room(model, context, length, limits.max_new_tokens) for length in lengths]
     heads = [() if model.config.is_encoder_decoder else tuple(p[:_HEAD]) for p in prompts]
     most = MAX_ROWS.get(model.device.type, 256)

@@ -17,17 +17,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSeq2SeqLM,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from specialize.config.training import Lora
 from specialize.errors import ConfigurationError, InputError
+from specialize.models.weights import read_weights
+from specialize.students.ends import agree_on_ends
 from specialize.students.lora import add_adapters, has_adapters, merged_state, save_adapters
 from specialize.tokens import Tokenizer
 
@@ -147,7 +143,7 @@ def load_student(
 
     Raises:
         ConfigurationError: a precision that does not work, or a tokenizer that does not fit.
-        InputError: no model there, or one without safetensors weights.
+        InputError: no model there, or one whose safetensors weights are not all there.
     """
     config = _load_config(path_or_id)
     if precision not in ("fp32", "bf16"):
@@ -159,6 +155,7 @@ def load_student(
         config.update({name: dropout for name in _DROPOUT if name in config.to_dict()})
     model = load_model(path_or_id, config=config)
     shape = shape_of(model, tokenizer)
+    agree_on_ends(model, tokenizer, str(path_or_id))
     fused = shape.vocabulary >= _WIDE and projects_plainly(model)
     if lora is not None:
         add_adapters(model, lora, seed=seed)
@@ -195,21 +192,16 @@ def load_model(
     """A seq2seq or causal model from safetensors weights, never from code that comes with them.
 
     Raises:
-        InputError: no model there, or one without safetensors weights.
+        InputError: no model there, or one whose safetensors weights are not all there.
     """
-    config = config or _load_config(path_or_id)
-    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    try:
-        with without_bars():
-            return kind.from_pretrained(
-                path_or_id,
-                config=config,
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-            )
-    except (OSError, ValueError) as error:
-        raise InputError(f"no usable model at {path_or_id}: {first_line(error)}") from error
+    name = path_or_id
+    model, missing = read_weights(name, config or _load_config(name), dtype=dtype)
+    if missing:
+        raise InputError(
+            f"model {name} lacks {len(missing)} of its weights, the first is {missing[0]}; its "
+            f"files are incomplete, and random numbers would stand in their place"
+        )
+    return model
 
 
 def _load_config(path_or_id: str | Path) -> PreTrainedConfig:

@@ -15,17 +15,10 @@ from pathlib import Path
 import huggingface_hub
 import torch
 import xxhash
-from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSeq2SeqLM,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
-from transformers.utils.logging import disable_progress_bar
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from specialize.errors import ConfigurationError, InputError, TeacherError
+from specialize.models.weights import read_weights
 from specialize.tokens import Tokenizer, load_tokenizer
 
 _FILES = [
@@ -79,7 +72,14 @@ def load_model(
         path = _download(path_or_id, revision, [*_FILES, "*.py"] if trust_remote_code else _FILES)
         found = path.name  # a snapshot's folder is named after its commit
     config = _read_config(path, trust_remote_code)
-    model = _read_weights(path, config, name, _DTYPES[dtype], trust_remote_code)
+    model, missing = read_weights(
+        path, config, dtype=_DTYPES[dtype], trust_remote_code=trust_remote_code
+    )
+    if missing:
+        raise TeacherError(
+            f"teacher {name} lacks {len(missing)} of its weights, the first is {missing[0]}; "
+            f"its files are incomplete"
+        )
     return Loaded(name, found, model.to(device), load_tokenizer(path))
 
 
@@ -120,34 +120,3 @@ def _read_config(path: Path, trust_remote_code: bool) -> PreTrainedConfig:
     except (OSError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} holds no model that can be read: {first}") from error
-
-
-def _read_weights(
-    path: Path,
-    config: PreTrainedConfig,
-    name: str,
-    dtype: torch.dtype,
-    trust_remote_code: bool,
-) -> PreTrainedModel:
-    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    disable_progress_bar()  # the library's own bar would go to logs and pipes too
-    try:
-        model, report = kind.from_pretrained(
-            path,
-            config=config,
-            dtype=dtype,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"the weights in {path} can not be read: {first}") from error
-    missing = sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"]))
-    if missing:
-        raise TeacherError(
-            f"teacher {name} lacks {len(missing)} of its weights, the first is {missing[0]}; "
-            f"its files are incomplete"
-        )
-    return model

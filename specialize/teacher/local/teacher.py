@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from specialize.errors import TeacherError
+from specialize.models.context import context_length
 from specialize.teacher.framing import given_ids
 from specialize.teacher.local.load import Loaded, load_model
 from specialize.teacher.local.sample import Request, sample_batch
@@ -70,6 +71,7 @@ class LocalTeacher:
         self._model: PreTrainedModel = loaded.model.eval()
         self._tokenizer = loaded.tokenizer
         self._rows = batch_rows
+        self._context = context_length(loaded.model.config)
         width = loaded.model.get_output_embeddings().weight.shape[0]
         if width < loaded.tokenizer.size:
             raise TeacherError(
@@ -101,11 +103,7 @@ class LocalTeacher:
     @property
     def context(self) -> int | None:
         """A model with relative positions only has no bound."""
-        values = self._model.config.to_dict()
-        if "relative_attention_num_buckets" in values:
-            return None
-        found = values.get("max_position_embeddings", values.get("n_positions"))
-        return found if isinstance(found, int) else None
+        return self._context
 
     def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         """What the model reads of each prompt: the tokenizer's own frame is added."""

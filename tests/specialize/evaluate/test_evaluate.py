@@ -30,9 +30,9 @@ from specialize.evaluate import (
     evaluate_teachers,
     generate,
 )
-from specialize.evaluate.generation import context_length
 from specialize.evaluate.planning import plan_evaluation
 from specialize.evaluate.shared_prefix import SharedPrefixDecoding, shared_length
+from specialize.models.context import context_length
 from specialize.records import Example
 from specialize.students import checkpoints
 from tests.support.evaluation_toys import (
@@ -157,8 +157,8 @@ def test_a_context_bounds_every_row_alone() -> None:
 
 
 def test_context_length_of_each_kind() -> None:
-    assert context_length(tiny_t5(seed=0)) is None
-    assert context_length(tiny_gpt2(seed=0, context=33)) == 33
+    assert context_length(tiny_t5(seed=0).config) is None
+    assert context_length(tiny_gpt2(seed=0, context=33).config) == 33
 
 
 def test_limits_must_be_positive() -> None:

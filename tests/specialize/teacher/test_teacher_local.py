@@ -331,7 +331,7 @@ def test_loading_refuses(tmp_path: Path) -> None:
         content = file.read_bytes()
         cut = len(content) // 2 if file.suffix == ".safetensors" else len(content)
         (damaged / file.name).write_bytes(content[:cut])
-    with pytest.raises(InputError, match="can not be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         load_teacher(str(damaged))
 
 

@@ -1,0 +1,1 @@
+"""Models of the transformers library, as teachers and students alike: whole, or refused."""

@@ -1,0 +1,87 @@
+"""A model's weights from safetensors: all of them, or the names of those that are not there.
+
+The library fills a gap with random numbers and goes on; whoever loads a model here is told. Weights
+that are tied to others, and those that the architecture itself declares as not kept, are no gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.utils import logging
+
+from specialize.errors import InputError
+
+_Report = Mapping[str, Collection[object]]
+
+
+def read_weights(
+    path_or_id: str | Path,
+    config: PreTrainedConfig,
+    *,
+    dtype: torch.dtype = torch.float32,
+    trust_remote_code: bool = False,
+) -> tuple[PreTrainedModel, list[str]]:
+    """The model of ``config`` with the weights in ``path_or_id``, and the weights missing there.
+
+    Args:
+        path_or_id: a directory, or the id of a repository on the hub.
+        config: decides between a seq2seq and a causal model.
+        dtype: of the weights.
+        trust_remote_code: run code that comes with the model.
+
+    Returns:
+        The model, and the sorted names of weights that no file has or that have another shape.
+
+    Raises:
+        InputError: no safetensors weights there, or damaged ones.
+    """
+    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    try:
+        with _quiet():
+            loaded = kind.from_pretrained(
+                path_or_id,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+                ignore_mismatched_sizes=True,  # they are in the report
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(
+            f"no usable model at {path_or_id}: its weights cannot be read: {_first_line(error)}"
+        ) from error
+    model, report = cast(tuple[PreTrainedModel, _Report], loaded)
+    missing = [str(key) for key in report["missing_keys"]]
+    missing += [str(key[0] if isinstance(key, tuple) else key) for key in report["mismatched_keys"]]
+    return model, sorted(missing)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the library's own bars and its report of gaps, which stand in our message."""
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
