@@ -31,7 +31,9 @@ from specialize.formats import FORMAT_NAMES, is_format_name
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _KEY = re.compile(r"\bsk-\w")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
-ServerKind = Literal["vllm", "vllm-tokens", "sglang", "llama.cpp", "openai", "openai-chat"]
+ServerKind = Literal[
+    "vllm", "vllm-tokens", "vllm-chat", "sglang", "llama.cpp", "openai", "openai-chat"
+]  # fmt: skip
 Role = Literal["in-distribution", "out-of-distribution", "general"]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,10 +23,15 @@ LISTED, TAIL = 8, 0.02  # candidates of a context; the mass of all other ids tog
 
 @dataclass(frozen=True)
 class ScriptedModel:
-    """``row(context)`` lists the candidates, most probable first; drawing takes the first five."""
+    """``row(context)`` lists the candidates, most probable first; drawing takes the first five.
+
+    ``shows_ids``: its chat and completions are llama.cpp's, with an id beside every token and the
+    end among them.
+    """
 
     tokenizer: Tokenizer
     name: str = "scripted"
+    shows_ids: bool = False
 
     def row(self, context: Sequence[int]) -> tuple[tuple[int, float], ...]:
         return _row(tuple(context[-4:]), len(context), self.tokenizer.size)
@@ -45,7 +51,7 @@ class ScriptedModel:
             weights = np.array([logprob for _, logprob in row]) / max(temperature, 1e-3)
             weights = np.exp(weights - weights.max())
             tokens.append(row[int(rng.choice(len(row), p=weights / weights.sum()))][0])
-            if tokens[-1] == self.tokenizer.eos:
+            if tokens[-1] in self.tokenizer.ends:
                 return tokens, "stop"
         return tokens, "length"
 
@@ -97,6 +103,8 @@ def _text(model: ScriptedModel, tokens: Sequence[int]) -> str:
 
 
 def _completions(model: ScriptedModel, body: Body) -> Body:
+    if model.shows_ids:
+        return _llama_cpp_completions(model, body)
     prompt, k = _ids(model, body["prompt"]), int(body.get("logprobs", 0))
     by_ids = body.get("return_tokens_as_token_ids")
     spell = (lambda t: f"token_id:{t}") if by_ids else lambda t: _spelling(model, t)
@@ -167,28 +175,57 @@ def _tokens_alone(model: ScriptedModel, body: Body) -> Body:
 
 
 def _chat(model: ScriptedModel, body: Body) -> Body:
-    prompt, k = model.tokenizer.encode(body["messages"][0]["content"]), int(body["top_logprobs"])
+    prompt = model.tokenizer.encode(body["messages"][-1]["content"])
+    by_ids = bool(body.get("return_tokens_as_token_ids"))
     choices, written = [], 0
     for index, (tokens, finish) in enumerate(_drawn(model, prompt, body, "max_tokens")):
-        shown = tokens if finish == "length" else tokens[:-1]
-        content = []
-        for i, token in enumerate(shown):
-            context = [*prompt, *tokens[:i]]
-            listed = model.row(context)[:k]
-            content.append({
-                **_chat_entry(model, token, model.logprob(context, token)),
-                "top_logprobs": [_chat_entry(model, t, v) for t, v in listed],
-            })  # fmt: skip
+        whole = by_ids or model.shows_ids or finish == "length"
+        shown = tokens if whole else tokens[:-1]
+        content = _chat_rows(model, prompt, shown, int(body["top_logprobs"]), by_ids)
+        text = _text(model, tokens if finish == "length" else tokens[:-1])
         choices.append({
-            "index": index, "message": {"role": "assistant", "content": _text(model, shown)},
+            "index": index, "message": {"role": "assistant", "content": text},
             "finish_reason": finish, "logprobs": {"content": content},
         })  # fmt: skip
         written += len(tokens)
     return {"model": model.name, "choices": choices, "usage": {"completion_tokens": written}}
 
 
-def _chat_entry(model: ScriptedModel, token: int, logprob: float) -> Body:
+def _llama_cpp_completions(model: ScriptedModel, body: Body) -> Body:
+    prompt = _ids(model, body["prompt"])
+    [(tokens, finish)] = _drawn(model, prompt, body, "max_tokens")
+    content = _chat_rows(model, prompt, tokens, int(body["logprobs"]), False)
+    choice = {
+        "index": 0, "text": _text(model, tokens if finish == "length" else tokens[:-1]),
+        "finish_reason": finish, "logprobs": {"content": content},
+    }  # fmt: skip
+    return {
+        "model": model.name, "choices": [choice], "usage": {"completion_tokens": len(tokens)},
+    }  # fmt: skip
+
+
+def _chat_rows(
+    model: ScriptedModel, prompt: list[int], tokens: list[int], k: int, by_ids: bool
+) -> list[Body]:
+    rows = []
+    for i, token in enumerate(tokens):
+        context = [*prompt, *tokens[:i]]
+        rows.append({
+            **_chat_entry(model, token, model.logprob(context, token), by_ids),
+            "top_logprobs": [
+                _chat_entry(model, t, v, by_ids) for t, v in model.row(context)[:k]
+            ],
+        })  # fmt: skip
+    return rows
+
+
+def _chat_entry(model: ScriptedModel, token: int, logprob: float, by_ids: bool) -> Body:
     piece = model.tokenizer.pieces([token])[0]
+    if by_ids:
+        return {"token": f"token_id:{token}", "bytes": None, "logprob": logprob}
+    if model.shows_ids:
+        text = piece.decode("utf-8", "replace")
+        return {"id": token, "token": text, "bytes": list(piece), "logprob": logprob}
     name = piece.decode("utf-8", "replace") or _spelling(model, token)
     return {"token": name, "bytes": list(piece) or None, "logprob": logprob}
 
@@ -199,7 +236,10 @@ def _sglang(model: ScriptedModel, body: Body) -> object:
     for tokens, finish in _drawn(model, prompt, sampling, "max_new_tokens"):
         contexts = [[*prompt, *tokens[:i]] for i in range(len(tokens))]
         about = {
-            "finish_reason": {"type": finish}, "completion_tokens": len(tokens),
+            "finish_reason": {
+                "type": finish, **({"matched": tokens[-1]} if finish == "stop" else {}),
+            },
+            "completion_tokens": len(tokens),
             "output_token_logprobs": [
                 [model.logprob(c, t), t, None] for c, t in zip(contexts, tokens, strict=True)
             ],
@@ -236,6 +276,8 @@ def _llama_cpp(model: ScriptedModel, body: Body) -> Body:
     prompt, k = list(body["prompt"]), int(body["n_probs"])
     if "logit_bias" in body:
         tokens, finish = [body["logit_bias"][0][0]], "length"
+    elif "grammar" in body:
+        tokens, finish = [int(t) for t in re.findall(r"<\[(\d+)\]>", body["grammar"])], "length"
     else:
         [(tokens, finish)] = _drawn(model, prompt, body, "n_predict")
     rows = []

@@ -1,6 +1,6 @@
 """Believed texts from a served model: sampled, or given and scored.
 
-Where a server leaves out rows of what it wrote, or tells them after temperature and nucleus, its
+Where a server leaves out rows of what it wrote, or returns them after temperature and nucleus, its
 text is taken and scored like a given one.
 """
 
@@ -16,6 +16,7 @@ from specialize.teacher.protocol import Sampling, ScoredText
 from specialize.teacher.served.dialects import Dialect
 from specialize.teacher.served.exchange import Exchange, together
 from specialize.teacher.served.proof import Proof
+from specialize.teacher.served.transport import RefusedError
 from specialize.teacher.served.wire import BadReplyError, Part, Prompt, Reply
 
 
@@ -23,8 +24,9 @@ from specialize.teacher.served.wire import BadReplyError, Part, Prompt, Reply
 class Asker:
     """A served model, its dialect and the proof of its answers.
 
-    ``name`` is what its answers call the model: the first one says it, all others must agree.
-    ``rescore``: the rows of sampled texts are not to be used.
+    Attributes:
+        name: what its answers call the model: the first one says it, all others must agree.
+        rescore: the rows of sampled texts are not to be used.
     """
 
     exchange: Exchange
@@ -36,14 +38,13 @@ class Asker:
     async def sample(
         self, prompt: Prompt, settings: Sampling, seed: int, count: int
     ) -> list[ScoredText]:
-        """``count`` texts behind ``prompt``, in the order of the server's indices.
+        """``count`` texts after ``prompt``, in the order of the server's indices.
 
         Raises:
             BadReplyError: no believable answer; TeacherError: as ``Exchange.ask``.
         """
 
         def read(body: Json) -> list[ScoredText | Reply]:
-            self._check_name(body)
             return [self._taken(reply) for reply in self.dialect.replies(body, count)]
 
         request = self.dialect.ask(prompt, settings, seed, count)
@@ -53,6 +54,7 @@ class Asker:
 
     def _taken(self, reply: Reply) -> ScoredText | Reply:
         """A believed text, or a reply whose tokens are to be scored."""
+        self._check_name(reply)
         if not (self.rescore or reply.unscored):
             return self.proof.believe(reply)
         self.proof.check_tokens(reply)
@@ -63,16 +65,28 @@ class Asker:
             return taken
         if not taken.tokens:
             return self.proof.believe(taken)
-        return replace(await self.score(prompt.ids, taken.tokens), finish=taken.finish)
+        scored = await self.score(prompt.ids, taken.tokens)
+        return replace(scored, text=self.proof.check_tokens(taken), finish=taken.finish)
 
     async def score(self, head: tuple[int, ...], tokens: tuple[int, ...]) -> ScoredText:
-        """The rows of ``tokens`` behind ``head``.
+        """The rows of ``tokens`` after ``head``.
 
         Raises:
             BadReplyError: no believable answer; TeacherError: as ``Exchange.ask``.
         """
-        parts = self.dialect.ask_scores(head, tokens, self.proof.top_k)
-        pieces = await together([self._scored(part) for part in parts])
+        try:
+            return await self._score(self.dialect, head, tokens)
+        except (BadReplyError, RefusedError):
+            simpler = self.dialect.simpler()
+            if simpler is None:
+                raise
+        return await self._score(simpler, head, tokens)
+
+    async def _score(
+        self, dialect: Dialect, head: tuple[int, ...], tokens: tuple[int, ...]
+    ) -> ScoredText:
+        parts = dialect.ask_scores(head, tokens, self.proof.top_k)
+        pieces = await together([self._scored(dialect, part) for part in parts])
         if len(pieces) == 1:
             return pieces[0]
         return ScoredText(
@@ -85,16 +99,16 @@ class Asker:
             finish="given",
         )
 
-    async def _scored(self, part: Part) -> ScoredText:
+    async def _scored(self, dialect: Dialect, part: Part) -> ScoredText:
         def read(body: Json) -> ScoredText:
-            self._check_name(body)
-            return self.proof.believe(self.dialect.scores_of(body, part))
+            reply = dialect.scores_of(body, part)
+            self._check_name(reply)
+            return self.proof.believe(reply)
 
         return await self.exchange.ask(part.request, read)
 
-    def _check_name(self, body: Json) -> None:
-        said = self.dialect.model_name(body)
+    def _check_name(self, reply: Reply) -> None:
         if self.name is None:
-            self.name = said
-        elif said != self.name:
+            self.name = reply.model
+        elif reply.model != self.name:
             raise BadReplyError("another model's name")

@@ -2,7 +2,7 @@
 
 An answer that fails its proof is kept and asked for again, a few times: servers under load return
 what they would not return twice. What is never believed is given up with the last reason, until
-the next run, whose server may have been mended.
+the next run, whose server may have been mended by then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from specialize.teacher.served.wire import BadReplyError, Request, parse_body
 
 ATTEMPTS = 6  # answers to one request that may fail their proof
 _PAUSE = 0.025  # seconds after the first of them, doubled after each
-_MALFORMED = (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError)
 Believed = TypeVar("Believed")
 
 
@@ -38,12 +37,12 @@ class Exchange:
             RefusedError: the server refuses this request, not the others.
             TeacherError: it is out of reach, or refuses everything.
         """
-        reason = ""
+        refused = BadReplyError("no answer")
         for raw in self.journal.answers(request):
             try:
                 return read_raw(raw, read)
             except BadReplyError as error:
-                reason = str(error)
+                refused = error
         for tried in range(ATTEMPTS):
             await asyncio.sleep(_PAUSE * 2**tried if tried else 0)
             raw = await self.transport.post(request)
@@ -51,23 +50,17 @@ class Exchange:
             try:
                 return read_raw(raw, read)
             except BadReplyError as error:
-                reason = str(error)
-        raise BadReplyError(reason)
+                refused = error
+        raise refused
 
 
 def read_raw(raw: bytes, read: Callable[[Json], Believed]) -> Believed:
     """What ``read`` makes of a raw answer.
 
     Raises:
-        BadReplyError: it can not be read, or is not believed; nothing else.
+        BadReplyError: it cannot be read, or is not believed.
     """
-    body = parse_body(raw)
-    try:
-        return read(body)
-    except BadReplyError:
-        raise
-    except _MALFORMED:
-        raise BadReplyError("not in the form of this kind of server") from None
+    return read(parse_body(raw))
 
 
 async def together(work: Sequence[Coroutine[None, None, Believed]]) -> list[Believed]:

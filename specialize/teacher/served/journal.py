@@ -15,10 +15,11 @@ import base64
 import binascii
 import zlib
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from specialize.io.files import append_line
-from specialize.store.sealed import seal, unseal
+from specialize.store.sealed import Json, seal, unseal
 from specialize.teacher.served.wire import Request
 
 MAX_RAW = 1 << 28  # bytes of one answer
@@ -29,7 +30,7 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._places: defaultdict[str, list[tuple[int, int]]] | None = None
+        self._lines: defaultdict[str, list[tuple[int, int]]] | None = None
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
         self._torn = False  # the last line has no newline yet
         self.repeated = 0  # answers that were given from here
@@ -37,16 +38,16 @@ class Journal:
 
     def answers(self, request: Request) -> list[bytes]:
         """The raw answers to ``request`` so far, in order."""
-        places = self._index().get(request.key, ())
-        if self._path is None or not places:
+        lines = self._index().get(request.key, ())
+        if self._path is None or not lines:
             return []
         with self._path.open("rb") as file:
-            found = []
-            for start, length in places:
+            answers = []
+            for start, length in lines:
                 file.seek(start)
-                found.append(_raw(unseal(file.read(length))))
-        self.repeated += len(found)
-        return found
+                answers.append(_raw(unseal(file.read(length))))
+        self.repeated += len(answers)
+        return answers
 
     async def keep(self, request: Request, raw: bytes) -> None:
         """Return when ``raw`` is on the disk; answers that arrive together share one fsync.
@@ -57,7 +58,8 @@ class Journal:
         if self._path is None:
             return
         packed = base64.b64encode(zlib.compress(raw, 1)).decode()
-        line = seal({"request": request.key, "raw": packed})
+        body: dict[str, Json] = {"request": request.key, "raw": packed}
+        line = seal(body)
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         if not self._waiting:
@@ -66,30 +68,30 @@ class Journal:
         await done
 
     def _write(self) -> None:
-        lines, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, []
         try:
             self._index()
             if self._path is not None:
                 torn, self._torn = b"\n" if self._torn else b"", False
-                append_line(self._path, torn + b"".join(line for line, _ in lines))
+                append_line(self._path, torn + b"".join(line for line, _ in waiting))
         except BaseException as error:
-            for _, done in lines:
+            for _, done in waiting:
                 if not done.done():
                     done.set_exception(error)
             return
-        for _, done in lines:
+        for _, done in waiting:
             if not done.done():
                 done.set_result(None)
 
     def _index(self) -> defaultdict[str, list[tuple[int, int]]]:
-        """Where the answers that an earlier process left stand in the file."""
-        if self._places is None:
-            self._places = defaultdict(list)
+        """Start and length of every line that an earlier process left."""
+        if self._lines is None:
+            self._lines = defaultdict(list)
             if self._path is not None and self._path.exists():
-                self._read(self._path, self._places)
-        return self._places
+                self._read(self._path, self._lines)
+        return self._lines
 
-    def _read(self, path: Path, places: defaultdict[str, list[tuple[int, int]]]) -> None:
+    def _read(self, path: Path, lines: defaultdict[str, list[tuple[int, int]]]) -> None:
         start = 0
         with path.open("rb") as file:
             for line in file:
@@ -97,13 +99,13 @@ class Journal:
                 try:
                     body = unseal(line)
                     _raw(body)
-                    places[str(body["request"])].append((start, len(line)))
+                    lines[str(body["request"])].append((start, len(line)))
                 except (ValueError, KeyError):
                     self.damaged += 1  # this answer is asked for again
                 start += len(line)
 
 
-def _raw(body: dict[str, object]) -> bytes:
+def _raw(body: Mapping[str, Json]) -> bytes:
     try:
         unpack = zlib.decompressobj()
         return unpack.decompress(base64.b64decode(str(body["raw"])), MAX_RAW)

@@ -12,6 +12,7 @@ verdict stands in ``store.json``, and a dump is continued only where it is still
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Literal
 
 import numpy as np
@@ -19,9 +20,9 @@ import numpy as np
 from specialize.config.recipe import Server
 from specialize.config.recipe import Teacher as Settings
 from specialize.errors import TeacherError
-from specialize.store.sealed import Json
 from specialize.teacher.protocol import Sampling, ScoredText
 from specialize.teacher.served.asking import Asker
+from specialize.teacher.served.dialects.shapes import Shape, shaped
 from specialize.teacher.served.transport import RefusedError, SetupError
 from specialize.teacher.served.wire import BadReplyError, Prompt
 
@@ -41,6 +42,12 @@ _WAYS_OUT = {
     "not JSON": "check the address and server.kind",
     "another number of texts than asked for": "leave server.choices at 1",
 }
+
+
+class _Tokens(Shape):
+    """The answer of ``/tokenize``."""
+
+    tokens: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +77,14 @@ async def probe(asker: Asker, settings: Settings, server: Server, prompt: Prompt
     """The verdict on the server behind ``asker``; ``prompt`` is ``TEXT`` as the model reads it.
 
     Raises:
-        TeacherError: it can not give what the settings ask for; says what to do.
+        TeacherError: it cannot give what the settings ask for; says what to do.
     """
     try:
         return await _verdict(asker, settings, server, prompt)
     except BadReplyError as error:
-        reason = str(error)
-        way_out = _WAYS_OUT.get(reason, "it can not be a teacher as it is")
+        way_out = _WAYS_OUT.get(error.reason, "it cannot be a teacher as it is")
         raise TeacherError(
-            f"the {server.kind} server at {server.urls[0]} failed the probe: {reason}; {way_out}"
+            f"the {server.kind} server at {server.urls[0]} failed the probe: {error}; {way_out}"
         ) from None
     except RefusedError as error:
         raise TeacherError(f"{error}; lower top_k, or check server.kind") from None
@@ -98,7 +104,7 @@ async def _verdict(asker: Asker, settings: Settings, server: Server, prompt: Pro
     here = f"the {server.kind} server at {server.urls[0]}"
     if settings.mode == "score" and not scores:
         raise TeacherError(
-            f"{here} can not score given texts; serve the model with vLLM, SGLang or llama.cpp, "
+            f"{here} cannot score given texts; serve the model with vLLM, SGLang or llama.cpp, "
             f"or let it write its own (mode: sample)"
         )
     if not (raw or scores or (settings.temperature == 1 and settings.top_p == 1)):
@@ -115,22 +121,20 @@ async def _tokenizer(asker: Asker) -> Literal["same", "not shown"]:
     if request is None:
         return "not shown"
 
-    def ids(body: Json) -> list[int]:
-        return [int(token) for token in body["tokens"]]
-
     try:
-        told = await asker.exchange.ask(request, ids)
+        theirs = await asker.exchange.ask(request, lambda body: shaped(_Tokens, body).tokens)
     except (SetupError, RefusedError, BadReplyError):
         return "not shown"
     ours = asker.proof.tokenizer.encode(TEXT)
-    if not told:
+    if not theirs:
         return "not shown"
-    if told != ours:
-        at = next((i for i, (a, b) in enumerate(zip(told, ours, strict=False)) if a != b), 0)
+    if theirs != ours:
+        pairs = enumerate(zip_longest(theirs, ours))
+        first, (there, here) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
         raise TeacherError(
             f"the server tokenizes otherwise than {asker.proof.tokenizer.name}: of the probe's "
-            f"text token {at} is {told[at : at + 1]} there and {ours[at : at + 1]} here; name the "
-            f"server's own tokenizer with server.tokenizer"
+            f"text token {first} is {there} there and {here} here; name the server's own "
+            f"tokenizer with server.tokenizer"
         )
     return "same"
 

@@ -3,8 +3,11 @@
 Believed is a reply in which every token has its row; ids are of the vocabulary and distinct in a
 row; log-probabilities are finite, at most 0, or the server's own word for -inf; at least K entries
 are listed; their mass is at most 1; the token's log-probability is that of its entry, or, where it
-has none, not above the smallest; and the text is what the tokens spell. A row that stands one place
-too far fails the last but one: its token is not the one that was drawn from it.
+has none, not above the smallest; and the text is what the tokens spell. A row that is shifted by
+one fails the last but one: its token is not the one that was drawn from it.
+
+A model may write more ids than its tokenizer has: its output is padded to a round size. Entries
+with such ids join the tail; a token with one is not believed, since it spells nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from specialize.teacher.served.wire import BadReplyError, Entries, Reply
 from specialize.tokens import Tokenizer
 
 SENTINEL = -9000.0  # vLLM and OpenAI write -9999 for -inf; no float32 softmax goes so low
+PADDING = 2048  # ids beyond the tokenizer's at most; gpt-oss, the widest known, has 1,070
 TOLERANCE = 1e-3  # nats between a token and its entry, and of mass above 1: rounding of servers
 
 
@@ -47,24 +51,23 @@ class Proof:
         ids = np.zeros((count, self.k), np.int32)
         logprobs = np.full((count, self.k), -np.inf, np.float32)
         own, tails = np.zeros(count, np.float32), np.zeros(count, np.float32)
-        told = zip(reply.tokens, reply.logprobs, reply.entries, strict=True)
-        for at, (token, logprob, entries) in enumerate(told):
-            row = self._row(token, logprob, entries)
-            kept = row[: self.k]
-            ids[at, : len(kept)] = [entry for entry, _ in kept]
-            logprobs[at, : len(kept)] = [value for _, value in kept]
-            own[at] = _value(logprob)
-            tails[at] = _log_complement(math.fsum(math.exp(value) for _, value in kept))
+        rows = zip(reply.tokens, reply.logprobs, reply.entries, strict=True)
+        for i, (token, logprob, entries) in enumerate(rows):
+            kept = self._row(token, logprob, entries)[: self.k]
+            ids[i, : len(kept)] = [entry for entry, _ in kept]
+            logprobs[i, : len(kept)] = [value for _, value in kept]
+            own[i] = _value(logprob)
+            tails[i] = _log_complement(math.fsum(math.exp(value) for _, value in kept))
         np.minimum(own, 0, out=own)
         np.minimum(logprobs, 0, out=logprobs)
         tokens = np.array(reply.tokens, np.int32)
         return ScoredText(text, tokens, own, ids, logprobs, tails, reply.finish)
 
     def _row(self, token: int, logprob: float, entries: Entries) -> list[tuple[int, float]]:
-        """The usable entries of one row, most probable first."""
+        """The entries of one row whose ids are the tokenizer's, most probable first."""
         if len({entry for entry, _ in entries}) < len(entries):
             raise BadReplyError("an id stands twice in a row")
-        if any(not 0 <= entry < self.width for entry, _ in entries):
+        if any(not 0 <= entry < self.width + PADDING for entry, _ in entries):
             raise BadReplyError("an id outside the vocabulary")
         if len(entries) < self.k:
             raise BadReplyError("fewer entries than asked for")
@@ -75,22 +78,23 @@ class Proof:
             raise BadReplyError("a mass above 1")
         if len(row) < self.k and mass < 1 - TOLERANCE:  # nothing but the rest may be impossible
             raise BadReplyError("fewer entries than asked for")
-        own, found = _value(logprob), dict(listed).get(token)
-        if found is None and row and own > row[-1][1] + TOLERANCE:
+        own, entry = _value(logprob), dict(listed).get(token)
+        if entry is None and row and own > row[-1][1] + TOLERANCE:
             raise BadReplyError("a token is likelier than listed entries, but not listed")
-        if found is not None and found != own and not abs(found - own) <= TOLERANCE:
+        if entry is not None and entry != own and not abs(entry - own) <= TOLERANCE:
             raise BadReplyError("a token and its entry differ")
-        return row
+        return [(token, value) for token, value in row if token < self.width]
 
     def check_tokens(self, reply: Reply) -> str:
         """The text of the tokens: what the server calls it begins it, or the other way round.
 
         A server leaves out a stop text, shows parts of characters in its own way, and may trim
-        the space that a marker puts in front; special tokens are in neither.
+        the space that a marker puts in front; special tokens are in neither, and nor is the end.
         """
         if any(not 0 <= token < self.width for token in reply.tokens):
             raise BadReplyError("an id outside the vocabulary")
-        text = self.tokenizer.decode(list(reply.tokens))
+        written = reply.tokens[:-1] if reply.finish == "eos" else reply.tokens
+        text = self.tokenizer.decode(written)
         if reply.text is not None:
             said, spelled = (t.replace("\ufffd", "").lstrip(" ") for t in (reply.text, text))
             if not (spelled.startswith(said) or (said.startswith(spelled) and spelled)):

@@ -27,7 +27,7 @@ from specialize.teacher.served.asking import Asker
 from specialize.teacher.served.dialects import DIALECTS, Speaker
 from specialize.teacher.served.exchange import Exchange, together
 from specialize.teacher.served.journal import Journal
-from specialize.teacher.served.models import check_model
+from specialize.teacher.served.models import Served, served_model
 from specialize.teacher.served.probe import TEXT, Verdict, probe
 from specialize.teacher.served.proof import Proof
 from specialize.teacher.served.transport import RefusedError, Transport
@@ -46,8 +46,8 @@ def connect(settings: Settings, *, journal: Path | None = None) -> ServedTeacher
 
     Raises:
         ConfigurationError: no server, or the variable of its key is empty.
-        InputError: its tokenizer can not be read.
-        TeacherError: out of reach, or it can not give what is asked for; says what to do.
+        InputError: its tokenizer cannot be read.
+        TeacherError: out of reach, or it cannot give what is asked for; says what to do.
     """
     server, model = settings.server, settings.model
     if server is None or model is None:
@@ -64,7 +64,7 @@ def connect(settings: Settings, *, journal: Path | None = None) -> ServedTeacher
         tokenizer = load_tokenizer(where, revision=settings.revision)
     except InputError as error:
         raise InputError(
-            f"the tokenizer of the served teacher can not be read: {error}; name it with "
+            f"the tokenizer of the served teacher cannot be read: {error}; name it with "
             f"server.tokenizer"
         ) from None
     teacher = ServedTeacher(settings, server, Speaker(model, tokenizer), key)
@@ -87,8 +87,8 @@ class ServedTeacher:
         key: str | None,
     ) -> None:
         self._settings, self._server, self._speaker = settings, server, speaker
-        self._runner = asyncio.Runner()
-        self._context: int | None = None
+        self._runner: asyncio.Runner | None = asyncio.Runner()
+        self._served = Served()
         self._verdict: Verdict | None = None
         self._key = key
         self._proof = Proof(speaker.tokenizer, settings.top_k, speaker.tokenizer.size)
@@ -123,30 +123,31 @@ class ServedTeacher:
         Raises:
             TeacherError: as ``connect``, or two addresses differ.
         """
-        found = {url: self._run(self._shown(url)) for url in self._server.urls}
-        first, (_, verdict) = next(iter(found.items()))
-        for url, (_, other) in found.items():
+        shown = {url: self._run(self._shown(url)) for url in self._server.urls}
+        first, (served, verdict) = next(iter(shown.items()))
+        for url, (_, other) in shown.items():
             if other != verdict:
                 raise TeacherError(
                     f"the servers at {first} and {url} differ: the probe found {verdict.as_json()} "
                     f"and {other.as_json()}; serve the same model in the same way at both"
                 )
-        known = [context for context, _ in found.values() if context is not None]
-        self._context, self._verdict = min(known, default=None), verdict
+        contexts = [own.context for own, _ in shown.values() if own.context is not None]
+        self._served = replace(served, context=min(contexts, default=None))
+        self._verdict = verdict
         warm = self._settings.temperature != 1 or self._settings.top_p != 1
         self._asker = self._asks(self._transport, journal)
         self._asker.name = verdict.answers_as or None
         self._asker.rescore = warm and not verdict.raw and verdict.scores
 
-    async def _shown(self, url: str) -> tuple[int | None, Verdict]:
-        """The context and the verdict of one address."""
+    async def _shown(self, url: str) -> tuple[Served, Verdict]:
+        """What the server at one address says of its model, and the verdict on it."""
         alone = self._server.model_copy(update={"urls": (url,)})
         transport = Transport(alone, self._key)
         try:
-            context = await check_model(transport, alone, self._speaker.model)
+            served = await served_model(transport, alone, self._speaker.model)
             prompt = self._prompt(TEXT, self._speaker.tokenizer.encode(TEXT))
             asker = self._asks(transport, Journal(None))
-            return context, await probe(asker, self._settings, alone, prompt)
+            return served, await probe(asker, self._settings, alone, prompt)
         finally:
             await transport.close()
 
@@ -156,7 +157,7 @@ class ServedTeacher:
         return TeacherDescription(
             name=self._speaker.model,
             revision=self._settings.revision or "",
-            dtype="served",
+            dtype=f"served, {self._served.weights}" if self._served.weights else "served",
             tokenizer=tokenizer.name,
             fingerprint=tokenizer.fingerprint,
             vocabulary_size=tokenizer.size,
@@ -176,7 +177,7 @@ class ServedTeacher:
     @property
     def context(self) -> int | None:
         """What the server says of itself; None where it does not."""
-        return self._context
+        return self._served.context
 
     @property
     def sent(self) -> int:
@@ -203,8 +204,9 @@ class ServedTeacher:
     async def _sample(
         self, prompt: Prompt, settings: Sampling, seed: int, count: int
     ) -> list[ScoredText]:
-        if self._context is not None and self.continues:  # servers refuse what may not fit
-            room = max(1, self._context - len(prompt.ids))
+        context = self._served.context
+        if context is not None and self.continues:  # servers refuse what may not fit
+            room = max(1, context - len(prompt.ids))
             settings = replace(settings, max_new_tokens=min(settings.max_new_tokens, room))
         try:
             return await self._asker.sample(prompt, settings, seed, count)

@@ -163,6 +163,8 @@ class Transport:
             return body.replace(self._key.encode(), b"***") if self._key else body
         said = self._clean(" ".join(body[:2000].decode("utf-8", "replace").split())[:300])
         what = f"status {status}" + (f": {said}" if said else "")
+        if status == 500 and b"grammar" in body:  # llama.cpp: it would fail again
+            raise RefusedError(f"the teacher at {address.url} refuses a request with {what}")
         if status in LATER or (status >= 500 and status != 501):
             raise _NotYetError(what, _retry_after(response.headers))
         if status in WRONG_REQUEST:

@@ -1,11 +1,9 @@
-"""What goes to a server and what comes back, in the same words for all kinds of servers.
+"""What goes to a server and what comes back, in the same terms for all kinds of servers.
 
-One answer of three tokens, of which each has its own log-probability and K listed entries::
+A reply of three tokens, each with its own log-probability and K listed entries::
 
     Reply(tokens=(464, 3280, 318), logprobs=(-0.1, -0.0, -0.2),
           entries=(((464, -0.1), (1114, -3.2)), ...), text="The answer is", finish="length")
-
-Nothing in a reply is believed yet; ``proof`` decides.
 """
 
 from __future__ import annotations
@@ -22,7 +20,16 @@ Entries = tuple[tuple[int, float], ...]
 
 
 class BadReplyError(ValueError):
-    """An answer that can not be believed; the message is the reason by which it is counted."""
+    """An answer that cannot be believed; ``reason`` is what it is counted by.
+
+    Attributes:
+        place: where in the answer, as ``choices[].logprobs.tokens[]``; empty where it is all of it.
+    """
+
+    def __init__(self, reason: str, place: str = "") -> None:
+        super().__init__(f"{reason}: {place}" if place else reason)
+        self.reason = reason
+        self.place = place
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A request for the rows of ``tokens`` behind ``head``: a given text, or a piece of it."""
+    """A request for the rows of ``tokens`` after ``head``: a given text, or a run of it."""
 
     request: Request
     head: tuple[int, ...]
@@ -49,22 +56,49 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat; ``role`` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as text and as the ids that the model reads."""
+    """A prompt as text, as the ids that the model reads, and as the turns of a chat.
+
+    ``messages`` is what a server renders with its own template; without any, the text is the one
+    turn of the user.
+    """
 
     text: str
     ids: tuple[int, ...]
+    messages: tuple[Message, ...] = ()
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        return self.messages or (Message("user", self.text),)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One text as a server tells it. Tokens without ``logprobs`` are still to be scored."""
+    """One text as a server returns it; nothing in it is believed yet.
+
+    Attributes:
+        tokens, logprobs, entries: tokens without ``logprobs`` are still to be scored.
+        text: the text that the server shows beside the tokens; None where it shows none.
+        finish: how it ended.
+        model: the name that the answer gives the model; None where it gives none.
+        thinking: reasoning that the server keeps apart from ``text``.
+    """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     entries: tuple[Entries, ...]
     text: str | None
     finish: Finish
+    model: str | None = None
+    thinking: str = ""
 
     @property
     def unscored(self) -> bool:
@@ -75,10 +109,11 @@ def parse_body(raw: bytes) -> Json:
     """The JSON of a raw answer.
 
     Raises:
-        BadReplyError: no JSON, a key that stands twice, or nested too deeply for Python.
+        BadReplyError: no JSON, a repeated key, or nested too deeply for Python.
     """
     try:
-        return json.loads(raw, object_pairs_hook=_unique)
+        body: Json = json.loads(raw, object_pairs_hook=_unique)
+        return body
     except BadReplyError:
         raise
     except (ValueError, RecursionError):

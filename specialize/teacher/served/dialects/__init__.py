@@ -4,19 +4,21 @@ kind           sampling                       scoring
 vllm           /v1/completions                prompt_logprobs of the same
 vllm-tokens    /inference/v1/generate         prompt_logprobs of the same
 sglang         /generate                      input_top_logprobs of the same
-llama.cpp      /completion                    one request a token, the token forced
+llama.cpp      /completion                    the same, the tokens forced
 openai         /v1/completions                none
 openai-chat    /v1/chat/completions           none
+vllm-chat      the same, tokens as ids        none
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from specialize.config.recipe import ServerKind
 from specialize.teacher.served.dialects.dialect import Dialect, Speaker
 from specialize.teacher.served.dialects.llama_cpp import LlamaCpp
-from specialize.teacher.served.dialects.openai import Chat, Completions
+from specialize.teacher.served.dialects.openai import OpenAI
 from specialize.teacher.served.dialects.sglang import SGLang
 from specialize.teacher.served.dialects.vllm import Vllm, VllmTokens
 
@@ -25,8 +27,9 @@ DIALECTS: Mapping[ServerKind, Callable[[Speaker], Dialect]] = {
     "vllm-tokens": VllmTokens,
     "sglang": SGLang,
     "llama.cpp": LlamaCpp,
-    "openai": Completions,
-    "openai-chat": Chat,
+    "openai": OpenAI,
+    "openai-chat": partial(OpenAI, chat=True),
+    "vllm-chat": partial(OpenAI, chat=True, by_id=True),
 }
 
 __all__ = ["DIALECTS", "Dialect", "Speaker"]

@@ -14,21 +14,49 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field, Strict
 
 from specialize.store.sealed import Json
 from specialize.teacher.protocol import Sampling
-from specialize.teacher.served.dialects.dialect import (
-    Ids,
-    Speaker,
-    check_count,
-    number,
-    short_seed,
-    token_id,
-)
+from specialize.teacher.served.dialects.dialect import Ids, Speaker, short_seed
+from specialize.teacher.served.dialects.shapes import Shape, shaped
 from specialize.teacher.served.wire import BadReplyError, Entries, Part, Prompt, Reply, Request
+
+# JSON has no tuples: a list of three is one
+Scored = Annotated[tuple[float | None, int, str | None], Strict(False)]  # log-probability, id, text
+
+
+class Stop(Shape):
+    """Why a text ended, and the id or text that ended it."""
+
+    type: str
+    matched: int | str | None = None
+
+
+class Meta(Shape):
+    """What is said of a text; positions that were not asked for are null."""
+
+    finish_reason: Stop | None = None
+    completion_tokens: int | None = None
+    output_token_logprobs: list[Scored] | None = None
+    output_top_logprobs: list[list[Scored] | None] = Field(default_factory=list)
+    input_token_logprobs: list[Scored] | None = None
+    input_top_logprobs: list[list[Scored] | None] = Field(default_factory=list)
+    input_top_logprobs_shape: list[int] = Field(default_factory=list)
+    input_top_logprobs_null_prefix: int = 0
+    input_top_logprobs_val_flat_b64: str | None = None
+    input_top_logprobs_idx_flat_b64: str = ""
+
+
+class Text(Shape):
+    """One text."""
+
+    meta_info: Meta
+    text: str | None = None
+    output_ids: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +86,27 @@ class SGLang:
         return Request("/generate", body, len(prompt.ids) + count * settings.max_new_tokens)
 
     def replies(self, body: Json, count: int) -> list[Reply]:
-        told = body if isinstance(body, list) else [body]
-        if len(told) != count:
+        listed = body if isinstance(body, list) else [body]
+        if len(listed) != count:
             raise BadReplyError("another number of texts than asked for")
-        return [self._reply(one) for one in told]
+        return [self._reply(shaped(Text, one)) for one in listed]
 
-    def _reply(self, told: dict[str, Json]) -> Reply:
-        about = told["meta_info"]
-        listed = about["output_token_logprobs"]
-        tokens = tuple(token_id(entry[1]) for entry in listed)
-        if "output_ids" in told and list(tokens) != told["output_ids"]:
+    def _reply(self, written: Text) -> Reply:
+        about = written.meta_info
+        if about.output_token_logprobs is None:
+            raise BadReplyError("no log-probabilities")
+        tokens = tuple(token for _, token, _ in about.output_token_logprobs)
+        if written.output_ids is not None and list(tokens) != written.output_ids:
             raise BadReplyError("entries are not those of the tokens")
-        check_count(about, len(tokens))
+        if about.completion_tokens not in (None, len(tokens)):
+            raise BadReplyError("the server counts other tokens than it returns")
+        stop = about.finish_reason or Stop(type="")
         return Reply(
             tokens,
-            tuple(number(entry[0]) for entry in listed),
-            tuple(_row(row) for row in about["output_top_logprobs"]),
-            told.get("text"),
-            self.speaker.finish(tokens, about["finish_reason"]["type"]),
+            tuple(_value(logprob) for logprob, _, _ in about.output_token_logprobs),
+            tuple(_row(row) for row in about.output_top_logprobs),
+            written.text,
+            self.speaker.finish(tokens, stop.type, stop.matched),
         )
 
     def ask_scores(self, head: Ids, tokens: Ids, top_k: int) -> list[Part]:
@@ -92,45 +123,57 @@ class SGLang:
         return [Part(request, head, tokens)]
 
     def scores_of(self, body: Json, part: Part) -> Reply:
-        told, tokens = body[0] if isinstance(body, list) else body, part.tokens
-        about = told["meta_info"]
-        listed = about.get("input_token_logprobs")
+        one = body[0] if isinstance(body, list) and body else body
+        about, tokens = shaped(Text, one).meta_info, part.tokens
+        listed = about.input_token_logprobs
         if not listed:
             raise BadReplyError("no log-probabilities")
         own = listed[-len(tokens) :]
-        if [token_id(entry[1]) for entry in own] != list(tokens):
+        flat = about.input_top_logprobs_val_flat_b64
+        rows = (
+            [_row(row) for row in about.input_top_logprobs]
+            if flat is None
+            else _flat_rows(about, flat)
+        )
+        if [token for _, token, _ in own] != list(tokens) or len(rows) != len(listed):
             raise BadReplyError("entries are not those of the tokens")
-        flat = "input_top_logprobs_val_flat_b64" in about
-        nested = () if flat else about["input_top_logprobs"]
-        rows = _flat_rows(about, len(listed)) if flat else [_row(row) for row in nested]
-        if len(rows) != len(listed):
-            raise BadReplyError("entries are not those of the tokens")
-        logprobs = tuple(number(entry[0]) for entry in own)
+        logprobs = tuple(_value(logprob) for logprob, _, _ in own)
         return Reply(tokens, logprobs, tuple(rows[-len(tokens) :]), None, "given")
+
+    def simpler(self) -> None:
+        return None
 
     def ask_tokens(self, text: str) -> Request | None:
         return None
 
-    def model_name(self, body: Json) -> str | None:
-        return None
+
+def _row(row: list[Scored] | None) -> Entries:
+    return tuple((token, _value(logprob)) for logprob, token, _ in row or ())
 
 
-def _row(row: Json) -> Entries:
-    return tuple((token_id(entry[1]), number(entry[0])) for entry in row or ())
+def _value(logprob: float | None) -> float:
+    if logprob is None:
+        raise BadReplyError("a log-probability is no number")
+    return logprob
 
 
-def _flat_rows(about: dict[str, Json], count: int) -> list[Entries]:
-    """One row for each of ``count`` positions; those of the null prefix are empty."""
-    rows, width = about["input_top_logprobs_shape"]
-    skipped = about["input_top_logprobs_null_prefix"]
-    if rows != count or not 0 <= skipped <= rows or width < 1:
+def _flat_rows(about: Meta, flat: str) -> list[Entries]:
+    """One row for each position; those of the null prefix are empty."""
+    skipped = about.input_top_logprobs_null_prefix
+    try:
+        count, width = about.input_top_logprobs_shape
+        values, ids = (
+            np.frombuffer(base64.b64decode(told, validate=True), kind).reshape(-1, width)
+            for told, kind in ((flat, "<f4"), (about.input_top_logprobs_idx_flat_b64, "<i4"))
+        )
+    except ValueError as error:
+        raise BadReplyError(
+            "not in the form of this kind of server", f"meta_info.input_top_logprobs: {error}"
+        ) from None
+    if skipped < 0 or width < 1 or not len(values) == len(ids) == count - skipped:
         raise BadReplyError("entries are not those of the tokens")
-    values = base64.b64decode(about["input_top_logprobs_val_flat_b64"], validate=True)
-    ids = base64.b64decode(about["input_top_logprobs_idx_flat_b64"], validate=True)
-    logprobs = np.frombuffer(values, "<f4").reshape(rows - skipped, width)
-    tokens = np.frombuffer(ids, "<i4").reshape(rows - skipped, width)
-    told = [
+    rows = [
         tuple(zip(own.tolist(), row.tolist(), strict=True))
-        for own, row in zip(tokens, logprobs, strict=True)
+        for own, row in zip(ids, values, strict=True)
     ]
-    return [()] * skipped + told
+    return [()] * skipped + rows

@@ -28,7 +28,7 @@ from tests.support import teacher_toys as toys
 from tests.support.scripted_model import ScriptedModel, answer
 from tests.support.scripted_server import Reply, Server, scripted
 
-KINDS = ("vllm", "vllm-tokens", "sglang", "llama.cpp", "openai", "openai-chat")
+KINDS = ("vllm", "vllm-tokens", "sglang", "llama.cpp", "openai", "openai-chat", "vllm-chat")
 SCORING = KINDS[:4]
 PROMPTS = ["Q: Tom has 3 apples.\n", "Q: Zoë reads.\n", "Q: Zoë reads.\n"]
 

@@ -82,7 +82,7 @@ def test_requests_differ_by_path_and_body_alone() -> None:
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from specialize.io import fault_injection as faults
+from specialize.io import fault_injection
 from specialize.config.recipe import Teacher
 from specialize.records import Example
 from specialize.teacher.dump import dump
@@ -95,7 +95,7 @@ questions = [Example(f"toy/train/{i}", f"Case {i}?", "7") for i in range(2)]
 
 def run(out, fault):
     with connect(settings, journal=out / "journal.jsonl") as teacher:
-        faults.arm(fault)
+        fault_injection.arm(fault)
         dump(teacher, questions, out, settings, shard_samples=32)
 
 for line in sys.stdin:

@@ -96,7 +96,7 @@ REFUSED: list[tuple[str, str, Change, dict[str, object], str]] = [
     ("tokens", "vllm", other_tokenizer, {}, "tokenizes otherwise than gpt2: .*token 2 is"),
     ("refusal", "vllm", refuses, {}, "at most 3.*; lower top_k, or check server.kind"),
     ("model", "vllm", other_model, {}, "does not serve 'scripted' but a third, another; name"),
-    ("score", "openai", lambda *_: None, {"mode": "score"}, "can not score given texts; serve"),
+    ("score", "openai", lambda *_: None, {"mode": "score"}, "cannot score given texts; serve"),
 ]
 
 
