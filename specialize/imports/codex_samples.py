@@ -19,7 +19,7 @@ from specialize.errors import InputError
 from specialize.formats import TEACHER, Format
 from specialize.imports.codex_steps import END, ROUNDING, Step, Steps
 from specialize.records import Example, Response
-from specialize.store import Sample
+from specialize.store import Sample, padded_sample
 from specialize.tokens import Tokenizer
 
 
@@ -91,7 +91,7 @@ def sample_of(example: Example, sample: Steps, ids: Ids, width: int) -> Sample:
         answer=find_answer(text),
         correct=is_correct(text, example.answer),
     )
-    return Sample(
+    return padded_sample(
         response,
         np.array([ids.of[step.token] for step in steps], np.int64),
         np.array([_token_logprob(step) for step in steps], np.float32),

@@ -20,7 +20,7 @@ from typing import NoReturn
 from specialize.answers import Kind, find_answer, is_correct
 from specialize.errors import NothingPassedError
 from specialize.records import Example, Response, question_key
-from specialize.store import Sample, StoreDescription, StoreWriter
+from specialize.store import Sample, StoreDescription, StoreWriter, padded_sample
 from specialize.store.sealed import Json
 from specialize.teacher.protocol import ScoredText
 from specialize.teacher.served.proof import Proof
@@ -180,7 +180,7 @@ def _sample(
         answer=find_answer(scored.text, kind=kind),
         correct=correct,
     )
-    return Sample(
+    return padded_sample(
         response,
         scored.token_ids,
         scored.token_logprobs,

@@ -16,7 +16,7 @@ import numpy as np
 
 from align.vocabulary import build_vocabulary
 from specialize.records import Example, Response
-from specialize.store import Sample, StoreDescription, StoreWriter
+from specialize.store import Sample, StoreDescription, StoreWriter, padded_sample
 
 SHARD_SAMPLES = 2048
 
@@ -74,4 +74,4 @@ def _sample(text: TeacherText) -> Sample:
     )
     none, entries = np.zeros(0, np.float32), np.zeros((0, 0), np.float32)
     ids = np.zeros(0, np.int64)
-    return Sample(response, ids, none, entries.astype(np.int64), entries, none)
+    return padded_sample(response, ids, none, entries.astype(np.int64), entries, none)

@@ -98,8 +98,9 @@ def align_samples(responses: Path, targets: Path, example: str | None, sample: i
 def _cells(sample: Sample, vocabulary: Mapping[int, bytes]) -> list[Cell]:
     cells = []
     for i, token in enumerate(sample.token_id.tolist()):
-        probabilities = np.exp(sample.topk_logprob[i].astype(np.float64))
-        pairs = zip(sample.topk_id[i].tolist(), probabilities.tolist(), strict=True)
+        row = sample.distributions[i : i + 1]
+        probabilities = np.exp(row.logprobs.astype(np.float64))
+        pairs = zip(row.ids.tolist(), probabilities.tolist(), strict=True)
         entries = tuple(Candidate(vocabulary[id_], p) for id_, p in pairs if p > 0)
         cells.append(
             Cell(vocabulary[token], entries, min(1.0, sum(e.probability for e in entries)))

@@ -64,12 +64,8 @@ def find_sample(store: Store, example: str | None, sample: int) -> Sample:
 def _table(sample: Sample, vocabulary: Mapping[int, bytes]) -> Table:
     table = Table("position", "token", "probability", "most probable", "tail", box=None)
     for i, token in enumerate(sample.token_id.tolist()):
-        used = ~np.isneginf(sample.topk_logprob[i])
-        pairs = zip(
-            sample.topk_id[i][used].tolist(),
-            np.exp(sample.topk_logprob[i][used].astype(float)).tolist(),
-            strict=True,
-        )
+        row = sample.distributions[i : i + 1]
+        pairs = zip(row.ids.tolist(), np.exp(row.logprobs.astype(float)).tolist(), strict=True)
         entries = " | ".join(
             f"{readable(vocabulary[entry])} {probability:.3f}" for entry, probability in pairs
         )
@@ -78,7 +74,7 @@ def _table(sample: Sample, vocabulary: Mapping[int, bytes]) -> Table:
             escape(readable(vocabulary[token])),
             f"{np.exp(float(sample.token_logprob[i])):.3f}",
             escape(entries),
-            f"{np.exp(float(sample.tail_logprob[i])):.3f}",
+            f"{np.exp(float(row.tail[0])):.3f}",
         )
     return table
 

@@ -72,9 +72,9 @@ def html_page(store: Store, sample: Sample) -> str:
         response=sample.response,
         about=store.description,
         positions=positions,
-        ranks=range(min(_ENTRIES, sample.topk_id.shape[1])),
+        ranks=range(min(_ENTRIES, store.description.k)),
         flow=_line(np.exp(sample.token_logprob.astype(np.float64))),
-        stored=_line(1 - np.exp(sample.tail_logprob.astype(np.float64))),
+        stored=_line(1 - np.exp(sample.distributions.tail.astype(np.float64))),
         width=max(1.0, len(positions) * _STEP),
         height=_HEIGHT,
         step=_STEP,
@@ -83,12 +83,13 @@ def html_page(store: Store, sample: Sample) -> str:
 
 
 def _positions(sample: Sample, vocabulary: Mapping[int, bytes]) -> list[Position]:
-    probabilities = np.exp(sample.topk_logprob.astype(np.float64))
     own = np.exp(sample.token_logprob.astype(np.float64)).tolist()
-    tails = np.exp(sample.tail_logprob.astype(np.float64)).tolist()
+    tails = np.exp(sample.distributions.tail.astype(np.float64)).tolist()
     found = []
     for i, token in enumerate(sample.token_id.tolist()):
-        pairs = zip(sample.topk_id[i].tolist(), probabilities[i].tolist(), strict=True)
+        row = sample.distributions[i : i + 1]
+        probabilities = np.exp(row.logprobs.astype(np.float64))
+        pairs = zip(row.ids.tolist(), probabilities.tolist(), strict=True)
         entries = [
             Entry(shown(vocabulary[entry]), probability, entry == token)
             for entry, probability in pairs

@@ -10,23 +10,30 @@ committed shard), ``shards/`` (arrays and texts), and, once finished, ``vocabula
             if shard not in writer.committed:
                 writer.write(shard, samples, counts={"dropped": 3})
         writer.finish(vocabulary, {"accuracy": 0.62})
-    Store.open(path)["gsm8k/train/00000", 0].rows()
+    Store.open(path)["gsm8k/train/00000", 0].distributions
 """
 
-from specialize.store.background import committing
+from specialize.store.background import ahead, committing
 from specialize.store.description import StoreDescription
 from specialize.store.reader import Store
-from specialize.store.sample import Sample, sample_from_rows
+from specialize.store.rounding import stored_rows
+from specialize.store.shard import Sample, Shard, Texts, own_logprobs, padded_sample, shard_of
 from specialize.store.verify import Verification, verify
 from specialize.store.writer import StoreWriter
 
 __all__ = [
     "Sample",
+    "Shard",
     "Store",
     "StoreDescription",
     "StoreWriter",
+    "Texts",
     "Verification",
+    "ahead",
     "committing",
-    "sample_from_rows",
+    "own_logprobs",
+    "padded_sample",
+    "shard_of",
+    "stored_rows",
     "verify",
 ]

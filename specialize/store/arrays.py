@@ -1,4 +1,4 @@
-"""Samples to the arrays of a shard, and the rules that its numbers keep.
+"""A shard to the arrays of its file, and the rules that its numbers keep.
 
 n samples with R positions become (``docs/store.md`` has types and order)::
 
@@ -14,13 +14,17 @@ In the layout ``ragged`` the entries are stored as ``ragged`` says, without unus
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from specialize.records import Response
 from specialize.store.description import StoreDescription
 from specialize.store.ragged import COUNT, Arrays, packed
-from specialize.store.sample import Sample
+from specialize.store.shard import Shard
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 KEY_ARRAYS = ("key_ptr", "key_data", "sample")
 POSITION_ARRAYS = (
@@ -37,75 +41,85 @@ POSITION_ARRAYS = (
 MASS_TOLERANCE = 2e-3  # float16 rounds each probability by up to 2.5e-4
 
 
-def position_arrays(samples: Sequence[Sample], description: StoreDescription) -> Arrays:
-    """The per-position arrays in stored precision; unused slots have id 0.
+def position_arrays(shard: Shard, description: StoreDescription) -> Arrays:
+    """The per-position arrays in stored precision, k slots a position; unused slots have id 0.
 
     Raises:
-        ValueError: a sample of another k, or an id that the stored type can not hold.
+        ValueError: a row of more than k entries, tempered tails at another number of temperatures,
+            or an id that the stored type cannot hold.
     """
     k, tails = description.k, len(description.tail_temperatures)
-    for sample in samples:
-        if sample.topk_id.shape[1] != k:
-            raise ValueError(
-                f"sample {sample.response.key} has {sample.topk_id.shape[1]} entries a position, "
-                f"the store {k}"
-            )
-        found = sample.tempered_tails
-        if found.shape != (len(sample), tails) if tails else found.size:
-            raise ValueError(
-                f"sample {sample.response.key} has tempered tails of shape "
-                f"{sample.tempered_tails.shape}; the store wants {tails} a position"
-            )
-    logprobs = _logprobs([s.topk_logprob for s in samples], (0, k), description)
-    ids = _ids([s.topk_id for s in samples], (0, k), description, used=~np.isneginf(logprobs))
+    rows = shard.distributions
+    size = np.diff(rows.indptr)
+    if size.max(initial=0) > k:
+        where = _owner(shard.tokens.indptr, int(size.argmax()))
+        raise ValueError(
+            f"sample {shard.responses[where].key} has {size.max()} entries at a position, "
+            f"the store at most {k}"
+        )
+    if len(shard.tokens.ids) and shard.tempered_tails.shape[1] != tails:
+        where = _owner(shard.tokens.indptr, 0)
+        raise ValueError(
+            f"sample {shard.responses[where].key} has tempered tails at "
+            f"{shard.tempered_tails.shape[1]} temperatures; the store wants {tails} a position"
+        )
+    logprobs = _logprobs(_slots(rows.logprobs, size, k, -np.inf), description)
+    ids = _slots(rows.ids, size, k, 0)
+    ids[np.isneginf(logprobs)] = 0
     arrays: Arrays = {
-        "token_id": _ids([s.token_id for s in samples], (0,), description, used=None),
-        "token_logprob": _logprobs([s.token_logprob for s in samples], (0,), description),
-        "topk_id": ids,
+        "token_id": _ids(shard.tokens.ids, description),
+        "token_logprob": _logprobs(shard.token_logprob, description),
+        "topk_id": _ids(ids, description),
         "topk_logprob": logprobs,
-        "tail_logprob": _logprobs([s.tail_logprob for s in samples], (0,), description),
+        "tail_logprob": _logprobs(rows.tail, description),
     }
     if tails:
-        parts = [s.tempered_tails for s in samples]
-        arrays["tempered_tails"] = _logprobs(parts, (0, tails), description)
+        stored = shard.tempered_tails.reshape(-1, tails)
+        arrays["tempered_tails"] = _logprobs(stored, description)
     return arrays
 
 
-def _logprobs(
-    parts: Sequence[NDArray[np.floating]], empty: tuple[int, ...], description: StoreDescription
-) -> NDArray[np.floating]:
-    """Joined and rounded; values above 0 by rounding are 0, those below float16's reach -inf."""
-    joined = np.concatenate([np.zeros(empty, np.float32), *parts])
-    joined[(joined > 0) & (joined < MASS_TOLERANCE)] = 0
+def _owner(row_ptr: NDArray[np.int64], position: int) -> int:
+    """The sample that position ``position`` of a shard belongs to."""
+    return int(np.searchsorted(row_ptr, position, side="right")) - 1
+
+
+def _slots(
+    values: NDArray[Scalar], size: NDArray[np.int64], k: int, unused: float
+) -> NDArray[Scalar]:
+    """(R, k) ragged ``values`` in slots, ``size`` (R,) in each row; ``unused`` in the others."""
+    if (size == k).all():
+        return values.reshape(len(size), k).copy()
+    slots = np.full((len(size), k), unused, values.dtype)
+    slots[np.arange(k) < size[:, None]] = values
+    return slots
+
+
+def _logprobs(values: NDArray[np.float32], description: StoreDescription) -> NDArray[np.floating]:
+    """Rounded; values above 0 by rounding are 0, those below float16's reach -inf."""
+    above = (values > 0) & (values < MASS_TOLERANCE)
+    if above.any():
+        values = np.where(above, np.float32(0), values)
     with np.errstate(over="ignore"):
-        return joined.astype(description.logprob_type)
+        return values.astype(description.logprob_type)
 
 
-def _ids(
-    parts: Sequence[NDArray[np.integer]],
-    empty: tuple[int, ...],
-    description: StoreDescription,
-    *,
-    used: NDArray[np.bool_] | None,
-) -> NDArray[np.integer]:
-    joined = np.concatenate([np.zeros(empty, np.int64), *parts])
-    if used is not None:
-        joined[~used] = 0
-    outside = (joined < 0) | (joined > np.iinfo(description.id_type).max)
-    if outside.any():
+def _ids(ids: NDArray[np.int32], description: StoreDescription) -> NDArray[np.integer]:
+    most = np.iinfo(description.id_type).max
+    if len(ids) and ids.size and (ids.min() < 0 or ids.max() > most):
+        outside = ids[(ids < 0) | (ids > most)]
         raise ValueError(
-            f"token id {int(joined[outside][0])} is outside a vocabulary of "
-            f"{description.vocabulary_size}"
+            f"token id {int(outside[0])} is outside a vocabulary of {description.vocabulary_size}"
         )
-    return joined.astype(description.id_type)
+    return ids.astype(description.id_type)
 
 
-def key_arrays(samples: Sequence[Sample]) -> Arrays:
-    encoded = [sample.response.example_id.encode() for sample in samples]
+def key_arrays(responses: Sequence[Response]) -> Arrays:
+    encoded = [response.example_id.encode() for response in responses]
     return {
         "key_ptr": _pointers([len(name) for name in encoded]),
         "key_data": np.frombuffer(b"".join(encoded), np.uint8),
-        "sample": np.array([sample.response.sample for sample in samples], np.int32),
+        "sample": np.array([response.sample for response in responses], np.int32),
     }
 
 
@@ -114,7 +128,7 @@ def _pointers(lengths: Sequence[int]) -> NDArray[np.int64]:
 
 
 def shard_arrays(
-    samples: Sequence[Sample], text_lengths: Sequence[int], description: StoreDescription
+    shard: Shard, text_lengths: Sequence[int], description: StoreDescription
 ) -> Arrays:
     """All arrays of a shard whose texts take ``text_lengths`` bytes each.
 
@@ -122,16 +136,16 @@ def shard_arrays(
         ValueError: a number that breaks a rule; says in which sample and position.
     """
     arrays = {
-        **key_arrays(samples),
-        "row_ptr": _pointers([len(sample) for sample in samples]),
+        **key_arrays(shard.responses),
+        "row_ptr": shard.tokens.indptr,
         "text_ptr": _pointers(text_lengths),
-        **position_arrays(samples, description),
+        **position_arrays(shard, description),
     }
     for position, problem in row_problems(arrays, description):
-        owner = int(np.searchsorted(arrays["row_ptr"], position, side="right")) - 1
+        owner = _owner(shard.tokens.indptr, position)
         raise ValueError(
-            f"sample {samples[owner].response.key} can not be stored: at its position "
-            f"{position - int(arrays['row_ptr'][owner])} {problem}"
+            f"sample {shard.responses[owner].key} can not be stored: at its position "
+            f"{position - int(shard.tokens.indptr[owner])} {problem}"
         )
     return packed(arrays) if description.layout == "ragged" else arrays
 

@@ -1,24 +1,44 @@
-"""Commits shards in a thread of its own, while the next one is being computed.
+"""Reading ahead and committing behind, each in a thread of its own, while a shard is computed.
 
     with committing(writer) as commit:
-        for shard in plan:
-            commit(shard, samples, counts)   # returns at once; waits for the one before, if it must
+        for number, shard in ahead(read(), threads):
+            commit(number, computed(shard), counts)   # returns at once; waits for the one before
 
 One shard is under way at a time and in the order given, so that files and their order are those of
 a writer without a thread. An error of a commit is raised by the next call, or at the end of the
-block; what was committed before it stands.
+block; what was committed before it stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
-from specialize.store.sample import Sample
+from specialize.store.shard import Sample, Shard
 from specialize.store.writer import StoreWriter
 
-Commit = Callable[[int, Sequence[Sample], Mapping[str, int]], None]
+Item = TypeVar("Item")
+Commit = Callable[[int, Shard | Sequence[Sample], Mapping[str, int]], None]
+
+
+def ahead(items: Iterable[Item], threads: int) -> Iterator[Item]:
+    """``items``, the next one made while one is used, where there is more than one of ``threads``.
+
+    Raises:
+        Whatever making an item raises, when its turn comes.
+    """
+    if threads == 1:
+        yield from items
+        return
+    end = object()
+    source = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
+        following: Future[Item | object] = thread.submit(next, source, end)
+        while (item := following.result()) is not end:
+            following = thread.submit(next, source, end)
+            yield item  # type: ignore[misc]  # an Item: it is not the end
 
 
 @contextmanager
@@ -30,12 +50,12 @@ def committing(writer: StoreWriter) -> Iterator[Commit]:
     """
     pending: Future[None] | None = None
 
-    def commit(shard: int, samples: Sequence[Sample], counts: Mapping[str, int]) -> None:
+    def commit(number: int, samples: Shard | Sequence[Sample], counts: Mapping[str, int]) -> None:
         nonlocal pending
         before, pending = pending, None
         if before is not None:
             before.result()
-        pending = threads.submit(writer.write, shard, samples, counts=counts)
+        pending = threads.submit(writer.write, number, samples, counts=counts)
 
     with ThreadPoolExecutor(1, thread_name_prefix="commit") as threads:
         yield commit

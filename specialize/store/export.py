@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -93,7 +94,8 @@ def _write_json(store: Store, path: Path) -> None:
 
 
 def _groups(store: Store) -> Iterator[list[Sample]]:
-    for samples in store.shards():
+    for shard in store.shards():
+        samples = list(shard)
         for start in range(0, len(samples), _ROWS):
             yield samples[start : start + _ROWS]
 
@@ -101,9 +103,9 @@ def _groups(store: Store) -> Iterator[list[Sample]]:
 def _row(sample: Sample, told: Callable[[float], float | None]) -> dict[str, object]:
     """``sample`` in the types of JSON; ``told`` says what stands for a log-probability."""
     response = sample.response
-    used = ~np.isneginf(sample.topk_logprob)
-    columns = zip(sample.topk_id, sample.topk_logprob.astype(np.float32), used, strict=True)
-    kept = [(ids[inside].tolist(), values[inside].tolist()) for ids, values, inside in columns]
+    rows = sample.distributions
+    ids, logprobs, ends = rows.ids.tolist(), rows.logprobs.tolist(), rows.indptr.tolist()
+    spans = list(pairwise(ends))
     return {
         "example_id": response.example_id,
         "sample": response.sample,
@@ -114,9 +116,9 @@ def _row(sample: Sample, told: Callable[[float], float | None]) -> dict[str, obj
         "finished": response.finished,
         "token_id": sample.token_id.tolist(),
         "token_logprob": [told(v) for v in sample.token_logprob.astype(np.float32).tolist()],
-        "topk_id": [ids for ids, _ in kept],
-        "topk_logprob": [values for _, values in kept],
-        "tail_logprob": [told(v) for v in sample.tail_logprob.astype(np.float32).tolist()],
+        "topk_id": [ids[start:end] for start, end in spans],
+        "topk_logprob": [logprobs[start:end] for start, end in spans],
+        "tail_logprob": [told(v) for v in rows.tail.astype(np.float32).tolist()],
         "tempered_tails": [
             [told(v) for v in row] for row in sample.tempered_tails.astype(np.float32).tolist()
         ],

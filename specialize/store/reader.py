@@ -2,7 +2,7 @@
 
     store = Store.open("responses/gpt2")
     store["gsm8k/train/00000", 0].response.text
-    store["gsm8k/train/00000", 0].rows()
+    store["gsm8k/train/00000", 0].distributions
 
 Sizes are checked when a shard is opened, its hash before its first row is given out; a damaged row
 is never returned.
@@ -30,9 +30,9 @@ from specialize.store.layout import (
     read_plain,
     texts_path,
 )
-from specialize.store.sample import Sample
 from specialize.store.sealed import Json
-from specialize.store.shard import ShardFile
+from specialize.store.shard import Sample, Shard, Texts
+from specialize.store.shard_file import ShardFile
 from specialize.store.summary import Summary, parse_summary, total_counts
 from specialize.store.vocabulary import decode_vocabulary
 
@@ -110,17 +110,28 @@ class Store:
         if found is None:
             raise KeyError(f"{self.path} has no sample {key[1]} of {key[0]!r}")
         position, row = found
-        return self._shard(position).sample(row)
+        return self._file(position).samples(row, row + 1)[0]
 
-    def shards(self) -> Iterator[list[Sample]]:
-        """The samples of one shard after another."""
-        for position, record in enumerate(self._records):
-            shard = self._shard(position)
-            yield [shard.sample(row) for row in range(record.samples)]
+    @property
+    def shard_sizes(self) -> Sequence[int]:
+        """How many samples each shard has."""
+        return [record.samples for record in self._records]
+
+    def shard(self, position: int) -> Shard:
+        """All samples of the shard at ``position``, from 0."""
+        return self._file(position).shard()
+
+    def shards(self) -> Iterator[Shard]:
+        """One shard after another."""
+        return (self.shard(position) for position in range(len(self._records)))
+
+    def texts(self) -> Iterator[Texts]:
+        """One shard after another, without the rows."""
+        return (self._file(position).texts() for position in range(len(self._records)))
 
     def __iter__(self) -> Iterator[Sample]:
-        for samples in self.shards():
-            yield from samples
+        for shard in self.shards():
+            yield from shard
 
     def vocabulary(self) -> dict[int, bytes]:
         """The bytes of every id in use; empty where the writer gave none."""
@@ -146,13 +157,13 @@ class Store:
             self._index = {
                 key: (position, row)
                 for position in range(len(self._records))
-                for row, key in enumerate(self._shard(position).keys())
+                for row, key in enumerate(self._file(position).keys())
             }
             if len(self._index) != len(self):
                 raise StoreError(f"{self.path}: two samples have one key; run verify on it")
         return self._index
 
-    def _shard(self, position: int) -> ShardFile:
+    def _file(self, position: int) -> ShardFile:
         if position in self._open:
             self._open.move_to_end(position)
             return self._open[position]

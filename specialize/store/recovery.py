@@ -32,7 +32,7 @@ from specialize.store.layout import (
     read_plain,
     texts_path,
 )
-from specialize.store.shard import ShardFile
+from specialize.store.shard_file import ShardFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,266 +1,248 @@
-"""One shard as two files: arrays as safetensors, texts as JSON lines beside them.
+"""Texts with a teacher's sparse distributions, as columns: one type from dump to loss.
 
-A line of texts; a prompt that an earlier sample of the shard has too is named by its row::
+Two samples of 2 and 1 positions, with at most 2 entries at each::
 
-    {"answer":"72","correct":true,"example_id":"gsm8k/0","prompt":"Q: …","sample":0,"text":"…"}
-    {"answer":"71","correct":false,"example_id":"gsm8k/0","prompt_of":0,"sample":1,"text":"…"}
+    responses                the texts and their keys, (2,)
+    tokens.indptr            0         2    3
+    tokens.ids               3347 29339 464          the tokens that stand there
+    token_logprob            -1.2  -0.3 -0.9         nats, of these tokens
+    distributions.indptr     0 2        4   5        entries of each position, most probable first
+    distributions.ids        3347 464  29339 318  464
+    distributions.logprobs   -1.2 -1.5 -0.3 -2.1  -0.9   nats at temperature 1
+    distributions.tail       -0.7 -2.0 -0.5          log of the mass outside the stored entries
 
-``"finished":false`` stands in the line of a text that a limit cut.
-
-Reading maps the arrays into memory; nothing is copied before it is asked for. safetensors finds no
-flipped bit, so every file is hashed before the first row of it is given out.
+``shard[i]`` is sample i, its arrays views of these. A sample is made on its own by
+``Sample(response, token_id, token_logprob, distributions)``, or from arrays (R, K) as models give
+them by ``padded_sample``; ``shard_of`` joins samples to a shard.
 """
 
 from __future__ import annotations
 
-import json
-import mmap
-import os
-import struct
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
-from specialize.errors import StoreError
+from align.ragged import Ragged, pointers
+from align.sparse import SparseDistributions, concatenate, from_padded
 from specialize.records import Response
-from specialize.store.arrays import (
-    KEY_ARRAYS,
-    POSITION_ARRAYS,
-    Arrays,
-    expected_shapes,
-    shard_arrays,
-)
-from specialize.store.description import FORMAT_VERSION, StoreDescription
-from specialize.store.layout import (
-    ShardRecord,
-    arrays_path,
-    mark,
-    open_plain,
-    read_plain,
-    texts_path,
-)
-from specialize.store.ragged import first_entries, padded
-from specialize.store.sample import Sample
-from specialize.store.sealed import Json, canonical
-
-_METADATA = "specialize"  # one key: with several, safetensors writes them in random order
-_TYPES = {
-    "U8": "u1",
-    "U16": "<u2",
-    "U32": "<u4",
-    "I32": "<i4",
-    "I64": "<i8",
-    "F16": "<f2",
-    "F32": "<f4",
-}
 
 
-def encode_texts(samples: Sequence[Sample]) -> list[bytes]:
-    """One line a sample, newline included.
+def _no_tails() -> NDArray[np.float32]:
+    return np.zeros((0, 0), np.float32)
 
-    Raises:
-        ValueError: half of a surrogate pair; says in which sample.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A response with R scored positions.
+
+    Attributes:
+        response: the text and its key.
+        token_id: (R,) integer.
+        token_logprob: (R,) float, nats; of the token that stands there, stored entry or not.
+        distributions: R rows; in each the entries are distinct and come most probable first.
+        tempered_tails: (R, M) float, the log-mass outside the same entries at each of the
+            description's ``tail_temperatures``; (0, 0) where there are none.
     """
-    rows: dict[str, int] = {}
-    lines = []
-    for row, sample in enumerate(samples):
-        response = sample.response
-        first = rows.setdefault(response.prompt, row)
-        prompt: dict[str, Json] = (
-            {"prompt": response.prompt} if first == row else {"prompt_of": first}
-        )
-        try:
-            line = canonical(
-                {
-                    "example_id": response.example_id,
-                    "sample": response.sample,
-                    "text": response.text,
-                    "answer": response.answer,
-                    "correct": response.correct,
-                    **({} if response.finished else {"finished": False}),
-                    **prompt,
-                }
+
+    response: Response
+    token_id: NDArray[np.integer]
+    token_logprob: NDArray[np.floating]
+    distributions: SparseDistributions
+    tempered_tails: NDArray[np.floating] = field(default_factory=_no_tails)
+
+    def __post_init__(self) -> None:
+        rows, tails = len(self.token_id), self.tempered_tails
+        if not self.token_id.shape == self.token_logprob.shape == (rows,):
+            raise ValueError(
+                f"sample {self.response.key}: token_id {self.token_id.shape} and token_logprob "
+                f"{self.token_logprob.shape} differ"
             )
-        except ValueError as error:
-            raise ValueError(f"sample {response.key!r} can not be stored: {error}") from error
-        lines.append(line + b"\n")
-    return lines
+        if len(self.distributions) != rows or (tails.size and tails.shape[:-1] != (rows,)):
+            raise ValueError(
+                f"sample {self.response.key}: {rows} tokens, but {len(self.distributions)} rows "
+                f"of entries and {len(tails)} of tempered tails"
+            )
+
+    def __len__(self) -> int:
+        return len(self.token_id)
 
 
-def encode_shard(
-    shard: int,
-    samples: Sequence[Sample],
-    description: StoreDescription,
-    counts: Mapping[str, int],
-) -> tuple[ShardRecord, bytes, bytes]:
-    """The manifest's record of a shard, its arrays file and its texts file."""
-    lines = encode_texts(samples)
-    arrays = shard_arrays(samples, [len(line) for line in lines], description)
-    about = {"format_version": FORMAT_VERSION, "kind": description.kind, "shard": shard}
-    content = save(arrays, {_METADATA: canonical(about).decode()})
-    texts = b"".join(lines)
-    record = ShardRecord(
-        shard=shard,
-        samples=len(samples),
-        positions=len(arrays["token_id"]),
-        arrays=mark(content),
-        texts=mark(texts),
-        keys_xxh3_128=_key_hash(arrays),
-        counts=dict(counts),
-    )
-    return record, content, texts
+def padded_sample(
+    response: Response,
+    token_id: NDArray[np.integer],
+    token_logprob: NDArray[np.floating],
+    topk_id: NDArray[np.integer],
+    topk_logprob: NDArray[np.floating],
+    tail_logprob: NDArray[np.floating],
+    tempered_tails: NDArray[np.floating] | None = None,
+) -> Sample:
+    """A sample from entries in K slots a position, as models give them.
 
-
-def _key_hash(arrays: Mapping[str, NDArray[np.generic]]) -> str:
-    joined = xxhash.xxh3_128()
-    for name in KEY_ARRAYS:
-        joined.update(np.ascontiguousarray(arrays[name]).data)
-    return joined.hexdigest()
-
-
-class ShardFile:
-    """A committed shard, mapped into memory.
-
-    The size is checked here, the hash when the first row is read.
+    Args:
+        token_id, token_logprob: (R,).
+        topk_id, topk_logprob: (R, K), nats; -inf where a slot is not in use.
+        tail_logprob: (R,) nats.
+        tempered_tails: (R, M) nats.
 
     Raises:
-        StoreError: a file is missing, has another size, or does not hold a shard's arrays.
+        ValueError: the shapes do not agree.
+    """
+    if topk_id.ndim != 2 or topk_id.shape != topk_logprob.shape:
+        raise ValueError(
+            f"sample {response.key}: topk_id {topk_id.shape} and topk_logprob "
+            f"{topk_logprob.shape} must be one (R, K)"
+        )
+    if tail_logprob.shape != (len(topk_id),):
+        raise ValueError(
+            f"sample {response.key}: {len(topk_id)} rows of entries, but tail_logprob "
+            f"{tail_logprob.shape}"
+        )
+    rows = from_padded(topk_id, topk_logprob, tail_logprob)
+    tails = _no_tails() if tempered_tails is None else tempered_tails
+    return Sample(response, token_id, token_logprob, rows, tails)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts:
+    """n samples without what the teacher thought of them.
+
+    Attributes:
+        responses: (n,) texts and keys.
+        tokens: the ids of every sample.
     """
 
-    def __init__(self, root: Path, record: ShardRecord, description: StoreDescription) -> None:
-        self.record = record
-        self._texts_path = texts_path(root, record.shard)
-        self._path = arrays_path(root, record.shard)
-        self._map = _mapped(self._path, record.arrays.bytes)
-        self.arrays = _parse(self._map, self._path, record, description)
-        self._k = description.k
-        self._firsts = first_entries(self.arrays["entries"]) if "entries" in self.arrays else None
-        self._texts: bytes | None = None
+    responses: Sequence[Response]
+    tokens: Ragged
 
-    def keys(self) -> list[tuple[str, int]]:
-        """The key of every sample, in order."""
-        names = self.arrays["key_data"].tobytes()
-        ends = self.arrays["key_ptr"].tolist()
-        numbers = self.arrays["sample"].tolist()
-        spans = zip(ends[:-1], ends[1:], numbers, strict=True)
-        try:
-            if _key_hash(self.arrays) != self.record.keys_xxh3_128:
-                raise ValueError("they do not have the hash with which they were written")
-            return [(names[start:end].decode(), number) for start, end, number in spans]
-        except ValueError as error:
-            raise StoreError(f"{self._path} has damaged keys: {error}") from error
+    def __post_init__(self) -> None:
+        if len(self.responses) != len(self.tokens):
+            raise ValueError(
+                f"{len(self.responses)} responses, but tokens of {len(self.tokens)} samples"
+            )
 
-    def checked_texts(self) -> bytes:
-        """The texts file, after both files have passed their hashes."""
-        if self._texts is None:
-            with memoryview(self._map) as content:
-                problem = self.record.arrays.problem(content)
-            if problem is not None:
-                raise StoreError(f"{self._path} {problem}; dump this shard again")
-            texts = read_plain(self._texts_path)
-            problem = self.record.texts.problem(texts)
-            if problem is not None:
-                raise StoreError(f"{self._texts_path} {problem}; dump this shard again")
-            self._texts = texts
-        return self._texts
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.responses)
 
-    def sample(self, row: int) -> Sample:
-        """Sample ``row``; its arrays are read-only views of the file, but for ragged entries."""
-        response = self._response(row)
-        start, end = self.arrays["row_ptr"][row : row + 2].tolist()
-        rows = self.rows(start, end)
-        return Sample(response, *(rows[name] for name in POSITION_ARRAYS if name in rows))
-
-    def rows(self, start: int, end: int) -> Arrays:
-        """The arrays of positions ``start`` to ``end``, with k slots for entries each."""
-        span = slice(start, end)
-        if self._firsts is None:
-            return {n: self.arrays[n][span] for n in POSITION_ARRAYS if n in self.arrays}
-        plain = [n for n in POSITION_ARRAYS if n in self.arrays and not n.startswith("entr")]
-        return {n: self.arrays[n][span] for n in plain} | padded(
-            self.arrays, self._firsts, self._k, span
+    def where(self, wanted: NDArray[np.bool_]) -> Texts:
+        """The samples of which ``wanted`` (n,) is True; the texts themselves where all are."""
+        if wanted.all():
+            return self
+        ids = self.tokens.ids[np.repeat(wanted, self.tokens.lengths)]
+        return Texts(
+            [self.responses[index] for index in np.flatnonzero(wanted).tolist()],
+            Ragged(pointers(self.tokens.lengths[wanted]), ids),
         )
 
-    def _response(self, row: int) -> Response:
-        texts = self.checked_texts()
-        try:
-            line = self._line(texts, row)
-            if "prompt" not in line:
-                line["prompt"] = self._line(texts, line.pop("prompt_of"))["prompt"]
-            return Response(**line)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise StoreError(
-                f"{self._texts_path}: line {row + 1} is no response: {error}"
-            ) from error
 
-    def _line(self, texts: bytes, row: int) -> dict[str, Json]:
-        start, end = self.arrays["text_ptr"][row : row + 2].tolist()
-        return json.loads(texts[start:end])
+@dataclass(frozen=True, slots=True, eq=False)
+class Shard:
+    """n samples with R positions together, column by column.
+
+    Attributes:
+        responses: (n,) texts and keys.
+        tokens: the ids of every sample.
+        token_logprob: (R,) float32, nats.
+        distributions: R rows.
+        tempered_tails: (R, M) float32, nats; M = 0 where there are none.
+    """
+
+    responses: Sequence[Response]
+    tokens: Ragged
+    token_logprob: NDArray[np.float32]
+    distributions: SparseDistributions
+    tempered_tails: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        Texts(self.responses, self.tokens)  # which refuses what does not fit
+        rows = (len(self.token_logprob), len(self.distributions), len(self.tempered_tails))
+        if any(count != len(self.tokens.ids) for count in rows):
+            raise ValueError(
+                f"{len(self.tokens.ids)} tokens, but {rows[0]} log-probabilities, {rows[1]} "
+                f"distributions and {rows[2]} rows of tempered tails"
+            )
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.responses)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        first, last = self.tokens.indptr[index : index + 2].tolist()
+        tails = self.tempered_tails[first:last]
+        return Sample(
+            self.responses[index],
+            self.tokens.ids[first:last],
+            self.token_logprob[first:last],
+            self.distributions[first:last],
+            tails if tails.shape[1] else _no_tails(),
+        )
+
+    @property
+    def texts(self) -> Texts:
+        """Responses and tokens alone."""
+        return Texts(self.responses, self.tokens)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
+
+    def where(self, wanted: NDArray[np.bool_]) -> Shard:
+        """The samples of which ``wanted`` (n,) is True; the shard itself where all are."""
+        if wanted.all():
+            return self
+        texts = self.texts.where(wanted)
+        position = np.repeat(wanted, self.tokens.lengths)
+        size = np.diff(self.distributions.indptr)
+        entry = np.repeat(position, size)
+        return Shard(
+            texts.responses,
+            texts.tokens,
+            self.token_logprob[position],
+            SparseDistributions(
+                pointers(size[position]),
+                self.distributions.ids[entry],
+                self.distributions.logprobs[entry],
+                self.distributions.tail[position],
+            ),
+            self.tempered_tails[position],
+        )
 
 
-def _mapped(path: Path, size: int) -> mmap.mmap:
-    handle = open_plain(path)
-    try:
-        found = os.fstat(handle).st_size
-        if found != size or found == 0:
-            raise StoreError(f"{path} has {found:,} bytes instead of {size:,}; dump it again")
-        return mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
-    finally:
-        os.close(handle)
+def shard_of(samples: Sequence[Sample]) -> Shard:
+    """``samples`` as columns.
+
+    Raises:
+        ValueError: they have tempered tails at different numbers of temperatures.
+    """
+    tails = [sample.tempered_tails.reshape(len(sample), -1) for sample in samples if len(sample)]
+    widths = {part.shape[1] for part in tails}
+    if len(widths) > 1:
+        odd = next(i for i, sample in enumerate(samples) if len(sample) and
+                   sample.tempered_tails.size != len(sample) * max(widths))  # fmt: skip
+        raise ValueError(
+            f"sample {samples[odd].response.key} has tempered tails of shape "
+            f"{samples[odd].tempered_tails.shape}, others {max(widths)} a position"
+        )
+    lengths = np.array([len(sample) for sample in samples], np.int64)
+    ids = [np.asarray(sample.token_id, np.int32) for sample in samples]
+    own = [np.asarray(sample.token_logprob, np.float32) for sample in samples]
+    return Shard(
+        [sample.response for sample in samples],
+        Ragged(pointers(lengths), np.concatenate([np.zeros(0, np.int32), *ids])),
+        np.concatenate([np.zeros(0, np.float32), *own]),
+        concatenate([sample.distributions for sample in samples]),
+        np.concatenate([np.zeros((0, max(widths, default=0)), np.float32), *tails]).astype(
+            np.float32
+        ),
+    )
 
 
-def _parse(
-    content: mmap.mmap, path: Path, record: ShardRecord, description: StoreDescription
-) -> Arrays:
-    """Views of the arrays in a safetensors file that must hold exactly those of ``record``."""
-    try:
-        (length,) = struct.unpack("<Q", content[:8])
-        if length > len(content) - 8:
-            raise ValueError("the header is longer than the file")
-        header = json.loads(content[8 : 8 + length])
-        about = json.loads(header.pop("__metadata__")[_METADATA])
-        if about["shard"] != record.shard or about["kind"] != description.kind:
-            raise ValueError(f"it is {about['kind']} shard {about['shard']}")
-        key_bytes = header["key_data"]["shape"][0]
-        entries = header["entry_id"]["shape"][0] if description.layout == "ragged" else 0
-        wanted = expected_shapes(description, record.samples, record.positions, key_bytes, entries)
-        arrays, end = {}, 8 + length
-        for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-            kind, shape = wanted.pop(name)
-            if np.dtype(_TYPES[entry["dtype"]]) != kind or tuple(entry["shape"]) != shape:
-                raise ValueError(f"{name} is {entry['dtype']} {entry['shape']}, not {kind} {shape}")
-            start, stop = (8 + length + offset for offset in entry["data_offsets"])
-            count = int(np.prod(shape, dtype=np.int64))
-            if start != end or stop - start != count * kind.itemsize:
-                raise ValueError(f"{name} is not where it should be")
-            arrays[name] = np.frombuffer(content, kind, count, start).reshape(shape)
-            end = stop
-        _check_pointers(arrays, record, description.k)
-        if wanted or end != len(content):
-            raise ValueError(f"{sorted(wanted)} are missing, or bytes are left over")
-    except (
-        LookupError,
-        TypeError,
-        AttributeError,
-        ValueError,
-        struct.error,
-        RecursionError,
-    ) as error:
-        raise StoreError(f"{path} is not shard {record.shard} of this store: {error}") from error
-    return arrays
-
-
-def _check_pointers(arrays: Mapping[str, NDArray[np.generic]], record: ShardRecord, k: int) -> None:
-    ends = {"key_ptr": len(arrays["key_data"]), "row_ptr": record.positions}
-    for name, end in {**ends, "text_ptr": record.texts.bytes}.items():
-        pointers = arrays[name]
-        if pointers[0] != 0 or pointers[-1] != end or (np.diff(pointers) < 0).any():
-            raise ValueError(f"{name} does not rise from 0 to {end}")
-    if "entries" in arrays:
-        counts = arrays["entries"]
-        if counts.sum(dtype=np.int64) != len(arrays["entry_id"]) or (counts > k).any():
-            raise ValueError(f"entries do not count up to {k} of {len(arrays['entry_id'])} each")
+def own_logprobs(ids: NDArray[np.int32], rows: SparseDistributions) -> NDArray[np.float32]:
+    """(R,) nats of each token of ``ids`` (R,) in its row; -inf where it is no entry of it."""
+    found = np.full(len(rows), -np.inf, np.float32)
+    at = np.flatnonzero(np.repeat(ids, np.diff(rows.indptr)) == rows.ids)
+    found[np.searchsorted(rows.indptr, at, side="right") - 1] = rows.logprobs[at]
+    return found

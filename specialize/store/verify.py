@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from specialize.errors import StoreError
 from specialize.store.arrays import POSITION_ARRAYS, row_problems
@@ -26,7 +25,7 @@ from specialize.store.layout import (
 )
 from specialize.store.reader import read_store_file, read_summary, read_vocabulary
 from specialize.store.sealed import Json
-from specialize.store.shard import ShardFile
+from specialize.store.shard_file import ShardFile
 from specialize.store.summary import Summary, total_counts
 
 
@@ -148,7 +147,7 @@ class _Walk:
             file = ShardFile(root, record, self._description)
             keys = file.keys()
             file.checked_texts()
-            responses = [file.sample(row).response.key for row in range(record.samples)]
+            responses = [response.key for response in file.responses()]
         except (StoreError, OSError) as error:
             yield str(error)
             return
@@ -165,11 +164,7 @@ class _Walk:
             first = self._keys.setdefault(key, (shard, row))
             if first != (shard, row):
                 yield f"{arrays_path(root, shard)}: {key} is in shard {first[0]} already"
-        self._mark_used(rows)
-
-    def _mark_used(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        stored = arrays["topk_id"][~np.isneginf(arrays["topk_logprob"])]
-        for ids in (arrays["token_id"], stored):
+        for ids in file.stored_ids():
             self._used[ids[ids < len(self._used)]] = True
 
     def vocabulary(self, summary: Summary) -> Iterator[str]:

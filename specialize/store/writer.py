@@ -26,6 +26,7 @@ from specialize.io.files import (
     write_atomically,
     write_unsynced,
 )
+from specialize.records import Response
 from specialize.store.description import StoreDescription
 from specialize.store.layout import (
     MANIFEST,
@@ -42,9 +43,9 @@ from specialize.store.layout import (
 )
 from specialize.store.lock import writer_lock
 from specialize.store.recovery import open_for_writing
-from specialize.store.sample import Sample
 from specialize.store.sealed import Json
-from specialize.store.shard import ShardFile, encode_shard
+from specialize.store.shard import Sample, Shard, shard_of
+from specialize.store.shard_file import ShardFile, encode_shard
 from specialize.store.summary import Summary, total_counts
 from specialize.store.vocabulary import encode_vocabulary, from_mapping
 
@@ -125,9 +126,13 @@ class StoreWriter:
         return total_counts([*self._records.values()])
 
     def write(
-        self, shard: int, samples: Sequence[Sample], *, counts: Mapping[str, int] | None = None
+        self,
+        number: int,
+        samples: Shard | Sequence[Sample],
+        *,
+        counts: Mapping[str, int] | None = None,
     ) -> None:
-        """Commit shard number ``shard``; when this returns, it survives a crash.
+        """Commit shard ``number``; when this returns, it survives a crash.
 
         Args:
             samples: any number, also none; keys must be new to the store.
@@ -138,19 +143,20 @@ class StoreWriter:
             DiskFullError: no room; what was committed is intact.
         """
         self._check_writable()
-        if shard < 0 or shard in self._records:
-            raise ValueError(f"shard {shard} of {self.path} is already committed, or no number")
-        keys = self._new_keys(samples)
-        record, arrays, texts = encode_shard(shard, samples, self.description, counts or {})
-        write_unsynced(texts_path(self.path, shard), texts)
+        if number < 0 or number in self._records:
+            raise ValueError(f"shard {number} of {self.path} is already committed, or no number")
+        shard = samples if isinstance(samples, Shard) else shard_of(samples)
+        keys = self._new_keys(shard.responses)
+        record, arrays, texts = encode_shard(number, shard, self.description, counts or {})
+        write_unsynced(texts_path(self.path, number), texts)
         write_unsynced(
-            arrays_path(self.path, shard),
+            arrays_path(self.path, number),
             arrays,
             check=lambda path: _read_back(path, record.arrays),
         )
         sync_directory(self.path / SHARDS)
         append_line(self.path / MANIFEST, record.line())
-        self._records[shard] = record
+        self._records[number] = record
         self._keys |= keys
 
     def finish(
@@ -210,10 +216,8 @@ class StoreWriter:
         """Every id that stands in a committed shard, sorted."""
         used = np.zeros(max(self.description.vocabulary_size, 1), np.bool_)
         for record in self._records.values():
-            shard = ShardFile(self.path, record, self.description)
-            arrays = shard.rows(0, record.positions)
-            used[arrays["token_id"]] = True
-            used[arrays["topk_id"][~np.isneginf(arrays["topk_logprob"])]] = True
+            for ids in ShardFile(self.path, record, self.description).stored_ids():
+                used[ids] = True
         return np.flatnonzero(used)
 
     def _check_active(self) -> None:
@@ -225,10 +229,10 @@ class StoreWriter:
         if self.finished:
             raise StoreError(f"{self.path} is finished; nothing can be added to it")
 
-    def _new_keys(self, samples: Sequence[Sample]) -> set[tuple[str, int]]:
+    def _new_keys(self, responses: Sequence[Response]) -> set[tuple[str, int]]:
         keys: set[tuple[str, int]] = set()
-        for sample in samples:
-            key = sample.response.key
+        for response in responses:
+            key = response.key
             if key in keys or key in self._keys:
                 raise ValueError(f"sample {key[1]} of {key[0]!r} is already in {self.path}")
             keys.add(key)

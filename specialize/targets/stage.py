@@ -14,35 +14,19 @@ teacher is known by the pieces in its store alone; no model is loaded. A store o
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from align import Projector, Ragged, SparseDistributions, concatenate, one_hot, ragged
-from align.blocks import Blocks
-from align.prefix.rule import text_of
+from align import Projector
 from align.project import Policy
 from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.io.progress import progress
-from specialize.store import (
-    Sample,
-    Store,
-    StoreDescription,
-    StoreWriter,
-    committing,
-    sample_from_rows,
-)
+from specialize.store import Shard, Store, StoreDescription, StoreWriter, ahead, committing
 from specialize.store.reader import read_store_file
-from specialize.targets.counts import row_counts, summarize, token_classes
-from specialize.targets.text_alignment import known_blocks
+from specialize.targets.counts import summarize, token_classes
+from specialize.targets.projecting import Job, Keep, Prepared
+from specialize.targets.spool import Spool
 from specialize.tokens import Tokenizer, load_tokenizer
-
-Keep = Literal["correct", "all"]
 
 
 def write_targets(
@@ -81,8 +65,9 @@ def write_targets(
     _check(store, tokenizer)
     _, shard_samples = read_store_file(responses)
     description = _describe(store, tokenizer, policy, top_k, keep)
-    projector = _projector(store, tokenizer, policy, top_k, threads or os.cpu_count() or 1)
-    job = _Job(projector, tokenizer, token_classes(tokenizer.vocabulary()), top_k, keep)
+    threads = threads or os.cpu_count() or 1
+    projector = _projector(store, tokenizer, policy, top_k, threads)
+    job = Job(projector, tokenizer, token_classes(tokenizer.vocabulary()), top_k, keep, threads)
     with StoreWriter(targets, description, shard_samples=shard_samples, restart=restart) as writer:
         _write_missing(writer, store, job)
         summary = summarize(writer.counts, description)
@@ -100,18 +85,47 @@ def _refuse_nothing(store: Store, summary: Mapping[str, object], keep: Keep) -> 
         )
 
 
-def _write_missing(writer: StoreWriter, store: Store, job: _Job) -> None:
-    committed = writer.committed
-    if not writer.finished:
-        job.observe(store)
+def _write_missing(writer: StoreWriter, store: Store, job: Job) -> None:
+    """Project the shards that are not there yet.
+
+    The policy ``prefix`` learns from all texts before the first is projected, also where some
+    targets are there already: a shard's targets must not depend on where the stage was interrupted.
+    What was made of the texts is kept for the projection.
+    """
+    if writer.finished:
+        return
+    with Spool(writer.path.parent) as spool:
+        if job.learns:
+            _learn(store, job, spool)
+        _project_missing(writer, store, job, spool)
+
+
+def _learn(store: Store, job: Job, spool: Spool) -> None:
+    with progress("read words", len(store)) as advance:
+        read = ((texts, job.prepare(texts)) for texts in store.texts())
+        for texts, prepared in ahead(read, job.threads):
+            job.observe(texts, prepared)
+            spool.append(prepared)
+            advance(len(texts))
+
+
+def _project_missing(writer: StoreWriter, store: Store, job: Job, spool: Spool) -> None:
+    sizes = store.shard_sizes
+    missing = [i for i in range(len(sizes)) if i not in writer.committed]
+
+    def read() -> Iterator[tuple[int, Shard, Prepared]]:
+        for i in missing:
+            shard = store.shard(i)
+            yield i, shard, spool.read(i) if job.learns else job.prepare(shard.texts)
+
+    done = len(store) - sum(sizes[i] for i in missing)
     with (
-        progress(f"align {writer.path.name}", len(store)) as advance,
+        progress(f"align {writer.path.name}", len(store), done=done) as advance,
         committing(writer) as commit,
     ):
-        for i, samples in enumerate(store.shards()):
-            if i not in committed:
-                commit(i, *job.project(samples))
-            advance(len(samples))
+        for i, shard, prepared in ahead(read(), job.threads):
+            commit(i, *job.project(shard, prepared))
+            advance(len(shard))
 
 
 def _check(store: Store, tokenizer: Tokenizer) -> None:
@@ -172,105 +186,3 @@ def _projector(
         keep=top_k,
         threads=threads,
     )
-
-
-def _spelled(rows: SparseDistributions, size: int) -> SparseDistributions:
-    """``rows`` without entries beyond the ``size`` ids of a vocabulary; they join the tail.
-
-    A model may be wider than its tokenizer, and then its rows may name ids that spell nothing.
-    """
-    beyond = rows.ids >= size
-    if not beyond.any():
-        return rows
-    owner = rows.row_of_entry()
-    mass = np.exp(rows.tail.astype(np.float64))
-    np.add.at(mass, owner[beyond], np.exp(rows.logprobs[beyond].astype(np.float64)))
-    counts = np.bincount(owner[~beyond], minlength=len(rows))
-    with np.errstate(divide="ignore"):
-        tail = np.log(mass).astype(np.float32)
-    return SparseDistributions(
-        np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-        rows.ids[~beyond],
-        rows.logprobs[~beyond],
-        np.where(np.bincount(owner[beyond], minlength=len(rows)) > 0, tail, rows.tail),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What is the same for every shard."""
-
-    projector: Projector | None
-    tokenizer: Tokenizer
-    classes: NDArray[np.uint8]
-    top_k: int
-    keep: Keep
-
-    def observe(self, store: Store) -> None:
-        """Learn from all responses what words that were only begun became, if the policy asks.
-
-        All of them, also where some targets are there already: a shard's targets must not depend
-        on where the stage was interrupted.
-        """
-        if self.projector is None or self.projector.policy != "prefix":
-            return
-        with progress("read words", len(store)) as advance:
-            for samples in store.shards():
-                kept = self._kept(samples)
-                source, tokens = ragged([s.token_id for s in kept]), self._tokens(kept)
-                blocks = self._blocks(self.projector, kept, source, tokens)
-                self.projector.observe(source, tokens, blocks=blocks)
-                advance(len(samples))
-
-    def _kept(self, samples: Sequence[Sample]) -> list[Sample]:
-        return [s for s in samples if self.keep == "all" or s.response.correct]
-
-    def _tokens(self, samples: Sequence[Sample]) -> Ragged:
-        """The student's tokens of the responses."""
-        texts = [sample.response.text for sample in samples]
-        return ragged(self.tokenizer.encode_batch(texts, eos=True))
-
-    def _blocks(
-        self, projector: Projector, samples: Sequence[Sample], source: Ragged, tokens: Ragged
-    ) -> Blocks | None:
-        """The alignment by the responses' texts, for the policy that can use it."""
-        if projector.policy != "prefix":
-            return None
-        mine, its = text_of(source, projector.source.eos), text_of(tokens, projector.target.eos)
-        texts = [sample.response.text for sample in samples]
-        return known_blocks(projector.source, self.tokenizer, mine, its, texts)[0]
-
-    def project(self, samples: Sequence[Sample]) -> tuple[list[Sample], Counter[str]]:
-        """The targets of one shard's responses, and counts of what became of them."""
-        kept = self._kept(samples)
-        counts = Counter({"samples": len(kept), "left out": len(samples) - len(kept)})
-        if not kept:
-            return [], counts
-        tokens = self._tokens(kept)
-        if self.projector is None:
-            return _hard(kept, tokens), counts + Counter(rows=len(tokens.ids))
-        source = ragged([sample.token_id for sample in kept])
-        projection = self.projector.project(
-            source,
-            _spelled(concatenate([sample.rows() for sample in kept]), len(self.projector.source)),
-            tokens,
-            blocks=self._blocks(self.projector, kept, source, tokens),
-        )
-        bounds = zip(tokens.indptr[:-1].tolist(), tokens.indptr[1:].tolist(), strict=True)
-        rows = projection.distributions
-        targets = [
-            sample_from_rows(sample.response, tokens.ids[start:end], rows[start:end], self.top_k)
-            for sample, (start, end) in zip(kept, bounds, strict=True)
-        ]
-        tails = np.concatenate([target.tail_logprob for target in targets])
-        counts += row_counts(projection, 1 - np.exp(tails), self.classes[tokens.ids])
-        return targets, counts
-
-
-def _hard(samples: Sequence[Sample], tokens: Ragged) -> list[Sample]:
-    """The texts' own tokens as targets, each the only entry of its row."""
-    made = []
-    for i, sample in enumerate(samples):
-        ids = tokens.sample(i)
-        made.append(sample_from_rows(sample.response, ids, one_hot(ids), 1))
-    return made

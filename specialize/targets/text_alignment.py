@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from align import Ragged, Vocabulary, align_batch, ragged
 from align.blocks import FOLDED, LITERAL, WINDOW, Blocks
+from align.ragged import pointers
 from align.spans import align_spans
 from specialize.tokens.tokenizer import Tokenizer
 
@@ -48,32 +49,48 @@ def known_blocks(
     source_tokens: Ragged,
     target_tokens: Ragged,
     texts: Sequence[str],
+    *,
+    threads: int = 1,
 ) -> tuple[Blocks, int]:
     """The finest blocks of samples of which the text is known; how many were read by their text.
 
     Args:
         source: the pieces of the source, as they stand in the text.
         source_tokens, target_tokens: without end of sequence.
-        texts: one for each sample. Where the source does not spell it, or a block can not be
+        texts: one for each sample. Where the source does not spell it, or a block cannot be
             verified (offsets of texts with control characters are wrong in the library), the
             sample keeps the blocks that its ids alone give.
+        threads: how many work on it; no result depends on it.
     """
-    blocks = align_batch(source, target.vocabulary(), source_tokens, target_tokens)
-    of_sample = np.repeat(np.arange(len(texts)), np.diff(blocks.indptr))
-    parts = [slice(*bounds) for bounds in zip(blocks.indptr[:-1], blocks.indptr[1:], strict=True)]
-    groups = [blocks.groups[part] for part in parts]
-    kinds = [blocks.kind[part] for part in parts]
-    read = 0
-    for s in np.unique(of_sample[blocks.kind == WINDOW]).tolist():
+    vocabulary = target.vocabulary()
+    blocks = align_batch(source, vocabulary, source_tokens, target_tokens, threads=threads)
+    windows = np.searchsorted(blocks.indptr, np.flatnonzero(blocks.kind == WINDOW), side="right")
+    read = {}
+    for s in np.unique(windows - 1).tolist():
         mine = source.pieces(source_tokens.sample(s).tolist())
         found = _read(mine, target, target_tokens.sample(s).tolist(), texts[s])
         if found is not None:
-            (groups[s], kinds[s]), read = found, read + 1
-    indptr = np.concatenate([[0], np.cumsum([len(part) for part in groups])]).astype(np.int64)
-    empty = np.empty((0, 4), np.int32), np.empty(0, np.uint8)
-    return (
-        Blocks(indptr, np.concatenate([empty[0], *groups]), np.concatenate([empty[1], *kinds])),
-        read,
+            read[s] = found
+    return _replaced(blocks, read), len(read)
+
+
+def _replaced(
+    blocks: Blocks, samples: Mapping[int, tuple[NDArray[np.int32], NDArray[np.uint8]]]
+) -> Blocks:
+    """``blocks`` with the groups and kinds of ``samples``, by rising number, in place of theirs."""
+    if not samples:
+        return blocks
+    lengths = np.diff(blocks.indptr)
+    groups, kinds, end = [], [], 0
+    for s, (found, kind) in samples.items():
+        start = int(blocks.indptr[s])
+        groups += [blocks.groups[end:start], found]
+        kinds += [blocks.kind[end:start], kind]
+        lengths[s], end = len(kind), int(blocks.indptr[s + 1])
+    return Blocks(
+        pointers(lengths),
+        np.concatenate([*groups, blocks.groups[end:]]),
+        np.concatenate([*kinds, blocks.kind[end:]]),
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from specialize.answers import Kind, cut_after_answer, find_answer, is_correct
 from specialize.records import Response
-from specialize.store import Sample
+from specialize.store import Sample, padded_sample
 from specialize.teacher.asks import Ask
 from specialize.teacher.protocol import ScoredText
 from specialize.tokens import Tokenizer
@@ -94,7 +94,7 @@ def judge(
         answer=answer,
         correct=reason is None,
     )
-    sample = Sample(
+    sample = padded_sample(
         response,
         scored.token_ids,
         scored.token_logprobs,

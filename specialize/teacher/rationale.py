@@ -18,7 +18,7 @@ from specialize.formats import read_rationale
 from specialize.formats.labels import read_label
 from specialize.formats.quality import rationale_fault
 from specialize.records import Response
-from specialize.store import Sample
+from specialize.store import Sample, padded_sample
 from specialize.teacher.asks import Ask
 from specialize.teacher.judging import first_bytes, spelled
 from specialize.teacher.protocol import ScoredText
@@ -56,7 +56,7 @@ def judge_rationale(
         fault = "contradicts the answer"
     prompt = ask.prompt if with_prompt else ""
     response = Response(example.id, ask.sample, prompt, kept.text, answer=label, correct=correct)
-    sample = Sample(
+    sample = padded_sample(
         response,
         kept.token_ids,
         kept.token_logprobs,

@@ -30,7 +30,7 @@ from specialize.errors import SpecializeError
 from specialize.io import fault_injection
 from specialize.quickstart.run import MODELS
 from specialize.records import Example
-from specialize.store import Store
+from specialize.store import Sample, Store
 from specialize.targets.stage import write_targets
 from specialize.teacher.dump import dump
 from specialize.teacher.protocol import Finish
@@ -275,10 +275,15 @@ def _holds_only(out: Path, whole: dict[str, bytes]) -> bool:
     )
 
 
-def _same(one: object, other: object) -> bool:
-    names = ("token_id", "token_logprob", "topk_id", "topk_logprob", "tail_logprob")
-    same = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
-    return same and one.response == other.response
+def _same(one: Sample, other: Sample) -> bool:
+    return one.response == other.response and all(
+        np.array_equal(a, b) for a, b in zip(_arrays(one), _arrays(other), strict=True)
+    )
+
+
+def _arrays(one: Sample) -> tuple[np.ndarray, ...]:
+    rows = one.distributions
+    return one.token_id, one.token_logprob, rows.indptr, rows.ids, rows.logprobs, rows.tail
 
 
 def visible(root: Path) -> dict[str, bytes]:

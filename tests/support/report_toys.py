@@ -14,8 +14,7 @@ from specialize.artifacts.scores import Accuracy, CheckpointScore, write_scores
 from specialize.config.recipe import Dataset, Evaluation, EvaluationSet, Objective, Recipe, Teacher
 from specialize.records import Example, Response
 from specialize.selection.stage import select
-from specialize.store import StoreDescription, StoreWriter
-from specialize.store.sample import Sample
+from specialize.store import StoreDescription, StoreWriter, padded_sample
 
 SETS = {
     "shop": ("in-distribution", 0.04, 0.78),
@@ -152,7 +151,7 @@ def _write_targets(path: Path, rng: np.random.Generator) -> None:
         kind="targets", teacher="models/teacher", revision="r1", dtype="float32",
         tokenizer="student", fingerprint="f" * 64, vocabulary_size=100, k=2, temperature=0.7,
     )  # fmt: skip
-    sample = Sample(
+    sample = padded_sample(
         Response("shop/train/0", 0, "Q", "The answer is 3", "3", True),
         token_id=np.array([5, 1], np.int32),
         token_logprob=np.zeros(2, np.float32),

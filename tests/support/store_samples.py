@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from specialize.records import Response
-from specialize.store import Sample, StoreDescription, StoreWriter
+from specialize.store import Sample, StoreDescription, StoreWriter, padded_sample
 
 K, V, SHARDS, PER_SHARD = 5, 300, 3, 3
 PIECES = {token: b" %d" % token for token in range(V)}
@@ -55,7 +56,21 @@ def sample(number: int, *, positions: int | None = None, text: str | None = None
         correct=(None, True, False)[number % 3],
     )
     token = rng.integers(0, V, rows)
-    return Sample(response, token, -rng.random(rows), ids, logs[:, :K], logs[:, K])
+    return padded_sample(response, token, -rng.random(rows), ids, logs[:, :K], logs[:, K])
+
+
+def topk_id(one: Sample) -> NDArray[np.int32]:
+    """(R, K) the entries' ids in K slots, as many as the fullest row has; 0 where unused."""
+    return one.distributions.padded(_widest(one))[0]
+
+
+def topk_logprob(one: Sample) -> NDArray[np.float32]:
+    """(R, K) the entries' log-probabilities in nats; -inf where a slot is unused."""
+    return one.distributions.padded(_widest(one))[1]
+
+
+def _widest(one: Sample) -> int:
+    return int(np.diff(one.distributions.indptr).max(initial=0))
 
 
 def shard(number: int) -> list[Sample]:

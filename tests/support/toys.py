@@ -16,7 +16,7 @@ from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import build_recipe
 from specialize.records import Example, Response
 from specialize.rows import Row, RowSet
-from specialize.store import StoreDescription, StoreWriter, sample_from_rows
+from specialize.store import Sample, StoreDescription, StoreWriter, own_logprobs, stored_rows
 from specialize.students.random_init import build_student
 from specialize.tokens import Tokenizer, load_tokenizer
 
@@ -134,7 +134,8 @@ def write_targets(
             example.id, turn, example.question, text, example.answer, number % wrong != wrong - 1
         )
         ids = np.array(tokenizer.encode(text, eos=True))
-        kept.append(sample_from_rows(response, ids, soft_rows(ids, tokenizer.size, number), 3))
+        rows = soft_rows(ids, tokenizer.size, number)
+        kept.append(Sample(response, ids, own_logprobs(ids, rows), stored_rows(rows, 3)))
     with StoreWriter(path, description, shard_samples=8) as writer:
         for shard, start in enumerate(range(0, len(kept), 8)):
             writer.write(shard, kept[start : start + 8])

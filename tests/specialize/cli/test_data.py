@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from specialize.cli.stages import cli
 from specialize.store import Store, verify
 from tests.support import teacher_toys as toys
+from tests.support.store_samples import topk_id, topk_logprob
 
 
 def run(*arguments: object, code: int = 0) -> str:
@@ -82,8 +83,8 @@ def test_export_and_import_again(store: Path, data: Path, tmp_path: Path) -> Non
     again, before = Store.open(tmp_path / "again"), Store.open(store)
     assert again.keys == before.keys
     for one, other in zip(again, before, strict=True):
-        assert np.sort(one.topk_id).tolist() == np.sort(other.topk_id).tolist()
-        np.testing.assert_array_equal(one.topk_logprob, other.topk_logprob)
+        assert np.sort(topk_id(one)).tolist() == np.sort(topk_id(other)).tolist()
+        np.testing.assert_array_equal(topk_logprob(one), topk_logprob(other))
         assert one.response.correct
     assert verify(tmp_path / "again").ok
 

@@ -17,6 +17,7 @@ from specialize.imports.codex_steps import piece_of, read_samples
 from specialize.records import Example
 from specialize.store import Store, verify
 from tests.support import teacher_toys
+from tests.support.store_samples import topk_id, topk_logprob
 
 Pairs = list[list[object]]
 EXAMPLES = [
@@ -80,14 +81,14 @@ def test_one_step(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "o")
     row = store[EXAMPLES[0].id, 0]
     pieces = store.vocabulary()
-    assert [pieces[i] for i in row.topk_id[0]] == [b" Nat", b" she", b" 48", b" in", b" we"]
+    assert [pieces[i] for i in topk_id(row)[0]] == [b" Nat", b" she", b" 48", b" in", b" we"]
     assert pieces[int(row.token_id[0])] == b" Nat"
-    np.testing.assert_allclose(np.exp(row.topk_logprob[0][:2]), [0.6018, 0.2588], rtol=2e-3)
-    assert float(row.tail_logprob[0]) == pytest.approx(math.log(1 - 0.9327), abs=5e-3)
+    np.testing.assert_allclose(np.exp(topk_logprob(row)[0][:2]), [0.6018, 0.2588], rtol=2e-3)
+    assert float(row.distributions.tail[0]) == pytest.approx(math.log(1 - 0.9327), abs=5e-3)
     assert store.description.tail_is_complement
     # "?" was rounded to nothing and joins the tail; "!" stays
-    assert [pieces[i] for i in row.topk_id[1][np.isfinite(row.topk_logprob[1])]] == [b"So", b"!"]
-    assert np.exp(float(row.tail_logprob[1])) == pytest.approx(0.04, rel=5e-3)
+    assert [pieces[i] for i in topk_id(row)[1][np.isfinite(topk_logprob(row)[1])]] == [b"So", b"!"]
+    assert np.exp(float(row.distributions.tail[1])) == pytest.approx(0.04, rel=5e-3)
     assert verify(tmp_path / "o").ok
 
 
@@ -224,5 +225,5 @@ def test_the_published_samples(tmp_path: Path, data_dir: Path) -> None:
         a, b = plain[key], ranked[key]
         assert a.response == b.response
         assert [pieces[i] for i in a.token_id.tolist()] == [known[i] for i in b.token_id.tolist()]
-        np.testing.assert_array_equal(a.topk_logprob, b.topk_logprob)
-        np.testing.assert_array_equal(a.tail_logprob, b.tail_logprob)
+        np.testing.assert_array_equal(topk_logprob(a), topk_logprob(b))
+        np.testing.assert_array_equal(a.distributions.tail, b.distributions.tail)

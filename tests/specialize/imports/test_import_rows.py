@@ -21,6 +21,7 @@ from specialize.store.export import export_store
 from specialize.teacher.protocol import ScoredText
 from specialize.tokens import Tokenizer, load_tokenizer
 from tests.support.scripted_teacher import ScriptedTeacher
+from tests.support.store_samples import topk_id, topk_logprob
 
 TEACHER = str(MODELS / "teacher")
 TEXTS = ["She has 3 + 4 = 7.\nThe answer is 7", "It is 12.\nThe answer is 12", "No idea, é 你好"]
@@ -42,11 +43,11 @@ def scored(tokenizer: Tokenizer) -> list[ScoredText]:
 def same_rows(sample: Sample, text: ScoredText, *, atol: float = 2e-3) -> None:
     assert sample.response.text == text.text
     assert sample.token_id.tolist() == text.token_ids.tolist()
-    assert sample.topk_id.tolist() == text.topk_ids.tolist()
-    np.testing.assert_allclose(sample.topk_logprob, text.topk_logprobs, rtol=atol, atol=atol)
+    assert topk_id(sample).tolist() == text.topk_ids.tolist()
+    np.testing.assert_allclose(topk_logprob(sample), text.topk_logprobs, rtol=atol, atol=atol)
     np.testing.assert_allclose(sample.token_logprob, text.token_logprobs, rtol=atol, atol=atol)
     rest = 1 - np.exp(text.topk_logprobs.astype(np.float64)).sum(axis=1)
-    stored = np.exp(sample.tail_logprob.astype(np.float64))
+    stored = np.exp(sample.distributions.tail.astype(np.float64))
     np.testing.assert_allclose(stored, rest, atol=max(5e-3, atol))
 
 
@@ -335,10 +336,10 @@ def test_exports_hold_the_store(scored: list[ScoredText], tmp_path: Path) -> Non
                 response.text, response.answer, response.correct
             )  # fmt: skip
             assert row["token_id"] == sample.token_id.tolist()
-            assert row["topk_id"] == sample.topk_id.tolist()
-            assert row["topk_logprob"] == sample.topk_logprob.astype(np.float32).tolist()
+            assert row["topk_id"] == topk_id(sample).tolist()
+            assert row["topk_logprob"] == topk_logprob(sample).astype(np.float32).tolist()
             tails = [-np.inf if v is None else v for v in row["tail_logprob"]]
-            assert tails == sample.tail_logprob.astype(np.float32).tolist()
+            assert tails == sample.distributions.tail.astype(np.float32).tolist()
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.jsonl", "a.parquet"]
     with pytest.raises(ConfigurationError, match="is there already"):
         export_store(tmp_path / "s", tmp_path / "out" / "a.jsonl", "jsonl")

@@ -70,8 +70,8 @@ def test_texts_become_hard_targets(tmp_path: Path) -> None:
     assert (summary["samples"], summary["soft_share"]) == (4, 0)
     sample = Store.open(tmp_path / "to")["obqa/train/0", 0]
     assert sample.token_id.tolist() == tokenizer.encode("Wet.", eos=True)
-    assert sample.rows().is_hard.all()
-    assert sample.rows().ids.tolist() == sample.token_id.tolist()
+    assert sample.distributions.is_hard.all()
+    assert sample.distributions.ids.tolist() == sample.token_id.tolist()
 
 
 def test_two_teachers_are_separated(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from specialize.errors import ConfigurationError
 from specialize.inspection.store import print_sample, readable, visible
 from specialize.inspection.store_page import write_page
 from specialize.records import Response
-from specialize.store import Sample, StoreWriter
+from specialize.store import StoreWriter, padded_sample
 from tests.support.store_samples import description
 
 ATTACKS = [
@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Path:
     response = Response(f"toy/{everything}", 0, everything, everything, everything, False)
     ids = (np.arange(count)[:, None] + np.arange(k)) % count
     logprobs = np.log(np.array([0.6, 0.3, 0.05])) + np.zeros((count, k))
-    one = Sample(
+    one = padded_sample(
         response, np.arange(count), np.full(count, np.log(0.6)), ids, logprobs,
         np.full(count, np.log(0.05)),
     )  # fmt: skip

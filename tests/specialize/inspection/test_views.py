@@ -26,6 +26,7 @@ from specialize.tokens import load_tokenizer
 from specialize.train.session import prepare_rows
 from tests.support import teacher_toys, toys
 from tests.support.scripted_teacher import ScriptedTeacher
+from tests.support.store_samples import topk_logprob
 
 EXAMPLES = teacher_toys.examples(3)
 ATTACK = "<script>alert(1)</script>\x1b[31m\u202e"
@@ -78,7 +79,7 @@ def test_every_token_stands_in_one_group(stores: tuple[Path, Path]) -> None:
             for g in found.groups
         ]  # fmt: skip
         assert [a for a, b in texts if a == b], "groups spell the same words"
-        kept = np.exp(made[example, number].topk_logprob.astype(float)).sum(-1)
+        kept = np.exp(topk_logprob(made[example, number]).astype(float)).sum(-1)
         shown = [c.kept for g in found.groups for c in g.student]
         assert shown == pytest.approx(np.minimum(kept, 1).tolist())
 

@@ -238,7 +238,8 @@ def test_two_bundled_teachers_of_different_tokenizers(tmp_path: Path) -> None:
         assert row.distributions.mass() == pytest.approx(1, abs=2e-2)
         assert not row.distributions.is_hard.all()
         one, other = (
-            Store.open(run / "targets" / name)[row.key].rows() for name in ("a-gold", "b-gold")
+            Store.open(run / "targets" / name)[row.key].distributions
+            for name in ("a-gold", "b-gold")
         )
         top = int(row.distributions.ids[0])
         mass = [

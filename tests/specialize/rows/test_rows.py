@@ -140,9 +140,11 @@ def test_an_end_of_sequence_is_added_where_the_store_lacks_it(world, tmp_path, m
         @staticmethod
         def shards():
             cut = type(whole)(
-                whole.response, whole.token_id[:-1], whole.token_logprob[:-1],
-                whole.topk_id[:-1], whole.topk_logprob[:-1], whole.tail_logprob[:-1],
-            )  # fmt: skip
+                whole.response,
+                whole.token_id[:-1],
+                whole.token_logprob[:-1],
+                whole.distributions[:-1],
+            )
             yield [cut]
 
     made = build_rows(recipe_of(COT), found, {"toy": WithoutEnd}, tokenizer, encoder_decoder=True)

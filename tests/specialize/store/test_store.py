@@ -18,7 +18,15 @@ from align.sparse import SparseDistributions
 from align.vocabulary import BARE, MARKER, SPECIAL, UNKNOWN, build_vocabulary
 from specialize.errors import ConfigurationError, LockedError, StoreError
 from specialize.records import Response
-from specialize.store import Sample, Store, StoreWriter, sample_from_rows, verify
+from specialize.store import (
+    Sample,
+    Store,
+    StoreWriter,
+    own_logprobs,
+    padded_sample,
+    stored_rows,
+    verify,
+)
 from specialize.store.arrays import row_problems
 from specialize.store.sealed import canonical, seal, unseal
 from tests.support.store_samples import (
@@ -30,6 +38,8 @@ from tests.support.store_samples import (
     memory_folder,
     sample,
     shard,
+    topk_id,
+    topk_logprob,
     tree,
     write_store,
 )
@@ -64,7 +74,7 @@ def samples(draw: st.DrawFn, number: int, k: int, size: int) -> Sample:
         draw(st.none() | texts), draw(st.sampled_from([None, True, False])), draw(st.booleans()),
     )  # fmt: skip
     token = rng.integers(0, size, rows)
-    return Sample(response, token, -rng.exponential(3, rows), ids[:rows], logprobs, tail)
+    return padded_sample(response, token, -rng.exponential(3, rows), ids[:rows], logprobs, tail)
 
 
 @settings(max_examples=60)
@@ -105,29 +115,27 @@ def round_trip(data: st.DataObject, root: Path) -> None:
 
 def same_sample(found: Sample, given_: Sample, about: object) -> None:
     assert found.response == given_.response
-    with np.errstate(over="ignore"):
-        logprobs = given_.topk_logprob.astype(about.logprob_type)
-        token = given_.token_logprob.astype(about.logprob_type)
-        tail = given_.tail_logprob.astype(about.logprob_type)
-    ids = np.where(np.isneginf(logprobs), 0, given_.topk_id).astype(about.id_type)
-    for name, expected in [
-        ("token_id", given_.token_id.astype(about.id_type)),
-        ("token_logprob", token),
-        ("topk_id", ids),
-        ("topk_logprob", logprobs),
-        ("tail_logprob", tail),
+    rows, expected = found.distributions, given_.distributions
+    assert found.token_id.tolist() == given_.token_id.tolist()
+    assert rows.indptr.tolist() == expected.indptr.tolist()
+    assert rows.ids.tolist() == expected.ids.tolist()
+    for array, whole in [
+        (found.token_logprob, given_.token_logprob),
+        (rows.logprobs, expected.logprobs),
+        (rows.tail, expected.tail),
     ]:
-        array = getattr(found, name)
-        assert (array.dtype, array.shape) == (expected.dtype, expected.shape)
-        assert array.tobytes() == expected.tobytes(), name
+        with np.errstate(over="ignore"):
+            rounded = whole.astype(about.logprob_type).astype(np.float32)
+        assert array.dtype == np.float32
+        assert array.tolist() == rounded.tolist()
 
 
 def test_ragged_rows_take_what_they_use(tmp_path: Path) -> None:
     """Two bytes for the count, and nothing for slots that are not in use."""
     one = sample(3)
-    few = np.where(np.arange(K) < 2, one.topk_logprob, -np.inf)
+    few = np.where(np.arange(K) < 2, topk_logprob(one), -np.inf)
     rest = np.log(1 - np.exp(few.astype(np.float64)).sum(axis=1)).astype(np.float32)
-    one = dataclasses.replace(one, topk_logprob=few, tail_logprob=rest)
+    one = changed(one, topk_logprob=few, tail_logprob=rest)
     for layout, expected in [("padded", 26), ("ragged", (1 + 2) * 4 + 2 + 2)]:
         with StoreWriter(tmp_path / layout, description(layout=layout), shard_samples=1) as writer:
             writer.write(0, [one])
@@ -136,8 +144,9 @@ def test_ragged_rows_take_what_they_use(tmp_path: Path) -> None:
         assert (checked.problems, checked.bytes_per_position) == ((), expected)
     stores = [Store.open(tmp_path / name) for name in ("padded", "ragged")]
     padded, ragged = (store[one.response.key] for store in stores)
-    assert padded.topk_id.tolist() == ragged.topk_id.tolist()
-    assert padded.topk_logprob.tolist() == ragged.topk_logprob.tolist()
+    for name in ("indptr", "ids", "logprobs", "tail"):
+        both = (getattr(one.distributions, name).tolist() for one in (padded, ragged))
+        assert next(both) == next(both), name
     assert b"layout" not in (tmp_path / "padded" / "store.json").read_bytes()
 
 
@@ -149,12 +158,13 @@ def test_rows_are_the_sparse_rows_that_were_given(tmp_path: Path) -> None:
         np.log(np.array([1e-30, 0.1], np.float32)),
     )
     response = Response("a", 0, "q", "t")
-    one = sample_from_rows(response, np.array([7, 3]), rows, 2)
+    ids = np.array([7, 3], np.int32)
+    one = Sample(response, ids, own_logprobs(ids, rows), stored_rows(rows, 2))
     assert one.token_logprob.tolist() == [0.0, pytest.approx(np.log(0.1))]
     with StoreWriter(tmp_path, description(k=2), shard_samples=1) as writer:
         writer.write(0, [one])
         writer.finish(PIECES, {})
-    found = Store.open(tmp_path)["a", 0].rows()
+    found = Store.open(tmp_path)["a", 0].distributions
     assert found.indptr.tolist() == [0, 1, 3]
     assert found.ids.tolist() == [7, 9, 2]
     np.testing.assert_allclose(np.exp(found.logprobs), [1, 0.6, 0.2], atol=3e-4)
@@ -166,7 +176,7 @@ def test_bytes_a_position(tmp_path: Path, size: int, k: int, expected: int) -> N
     about = description(vocabulary_size=size, k=k)
     assert about.bytes_per_position == expected
     one = sample(3)
-    one = dataclasses.replace(
+    one = changed(
         one, token_id=one.token_id % size, topk_id=np.zeros((len(one), k), int) + size - 1,
         topk_logprob=np.where(np.arange(k) == 0, 0.0, -np.inf) + np.zeros((len(one), k)),
         tail_logprob=np.full(len(one), -np.inf),
@@ -206,8 +216,14 @@ def test_the_vocabulary_keeps_the_pieces_in_use(tmp_path: Path) -> None:
     flags = {0: SPECIAL, 1: UNKNOWN, 2: MARKER | BARE}
     pieces = build_vocabulary([b"", b"", b" ", *[b"%d" % i for i in range(3, V)]], flags=flags,
                               eos=0, folds=True)  # fmt: skip
-    one = Sample(Response("a", 0, "", ""), np.array([5, 2]), np.zeros(2), np.array([[1], [9]]),
-                 np.array([[0.0], [-np.inf]]), np.array([-np.inf, 0.0]))  # fmt: skip
+    one = padded_sample(
+        Response("a", 0, "", ""),
+        np.array([5, 2]),
+        np.zeros(2),
+        np.array([[1], [9]]),
+        np.array([[0.0], [-np.inf]]),
+        np.array([-np.inf, 0.0]),
+    )
     with StoreWriter(tmp_path, description(k=1), shard_samples=1) as writer:
         writer.write(0, [one])
         assert writer.ids_in_use().tolist() == [1, 2, 5]  # 9 stands in an unused slot
@@ -263,8 +279,18 @@ def test_digest_tells_stores_apart(tmp_path: Path, store: Path) -> None:
 # --- what is refused ---
 
 
+def changed(one: Sample, **changes: object) -> Sample:
+    """``one`` with other arrays, entries and tails as they are given to ``padded_sample``."""
+    given_ = {
+        "response": one.response, "token_id": one.token_id, "token_logprob": one.token_logprob,
+        "topk_id": topk_id(one), "topk_logprob": topk_logprob(one),
+        "tail_logprob": one.distributions.tail,
+    }  # fmt: skip
+    return padded_sample(**{**given_, **changes})
+
+
 def broken(**changes: object) -> Sample:
-    return dataclasses.replace(sample(3), **changes)  # 4 positions
+    return changed(sample(3), **changes)  # 4 positions
 
 
 @pytest.mark.parametrize(
@@ -278,10 +304,13 @@ def broken(**changes: object) -> Sample:
         (broken(tail_logprob=np.zeros(4)), "stored and tail mass are not 1 within 0.002"),
         (broken(tail_logprob=np.full(4, -np.inf)), "stored and tail mass are not 1"),
         (
-            broken(topk_logprob=sample(3).topk_logprob[:, ::-1]),
+            broken(topk_logprob=topk_logprob(sample(3))[:, ::-1]),
             "position 0 entries are not sorted",
         ),
-        (broken(topk_id=np.zeros((4, 6), int), topk_logprob=np.zeros((4, 6))), "6 entries a posi"),
+        (
+            broken(topk_id=np.zeros((4, 6), int), topk_logprob=np.zeros((4, 6))),
+            "6 entries at a posi",
+        ),
         (sample(3, text="half \ud83d of"), r"\('toy/train/00001', 1\) can not be.*U\+D83D behind"),
     ],
 )
@@ -296,9 +325,15 @@ def test_a_sample_that_breaks_a_rule(tmp_path: Path, bad: Sample, message: str) 
 
 
 def test_a_sample_of_unequal_arrays() -> None:
-    with pytest.raises(ValueError, match=r"token_id \(4,\), token_logprob \(2,\)"):
+    with pytest.raises(ValueError, match=r"token_id \(4,\) and token_logprob \(2,\)"):
         broken(token_logprob=np.zeros(2))
     with pytest.raises(ValueError, match="4 tokens, but 3 rows of entries"):
+        broken(
+            topk_id=np.zeros((3, K), int),
+            topk_logprob=np.zeros((3, K)),
+            tail_logprob=np.zeros(3),
+        )
+    with pytest.raises(ValueError, match=r"3 rows of entries, but tail_logprob \(4,\)"):
         broken(topk_id=np.zeros((3, K), int), topk_logprob=np.zeros((3, K)))
     with pytest.raises(ValueError, match="must be one"):
         broken(topk_id=np.zeros((4, 2), int))

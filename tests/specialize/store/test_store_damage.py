@@ -23,6 +23,8 @@ from tests.support.store_samples import (
     description,
     memory_folder,
     sample,
+    topk_id,
+    topk_logprob,
     tree,
     write_store,
 )
@@ -49,7 +51,13 @@ def read_all(root: Path) -> dict[tuple[str, int], bytes]:
 
 
 def frozen(one: Sample) -> bytes:
-    arrays = (one.token_id, one.token_logprob, one.topk_id, one.topk_logprob, one.tail_logprob)
+    arrays = (
+        one.token_id,
+        one.token_logprob,
+        topk_id(one),
+        topk_logprob(one),
+        one.distributions.tail,
+    )
     return repr(one.response).encode() + b"".join(array.tobytes() for array in arrays)
 
 

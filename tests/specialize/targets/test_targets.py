@@ -20,6 +20,7 @@ from specialize.teacher.protocol import Finish, ScoredText
 from specialize.tokens import load_tokenizer
 from tests.support import teacher_toys
 from tests.support.scripted_teacher import ScriptedTeacher
+from tests.support.store_samples import topk_logprob
 
 EXAMPLES = teacher_toys.examples(5)
 
@@ -48,7 +49,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 def check_rows(sample: Sample) -> None:
     """Whole mass up to half precision, no NaN, distinct ids."""
-    rows = sample.rows()
+    rows = sample.distributions
     np.testing.assert_allclose(rows.mass(), 1, atol=5e-4)
     assert not np.isnan(rows.logprobs).any()
     for r in range(len(rows)):
@@ -92,7 +93,10 @@ def test_the_end_of_sequence(responses: Path, tmp_path: Path) -> None:
     write_targets(responses, tmp_path / "t", student=str(teacher_toys.t5()))
     store = Store.open(tmp_path / "t")
     for example in EXAMPLES:
-        ended, talked = store[example.id, 0].rows()[-1:], store[example.id, 1].rows()[-1:]
+        ended, talked = (
+            store[example.id, 0].distributions[-1:],
+            store[example.id, 1].distributions[-1:],
+        )
         assert not ended.is_hard[0]
         assert talked.is_hard[0]
         assert talked.ids.tolist() == [1]
@@ -106,9 +110,11 @@ def test_a_student_with_the_teachers_tokenizer_gets_the_teachers_rows(
     for example in EXAMPLES:
         a, b = source[example.id, 0], store[example.id, 0]
         assert a.token_id.tolist() == b.token_id.tolist()
-        for row, other in zip(a.rows().padded(5)[:2], b.rows().padded(5)[:2], strict=True):
+        for row, other in zip(
+            a.distributions.padded(5)[:2], b.distributions.padded(5)[:2], strict=True
+        ):
             np.testing.assert_allclose(row, other, atol=1e-3)
-        np.testing.assert_allclose(a.tail_logprob, b.tail_logprob, atol=1e-3)
+        np.testing.assert_allclose(a.distributions.tail, b.distributions.tail, atol=1e-3)
 
 
 def test_entries_beyond_the_tokenizer_join_the_tail(tmp_path: Path) -> None:
@@ -127,11 +133,11 @@ def test_entries_beyond_the_tokenizer_join_the_tail(tmp_path: Path) -> None:
         store = Store.open(tmp_path / student.name)
         assert verify(tmp_path / student.name).ok
         for sample in store:
-            assert sample.rows().ids.max() < store.description.vocabulary_size
+            assert sample.distributions.ids.max() < store.description.vocabulary_size
             check_rows(sample)
     a, b = (Store.open(tmp_path / name)[EXAMPLES[0].id, 0] for name in ("r", "gpt2"))
-    moved = np.exp(a.tail_logprob.astype(float)) + np.exp(a.topk_logprob[:, 1].astype(float))
-    np.testing.assert_allclose(np.exp(b.tail_logprob.astype(float)), moved, atol=1e-3)
+    moved = np.exp(a.distributions.tail.astype(float)) + np.exp(topk_logprob(a)[:, 1].astype(float))
+    np.testing.assert_allclose(np.exp(b.distributions.tail.astype(float)), moved, atol=1e-3)
 
 
 def test_killed_and_resumed_is_byte_identical(responses: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from specialize.teacher.local.sparse_rows import (
 from specialize.teacher.local.teacher import LocalTeacher, load_teacher
 from specialize.teacher.protocol import Sampling
 from tests.support import teacher_toys as toys
+from tests.support.store_samples import topk_id, topk_logprob
 
 FORM = by_name("zero-shot-cot")
 logits_rows = arrays(np.float32, (3, 11), elements=st.floats(-40, 40, width=32), fill=st.nothing())
@@ -129,7 +130,7 @@ def test_dumped(make: object, mode: str, values: dict[str, object], tmp_path: Pa
     assert about.k == (12 if "draws" in values else 80)
     assert checked.bytes_per_position < about.bytes_per_position == summary.bytes_per_position
     for sample in store:
-        masses = np.exp(sample.topk_logprob.astype(np.float64)).sum(axis=1)
+        masses = np.exp(topk_logprob(sample).astype(np.float64)).sum(axis=1)
         assert (masses > (0.998 if "draws" in values else 0.299)).all()
 
 
@@ -144,7 +145,7 @@ def check_tempered(teacher: LocalTeacher, store: Store) -> None:
             logits = teacher._model(torch.tensor([ids + tokens])).logits[0, len(ids) - 1 : -1]
         for m, temperature in enumerate((2, 0.5)):
             log_p = (logits.double() / temperature).log_softmax(-1)
-            stored = torch.tensor(sample.topk_id.astype(np.int64))
+            stored = torch.tensor(topk_id(sample).astype(np.int64))
             rest = log_p.scatter(-1, stored, -torch.inf).logsumexp(-1)
             np.testing.assert_allclose(sample.tempered_tails[:, m], rest, atol=0.02)
 

@@ -64,7 +64,7 @@ def test_few_shot_texts_are_parted_and_judged(tokenizer: Tokenizer, tmp_path: Pa
     for sample in Store.open(tmp_path / "out"):
         spelled = b"".join(tokenizer.pieces(sample.token_id.tolist())).decode()
         assert spelled == sample.response.text  # tokens and distributions of the rationale alone
-        assert len(sample.rows()) == len(sample.token_id)
+        assert len(sample.distributions) == len(sample.token_id)
     first = teacher.asked[0]
     assert first.count("So the answer is (a) a marsh.") == 2
     assert first.endswith("\nA: ")

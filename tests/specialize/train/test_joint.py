@@ -27,7 +27,7 @@ from specialize.rows import Row, RowSet, build_rows, plan_steps
 from specialize.rows.averaging import average_rows, average_targets
 from specialize.rows.prompts import Question, fit
 from specialize.rows.targets import Target
-from specialize.store import Sample, Store, StoreDescription, StoreWriter, sample_from_rows
+from specialize.store import Sample, Store, StoreDescription, StoreWriter, own_logprobs, stored_rows
 from specialize.students.student import Shape, Student, load_model, load_student
 from specialize.tokens import Tokenizer, load_tokenizer
 from specialize.train.collate import make_batch
@@ -192,7 +192,8 @@ def text_store(path: Path, tokenizer: Tokenizer, said: dict[str, tuple[str, str 
     for id_, (text, answer) in said.items():
         ids = np.array(tokenizer.encode(text, eos=True))
         response = Response(id_, 0, "", text, answer, answer is not None)
-        samples.append(sample_from_rows(response, ids, one_hot(ids), 1))
+        rows = one_hot(ids)
+        samples.append(Sample(response, ids, own_logprobs(ids, rows), stored_rows(rows, 1)))
     with StoreWriter(path, about, shard_samples=8) as writer:
         if samples:
             writer.write(0, samples)

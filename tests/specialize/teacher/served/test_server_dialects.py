@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from specialize.config.recipe import Teacher as Settings
 from specialize.records import Response
-from specialize.store import Sample, StoreDescription
+from specialize.store import StoreDescription, padded_sample, shard_of
 from specialize.store.arrays import shard_arrays
 from specialize.teacher.protocol import Sampling, ScoredText
 from specialize.teacher.served import ServedTeacher, connect
@@ -187,7 +187,7 @@ def test_a_damaged_answer_is_refused_or_harmless(seed: int, kind: str, scoring: 
         return
     for text in texts:
         response = Response("q", 0, "", text.text)
-        sample = Sample(
+        sample = padded_sample(
             response, text.token_ids, text.token_logprobs, text.topk_ids, text.topk_logprobs,
             text.tail_logprobs,
         )  # fmt: skip
@@ -195,4 +195,4 @@ def test_a_damaged_answer_is_refused_or_harmless(seed: int, kind: str, scoring: 
             kind="responses", teacher="t", tokenizer="t", fingerprint="f",
             vocabulary_size=model.tokenizer.size, k=5, settings={"tail": "complement"},
         )  # fmt: skip
-        shard_arrays([sample], [0], description)
+        shard_arrays(shard_of([sample]), [0], description)

@@ -1,0 +1,312 @@
+"""One shard as two files: arrays as safetensors, texts as JSON lines beside them.
+
+A line of texts; a prompt that an earlier sample of the shard has too is named by its row::
+
+    {"answer":"72","correct":true,"example_id":"gsm8k/0","prompt":"Q: …","sample":0,"text":"…"}
+    {"answer":"71","correct":false,"example_id":"gsm8k/0","prompt_of":0,"sample":1,"text":"…"}
+
+``"finished":false`` stands in the line of a text that a limit cut.
+
+Reading maps the arrays into memory; nothing is copied before it is asked for. safetensors finds no
+flipped bit, so every file is hashed before the first row of it is given out.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from align.ragged import Ragged
+from align.sparse import SparseDistributions, from_padded
+from specialize.errors import StoreError
+from specialize.records import Response
+from specialize.store.arrays import (
+    KEY_ARRAYS,
+    POSITION_ARRAYS,
+    Arrays,
+    expected_shapes,
+    shard_arrays,
+)
+from specialize.store.description import FORMAT_VERSION, StoreDescription
+from specialize.store.layout import (
+    ShardRecord,
+    arrays_path,
+    mark,
+    open_plain,
+    read_plain,
+    texts_path,
+)
+from specialize.store.ragged import first_entries, padded
+from specialize.store.sealed import Json, canonical
+from specialize.store.shard import Shard, Texts
+
+_METADATA = "specialize"  # one key: with several, safetensors writes them in random order
+_TYPES = {
+    "U8": "u1",
+    "U16": "<u2",
+    "U32": "<u4",
+    "I32": "<i4",
+    "I64": "<i8",
+    "F16": "<f2",
+    "F32": "<f4",
+}
+
+
+def encode_texts(responses: Sequence[Response]) -> list[bytes]:
+    """One line a sample, newline included.
+
+    Raises:
+        ValueError: half of a surrogate pair; says in which sample.
+    """
+    rows: dict[str, int] = {}
+    lines = []
+    for row, response in enumerate(responses):
+        first = rows.setdefault(response.prompt, row)
+        prompt: dict[str, Json] = (
+            {"prompt": response.prompt} if first == row else {"prompt_of": first}
+        )
+        try:
+            line = canonical(
+                {
+                    "example_id": response.example_id,
+                    "sample": response.sample,
+                    "text": response.text,
+                    "answer": response.answer,
+                    "correct": response.correct,
+                    **({} if response.finished else {"finished": False}),
+                    **prompt,
+                }
+            )
+        except ValueError as error:
+            raise ValueError(f"sample {response.key!r} can not be stored: {error}") from error
+        lines.append(line + b"\n")
+    return lines
+
+
+def encode_shard(
+    number: int,
+    shard: Shard,
+    description: StoreDescription,
+    counts: Mapping[str, int],
+) -> tuple[ShardRecord, bytes, bytes]:
+    """The manifest's record of a shard, its arrays file and its texts file."""
+    lines = encode_texts(shard.responses)
+    arrays = shard_arrays(shard, [len(line) for line in lines], description)
+    about = {"format_version": FORMAT_VERSION, "kind": description.kind, "shard": number}
+    content = save(arrays, {_METADATA: canonical(about).decode()})
+    texts = b"".join(lines)
+    record = ShardRecord(
+        shard=number,
+        samples=len(shard),
+        positions=len(arrays["token_id"]),
+        arrays=mark(content),
+        texts=mark(texts),
+        keys_xxh3_128=_key_hash(arrays),
+        counts=dict(counts),
+    )
+    return record, content, texts
+
+
+def _key_hash(arrays: Mapping[str, NDArray[np.generic]]) -> str:
+    joined = xxhash.xxh3_128()
+    for name in KEY_ARRAYS:
+        joined.update(np.ascontiguousarray(arrays[name]).data)
+    return joined.hexdigest()
+
+
+class ShardFile:
+    """A committed shard, mapped into memory.
+
+    The size is checked here, the hash when the first row is read.
+
+    Raises:
+        StoreError: a file is missing, has another size, or does not hold a shard's arrays.
+    """
+
+    def __init__(self, root: Path, record: ShardRecord, description: StoreDescription) -> None:
+        self.record = record
+        self._texts_path = texts_path(root, record.shard)
+        self._path = arrays_path(root, record.shard)
+        self._map = _mapped(self._path, record.arrays.bytes)
+        self.arrays = _parse(self._map, self._path, record, description)
+        self._k = description.k
+        self._firsts = first_entries(self.arrays["entries"]) if "entries" in self.arrays else None
+        self._texts: bytes | None = None
+
+    def keys(self) -> list[tuple[str, int]]:
+        """The key of every sample, in order."""
+        names = self.arrays["key_data"].tobytes()
+        ends = self.arrays["key_ptr"].tolist()
+        numbers = self.arrays["sample"].tolist()
+        spans = zip(ends[:-1], ends[1:], numbers, strict=True)
+        try:
+            if _key_hash(self.arrays) != self.record.keys_xxh3_128:
+                raise ValueError("they do not have the hash with which they were written")
+            return [(names[start:end].decode(), number) for start, end, number in spans]
+        except ValueError as error:
+            raise StoreError(f"{self._path} has damaged keys: {error}") from error
+
+    def checked_texts(self) -> bytes:
+        """The texts file, after both files have passed their hashes."""
+        if self._texts is None:
+            with memoryview(self._map) as content:
+                problem = self.record.arrays.problem(content)
+            if problem is not None:
+                raise StoreError(f"{self._path} {problem}; dump this shard again")
+            texts = read_plain(self._texts_path)
+            problem = self.record.texts.problem(texts)
+            if problem is not None:
+                raise StoreError(f"{self._texts_path} {problem}; dump this shard again")
+            self._texts = texts
+        return self._texts
+
+    def stored_ids(self) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """The tokens' ids, and those of the entries in use."""
+        tokens = self.arrays["token_id"]
+        if self._firsts is not None:
+            return tokens, self.arrays["entry_id"]
+        return tokens, self.arrays["topk_id"][~np.isneginf(self.arrays["topk_logprob"])]
+
+    def responses(self) -> list[Response]:
+        """Texts and keys of all samples."""
+        return [self._response(row) for row in range(self.record.samples)]
+
+    def texts(self) -> Texts:
+        """All samples without their rows."""
+        tokens = self.arrays["token_id"].astype(np.int32)
+        return Texts(self.responses(), Ragged(self.arrays["row_ptr"].astype(np.int64), tokens))
+
+    def shard(self) -> Shard:
+        """All samples."""
+        return self.samples(0, self.record.samples)
+
+    def samples(self, first: int, last: int) -> Shard:
+        """Samples ``first:last``; what is read is copied, so that the file may be closed."""
+        responses = [self._response(row) for row in range(first, last)]
+        row_ptr = self.arrays["row_ptr"][first : last + 1].astype(np.int64)
+        start, end = int(row_ptr[0]), int(row_ptr[-1])
+        span = slice(start, end)
+        tails = np.zeros((end - start, 0), np.float32)
+        if "tempered_tails" in self.arrays:
+            tails = self.arrays["tempered_tails"][span].astype(np.float32)
+        return Shard(
+            responses,
+            Ragged(row_ptr - start, self.arrays["token_id"][span].astype(np.int32)),
+            self.arrays["token_logprob"][span].astype(np.float32),
+            self._distributions(span),
+            tails,
+        )
+
+    def _distributions(self, span: slice) -> SparseDistributions:
+        """The rows of the positions ``span``, without slots that are not in use."""
+        tail = self.arrays["tail_logprob"][span].astype(np.float32)
+        if self._firsts is None:
+            ids, logprobs = self.arrays["topk_id"][span], self.arrays["topk_logprob"][span]
+            return from_padded(ids, logprobs.astype(np.float32), tail)
+        indptr = self._firsts[span.start : span.stop + 1]
+        stored = slice(int(indptr[0]), int(indptr[-1]))
+        return SparseDistributions(
+            indptr - indptr[0],
+            self.arrays["entry_id"][stored].astype(np.int32),
+            self.arrays["entry_logprob"][stored].astype(np.float32),
+            tail,
+        )
+
+    def rows(self, start: int, end: int) -> Arrays:
+        """The arrays of positions ``start`` to ``end``, with k slots for entries each."""
+        span = slice(start, end)
+        if self._firsts is None:
+            return {n: self.arrays[n][span] for n in POSITION_ARRAYS if n in self.arrays}
+        plain = [n for n in POSITION_ARRAYS if n in self.arrays and not n.startswith("entr")]
+        return {n: self.arrays[n][span] for n in plain} | padded(
+            self.arrays, self._firsts, self._k, span
+        )
+
+    def _response(self, row: int) -> Response:
+        texts = self.checked_texts()
+        try:
+            line = self._line(texts, row)
+            if "prompt" not in line:
+                line["prompt"] = self._line(texts, line.pop("prompt_of"))["prompt"]
+            return Response(**line)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise StoreError(
+                f"{self._texts_path}: line {row + 1} is no response: {error}"
+            ) from error
+
+    def _line(self, texts: bytes, row: int) -> dict[str, Json]:
+        start, end = self.arrays["text_ptr"][row : row + 2].tolist()
+        return json.loads(texts[start:end])
+
+
+def _mapped(path: Path, size: int) -> mmap.mmap:
+    handle = open_plain(path)
+    try:
+        found = os.fstat(handle).st_size
+        if found != size or found == 0:
+            raise StoreError(f"{path} has {found:,} bytes instead of {size:,}; dump it again")
+        return mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
+    finally:
+        os.close(handle)
+
+
+def _parse(
+    content: mmap.mmap, path: Path, record: ShardRecord, description: StoreDescription
+) -> Arrays:
+    """Views of the arrays in a safetensors file that must hold exactly those of ``record``."""
+    try:
+        (length,) = struct.unpack("<Q", content[:8])
+        if length > len(content) - 8:
+            raise ValueError("the header is longer than the file")
+        header = json.loads(content[8 : 8 + length])
+        about = json.loads(header.pop("__metadata__")[_METADATA])
+        if about["shard"] != record.shard or about["kind"] != description.kind:
+            raise ValueError(f"it is {about['kind']} shard {about['shard']}")
+        key_bytes = header["key_data"]["shape"][0]
+        entries = header["entry_id"]["shape"][0] if description.layout == "ragged" else 0
+        wanted = expected_shapes(description, record.samples, record.positions, key_bytes, entries)
+        arrays, end = {}, 8 + length
+        for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+            kind, shape = wanted.pop(name)
+            if np.dtype(_TYPES[entry["dtype"]]) != kind or tuple(entry["shape"]) != shape:
+                raise ValueError(f"{name} is {entry['dtype']} {entry['shape']}, not {kind} {shape}")
+            start, stop = (8 + length + offset for offset in entry["data_offsets"])
+            count = int(np.prod(shape, dtype=np.int64))
+            if start != end or stop - start != count * kind.itemsize:
+                raise ValueError(f"{name} is not where it should be")
+            arrays[name] = np.frombuffer(content, kind, count, start).reshape(shape)
+            end = stop
+        _check_pointers(arrays, record, description.k)
+        if wanted or end != len(content):
+            raise ValueError(f"{sorted(wanted)} are missing, or bytes are left over")
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        struct.error,
+        RecursionError,
+    ) as error:
+        raise StoreError(f"{path} is not shard {record.shard} of this store: {error}") from error
+    return arrays
+
+
+def _check_pointers(arrays: Mapping[str, NDArray[np.generic]], record: ShardRecord, k: int) -> None:
+    ends = {"key_ptr": len(arrays["key_data"]), "row_ptr": record.positions}
+    for name, end in {**ends, "text_ptr": record.texts.bytes}.items():
+        pointers = arrays[name]
+        if pointers[0] != 0 or pointers[-1] != end or (np.diff(pointers) < 0).any():
+            raise ValueError(f"{name} does not rise from 0 to {end}")
+    if "entries" in arrays:
+        counts = arrays["entries"]
+        if counts.sum(dtype=np.int64) != len(arrays["entry_id"]) or (counts > k).any():
+            raise ValueError(f"entries do not count up to {k} of {len(arrays['entry_id'])} each")

@@ -1,0 +1,140 @@
+"""One shard of responses to one shard of targets: encode, align, learn, project.
+
+``prepare`` needs the texts alone, ``project`` the teacher's rows too; between them the policy
+``prefix`` learns from all texts of the store (``Job.observe``)::
+
+    texts      "She earns $12"     prepare ->  student's tokens, blocks of both tokenizations
+    responses  with rows           project ->  a row for each of the student's tokens
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align import Projector, Ragged, SparseDistributions, one_hot, ragged
+from align.blocks import Blocks
+from align.prefix.rule import text_of
+from align.ragged import pointers
+from specialize.store import Shard, Texts, own_logprobs, stored_rows
+from specialize.targets.counts import row_counts
+from specialize.targets.text_alignment import known_blocks
+from specialize.tokens import Tokenizer
+
+Keep = Literal["correct", "all"]
+Part = TypeVar("Part", Texts, Shard)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The student's tokens of a shard's texts, and the blocks that they and the teacher's make.
+
+    ``blocks`` is None for policies that do not use them, and for texts without a teacher's tokens.
+    """
+
+    tokens: Ragged
+    blocks: Blocks | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is the same for every shard.
+
+    Attributes:
+        projector: None where the store holds texts alone.
+        tokenizer: the student's.
+        classes: (V,) of the student's tokens, for the counts.
+        top_k: entries kept a position.
+        keep: which responses; ``correct`` leaves out those that are not known to be right.
+        threads: how many work on a shard.
+    """
+
+    projector: Projector | None
+    tokenizer: Tokenizer
+    classes: NDArray[np.uint8]
+    top_k: int
+    keep: Keep
+    threads: int
+
+    @property
+    def learns(self) -> bool:
+        """Whether the policy looks at all texts before the first is projected."""
+        return self.projector is not None and self.projector.policy == "prefix"
+
+    def prepare(self, texts: Texts) -> Prepared:
+        """Encode the texts for the student, and align its tokens with the teacher's."""
+        kept = self._kept(texts)
+        written = [response.text for response in kept.responses]
+        tokens = ragged(self.tokenizer.encode_batch(written, eos=True))
+        if self.projector is None or not self.learns:
+            return Prepared(tokens, None)
+        source, target = self.projector.source, self.projector.target
+        mine, its = text_of(kept.tokens, source.eos), text_of(tokens, target.eos)
+        blocks, _ = known_blocks(source, self.tokenizer, mine, its, written, threads=self.threads)
+        return Prepared(tokens, blocks)
+
+    def observe(self, texts: Texts, prepared: Prepared) -> None:
+        """Learn how words that the teacher only began go on in the student's tokens."""
+        if self.projector is not None:
+            kept = self._kept(texts)
+            self.projector.observe(kept.tokens, prepared.tokens, blocks=prepared.blocks)
+
+    def project(self, shard: Shard, prepared: Prepared) -> tuple[Shard, Counter[str]]:
+        """The targets of one shard's responses, and counts of what became of them."""
+        kept, tokens = self._kept(shard), prepared.tokens
+        counts = Counter({"samples": len(kept), "left out": len(shard) - len(kept)})
+        if self.projector is None:
+            hard = _targets(kept, tokens, one_hot(tokens.ids), 1)
+            return hard, counts + Counter(rows=len(tokens.ids))
+        projection = self.projector.project(
+            kept.tokens,
+            spelled(kept.distributions, len(self.projector.source)),
+            tokens,
+            blocks=prepared.blocks,
+        )
+        targets = _targets(kept, tokens, projection.distributions, self.top_k)
+        stored = 1 - np.exp(targets.distributions.tail)
+        counts += row_counts(projection, stored, self.classes[tokens.ids])
+        return targets, counts
+
+    def _kept(self, texts: Part) -> Part:
+        if self.keep == "all":
+            return texts
+        right = [response.correct is True for response in texts.responses]
+        return texts.where(np.array(right, np.bool_))
+
+
+def _targets(responses: Shard, tokens: Ragged, rows: SparseDistributions, k: int) -> Shard:
+    """The responses with the student's tokens, and ``k`` entries of each of their ``rows``."""
+    return Shard(
+        responses.responses,
+        tokens,
+        own_logprobs(tokens.ids, rows),
+        stored_rows(rows, k),
+        np.zeros((len(tokens.ids), 0), np.float32),
+    )
+
+
+def spelled(rows: SparseDistributions, size: int) -> SparseDistributions:
+    """``rows`` without entries beyond the ``size`` ids of a vocabulary; they join the tail.
+
+    A model may be wider than its tokenizer, and then its rows may name ids that spell nothing.
+    """
+    beyond = rows.ids >= size
+    if not beyond.any():
+        return rows
+    owner = rows.row_of_entry()
+    mass = np.exp(rows.tail.astype(np.float64))
+    np.add.at(mass, owner[beyond], np.exp(rows.logprobs[beyond].astype(np.float64)))
+    with np.errstate(divide="ignore"):
+        tail = np.log(mass).astype(np.float32)
+    return SparseDistributions(
+        pointers(np.bincount(owner[~beyond], minlength=len(rows))),
+        rows.ids[~beyond],
+        rows.logprobs[~beyond],
+        np.where(np.bincount(owner[beyond], minlength=len(rows)) > 0, tail, rows.tail),
+    )

@@ -1,0 +1,97 @@
+"""What was made of the texts, kept between learning from them and projecting them.
+
+In memory while it is small, then in a file without a name beside the targets, which is gone with
+the process however it ends: 21 bytes a position.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align import Ragged
+from align.blocks import Blocks
+from specialize.io.files import disk_full_named
+from specialize.targets.projecting import Prepared
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+MEMORY = 256 << 20  # bytes; beyond them a file is used
+
+
+class _Place(NamedTuple):
+    """Where a shard stands, and how many samples, tokens and blocks it has."""
+
+    start: int
+    samples: int
+    tokens: int
+    blocks: int
+
+
+class Spool:
+    """Prepared shards in the order in which they came; use it in a ``with`` block.
+
+    Args:
+        folder: where the file is made, once there is one.
+        memory: how many bytes are kept without one.
+    """
+
+    def __init__(self, folder: Path, *, memory: int = MEMORY) -> None:
+        self._folder = folder
+        self._file = SpooledTemporaryFile(memory, "w+b", dir=str(folder))  # noqa: SIM115
+        self._places: list[_Place] = []
+        self._end = 0
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def append(self, prepared: Prepared) -> None:
+        """Keep ``prepared``, which has blocks.
+
+        Raises:
+            DiskFullError: no room for the file.
+        """
+        tokens, blocks = prepared.tokens, prepared.blocks
+        if blocks is None:
+            raise ValueError("a shard without blocks is not kept: it is made again as fast")
+        arrays: list[NDArray[np.generic]] = [
+            tokens.indptr,
+            blocks.indptr,
+            tokens.ids,
+            blocks.groups,
+            blocks.kind,
+        ]
+        place = _Place(self._end, len(tokens), len(tokens.ids), len(blocks.kind))
+        size = sum(array.nbytes for array in arrays)
+        with disk_full_named(self._folder / "aligned texts", size):
+            self._file.seek(self._end)
+            for array in arrays:
+                self._file.write(np.ascontiguousarray(array).data)
+        self._places.append(place)
+        self._end += size
+
+    def read(self, index: int) -> Prepared:
+        """The shard that was appended as number ``index``, from 0."""
+        start, samples, tokens, blocks = self._places[index]
+        self._file.seek(start)
+        token_ptr, block_ptr = (self._array(np.int64, samples + 1) for _ in range(2))
+        ids = self._array(np.int32, tokens)
+        groups = self._array(np.int32, 4 * blocks).reshape(blocks, 4)
+        kind = self._array(np.uint8, blocks)
+        return Prepared(Ragged(token_ptr, ids), Blocks(block_ptr, groups, kind))
+
+    def _array(self, dtype: type[Scalar], count: int) -> NDArray[Scalar]:
+        content = self._file.read(count * np.dtype(dtype).itemsize)
+        return np.frombuffer(bytearray(content), dtype)
