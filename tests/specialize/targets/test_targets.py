@@ -184,7 +184,8 @@ def test_refusals(responses: Path, tmp_path: Path) -> None:
     endless = tmp_path / "endless"
     shutil.copytree(teacher_toys.gpt2(), endless)
     (endless / "tokenizer_config.json").write_text("{}")
-    (endless / "config.json").write_text("{}")
+    for name in ("config.json", "generation_config.json"):
+        (endless / name).write_text("{}")
     definition = json.loads((endless / "tokenizer.json").read_text())
     definition["added_tokens"] = []
     (endless / "tokenizer.json").write_text(json.dumps(definition))
