@@ -65,9 +65,7 @@ def write_targets(
     _check(store, tokenizer)
     _, shard_samples = read_store_file(responses)
     description = _describe(store, tokenizer, policy, top_k, keep)
-    threads = threads or os.cpu_count() or 1
-    projector = _projector(store, tokenizer, policy, top_k, threads)
-    job = Job(projector, tokenizer, token_classes(tokenizer.vocabulary()), top_k, keep, threads)
+    job = _job(store, tokenizer, policy, top_k, keep, threads or os.cpu_count() or 1)
     with StoreWriter(targets, description, shard_samples=shard_samples, restart=restart) as writer:
         _write_missing(writer, store, job)
         summary = summarize(writer.counts, description)
@@ -163,6 +161,13 @@ def _describe(
             "tail": source.settings.get("tail"),
         },
     )
+
+
+def _job(
+    store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int, keep: Keep, threads: int
+) -> Job:
+    projector = _projector(store, tokenizer, policy, top_k, threads)
+    return Job(projector, tokenizer, token_classes(tokenizer.vocabulary()), top_k, keep, threads)
 
 
 def _projector(
