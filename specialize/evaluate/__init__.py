@@ -1,9 +1,8 @@
 """Evaluation: checkpoints answer sets; predictions are kept, scores follow from them.
 
 ``planning`` says what is asked, ``subjects`` who is asked, ``generation`` decodes (a T5 by
-``t5_decoding``, prompts with a common beginning by ``shared_prefix``), ``asking`` keeps the answers
-as they come, ``voting`` takes the majority of several, ``grading`` makes scores, ``stage`` runs it,
-``shards`` in several processes.
+``t5_decoding``), ``asking`` keeps the answers as they come, ``voting`` takes the majority of
+several, ``grading`` makes scores, ``stage`` runs it, ``shards`` in several processes.
 """
 
 from specialize.evaluate.generation import Generation, Limits, generate

@@ -9,7 +9,6 @@ are not paid for by all), and nothing but the forward pass stands in the loop.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,18 +17,15 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from specialize.evaluate.shared_prefix import SharedPrefixDecoding
 from specialize.evaluate.t5_decoding import T5Decoding, is_t5
 from specialize.models.context import context_length
-from specialize.teacher.local.decode import Decoding, start_decoding
+from specialize.teacher.local.decode import Decoding, head_groups, start_decoding
 from specialize.teacher.local.sample import draw_tokens
 from specialize.teacher.protocol import Sampling
 
 # Rows of a batch, at most: on a processor as many as its own cache holds the keys of
 MAX_ROWS: Mapping[str, int] = {"cpu": 64, "cuda": 256}
 _SHRINK = 0.95  # a batch is packed once at most this share of it still runs
-_MANY = 8  # prompts
-_HEAD = 64  # prompts of a causal model that share so many first tokens make batches of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +99,9 @@ def generate(
     lengths = [len(prompt) for prompt in prompts]
     context = context_length(model.config)
     room = [_room(model, context, length, limits.max_new_tokens) for length in lengths]
-    heads = [() if model.config.is_encoder_decoder else tuple(p[:_HEAD]) for p in prompts]
+    groups = [0] * len(prompts) if model.config.is_encoder_decoder else head_groups(prompts)
     most = MAX_ROWS.get(model.device.type, 256)
-    for batch in _batches(lengths, room, _groups(heads), limits.batch_tokens, most):
+    for batch in _batches(lengths, room, groups, limits.batch_tokens, most):
         choose = _Chooser(draws, batch, room[batch[0]], model.device)
         rows = _Rows(len(batch), ends, room[batch[0]], stop)
         with torch.inference_mode():
@@ -121,14 +117,6 @@ def _room(model: PreTrainedModel, context: int | None, length: int, max_new_toke
     if left < 1 or length > context:
         raise ValueError(f"a prompt of {length} tokens leaves no room in a context of {context}")
     return min(left, max_new_tokens)
-
-
-def _groups(heads: Sequence[tuple[int, ...]]) -> list[int]:
-    """A number for every prompt: its own for each head that many share, else 0."""
-    counts = Counter(heads)
-    shared = [head for head, count in counts.items() if count >= _MANY]
-    numbers = {head: number for number, head in enumerate(shared, 1)}
-    return [numbers.get(head, 0) for head in heads]
 
 
 def _batches(
@@ -173,9 +161,7 @@ def _start(model: PreTrainedModel, prompts: list[Sequence[int]]) -> Decoding:
     """The fastest decoding that knows this kind of model."""
     if is_t5(model):
         return T5Decoding(model, prompts)
-    if model.config.is_encoder_decoder:
-        return start_decoding(model, prompts, [1] * len(prompts))
-    return SharedPrefixDecoding(model, prompts)
+    return start_decoding(model, prompts, [1] * len(prompts))
 
 
 class _Chooser:

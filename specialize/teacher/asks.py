@@ -147,11 +147,11 @@ class _Prompter:
             shown = [d for d in self._published if question_key(d.question) != own]
             form = Format(self._form.cot, len(shown), self._form.style, self._form.instruction)
             return form, form.prompt(example, shown)
-        if self._rationales is None and (self._pool is None or not self._form.demonstrations):
-            return self._form, self._form.prompt(example)
         rng = np.random.default_rng(sample_seed(self._seed, example.id, -1))
         if self._rationales is not None:
             return self._form, self._rationales.prompt(example, rng)
+        if self._pool is None or not self._form.demonstrations:
+            return self._form, self._form.prompt(example)
         drawn = self._pool.draw(example, self._form.demonstrations, rng)
         return self._form, self._form.prompt(example, drawn)
 

@@ -18,13 +18,16 @@ def growing_cache(config: PreTrainedConfig) -> DynamicCache:
     """An empty cache for a model; layers of special kinds (sliding, recurrent) stay as they are."""
     cache = DynamicCache(config=config)
     cache.layers = [
-        _GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
+        GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
     ]
     return cache
 
 
-class _GrowingLayer(DynamicLayer):
+class GrowingLayer(DynamicLayer):
     """``keys`` and ``values`` are views of buffers with ``_ROOM`` positions to spare."""
+
+    def __init__(self) -> None:
+        DynamicLayer.__init__(self)
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
@@ -32,22 +35,22 @@ class _GrowingLayer(DynamicLayer):
         if not self.is_initialized:
             self.dtype, self.device = key_states.dtype, key_states.device
             self.is_initialized = True
-            self._length = 0
             self._buffers = (_roomy(key_states, 0), _roomy(value_states, 0))
+            self._show(0)
         start, stop = self._length, self._length + key_states.shape[-2]
         if stop > self._buffers[0].shape[-2]:
-            self._move(self.keys, self.values, stop - start)
+            self._move(*self._shown(start), stop - start)
         for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
             buffer[..., start:stop, :] = states
-        self._show(stop)
-        return self.keys, self.values
+        return self._show(stop)
 
     def batch_repeat_interleave(self, repeats: int) -> None:
-        keys, values = self.keys, self.values
+        keys, values = self._shown(self._length)
         self._move(keys.repeat_interleave(repeats, 0), values.repeat_interleave(repeats, 0), 0)
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        self._move(self.keys[indices], self.values[indices], 0)
+        keys, values = self._shown(self._length)
+        self._move(keys[indices], values[indices], 0)
 
     def _move(self, keys: Tensor, values: Tensor, more: int) -> None:
         """Hold ``keys`` and ``values`` in new buffers with room for ``more`` positions."""
@@ -56,10 +59,14 @@ class _GrowingLayer(DynamicLayer):
             buffer[..., : states.shape[-2], :] = states
         self._show(keys.shape[-2])
 
-    def _show(self, length: int) -> None:
+    def _show(self, length: int) -> tuple[Tensor, Tensor]:
         self._length = length
-        self.keys = self._buffers[0][..., :length, :]
-        self.values = self._buffers[1][..., :length, :]
+        self.keys, self.values = self._shown(length)
+        return self.keys, self.values
+
+    def _shown(self, length: int) -> tuple[Tensor, Tensor]:
+        keys, values = self._buffers
+        return keys[..., :length, :], values[..., :length, :]
 
 
 def _roomy(states: Tensor, more: int) -> Tensor:

@@ -1,14 +1,16 @@
 """One token at a time from a causal or an encoder-decoder model, many rows at once.
 
 A decoding starts with prompts, each shared by several rows: a prompt is read once and its keys
-and values are repeated. ``logits`` then holds the next token's raw logits of every row;
+and values are repeated, and so is what all prompts of a causal model begin with. ``logits`` then
+holds the next token's raw logits of every row;
 ``advance`` feeds one token per row, ``keep`` drops the rows that are done.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Protocol
 
@@ -16,7 +18,10 @@ import torch
 from torch import Tensor
 from transformers import EncoderDecoderCache, PreTrainedModel
 
-from specialize.teacher.local.cache import growing_cache
+from specialize.teacher.local.cache import GrowingLayer, growing_cache
+
+_MANY, _HEAD = 8, 64  # so many prompts with so many first tokens in common are a group
+_WORTH = 16  # shared tokens below which reading them apart costs more than it saves
 
 
 class Decoding(Protocol):
@@ -37,46 +42,94 @@ def start_decoding(
     """A decoding in which prompt i has ``repeats[i]`` adjacent rows."""
     if model.config.is_encoder_decoder:
         return _EncoderDecoderDecoding(model, prompts, repeats)
-    return _CausalDecoding(model, prompts, repeats)
+    return CausalDecoding(model, prompts, repeats)
 
 
-class _CausalDecoding:
-    """Prompts are padded on the left, so that all rows end in the same column."""
+def shared_length(prompts: Sequence[Sequence[int]]) -> int:
+    """How many first tokens all prompts share; each keeps at least one of its own."""
+    first, last = min(map(tuple, prompts)), max(map(tuple, prompts))  # what these share, all share
+    most = min(map(len, prompts)) - 1
+    return next((i for i in range(most) if first[i] != last[i]), most)
+
+
+def head_groups(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """A number for every prompt: its own for each beginning that many others have, else 0.
+
+    Prompts of a group make batches of their own, in which that beginning is read once.
+    """
+    heads = [tuple(prompt[:_HEAD]) for prompt in prompts]
+    distinct = Counter(
+        head[:_HEAD] for head in dict.fromkeys(map(tuple, prompts)) if len(head) > _HEAD
+    )
+    shared = [head for head, count in distinct.items() if count >= _MANY]
+    numbers = {head: number for number, head in enumerate(shared, 1)}
+    return [numbers.get(head, 0) for head in heads]
+
+
+class CausalDecoding:
+    """What all prompts begin with is read once; the rest is padded on the left, row by row.
+
+    Few-shot prompts of one set differ in their last lines only. Rows end in the same column, and
+    none attends to the padding between the shared tokens and its own.
+    """
 
     def __init__(
         self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], repeats: Sequence[int]
     ) -> None:
         self._model, self._cache = model, growing_cache(model.config)
-        ids, mask = left_padded(prompts, model.device)
-        outputs = model(
-            input_ids=ids,
-            attention_mask=mask,
-            past_key_values=self._cache,
-            use_cache=True,
-            **column_options(model, positions_of(mask), 1),
-        )
-        rows = _rows_of(repeats, model.device)
-        self._cache.batch_select_indices(rows)
+        shared = shared_length(prompts) if len(prompts) > 1 and _takes_positions(model) else 0
+        shared = shared if shared >= _WORTH and self._can_repeat() else 0
+        if shared:
+            self._read_once(prompts[0][:shared], len(prompts))
+        ids, mask = left_padded([prompt[shared:] for prompt in prompts], model.device)
         self._padded = not bool(mask.all())
-        self._mask, self._next = mask[rows], mask.sum(-1)[rows]
-        self.logits: Tensor = outputs.logits[:, -1][rows]
+        self._mask = torch.cat([mask.new_ones(len(prompts), shared), mask], dim=1)
+        self._next = self._mask.sum(-1)
+        self.logits: Tensor = ids
+        self._feed(ids, positions_of(self._mask)[:, shared:])
+        if max(repeats) > 1:
+            self.keep(_rows_of(repeats, model.device))
 
     def advance(self, tokens: Tensor) -> None:
+        """Append ``tokens`` (rows,) and compute the logits after them."""
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
-        outputs = self._model(
-            input_ids=tokens[:, None],
-            attention_mask=self._mask if self._padded else None,
-            past_key_values=self._cache,
-            use_cache=True,
-            **column_options(self._model, self._next[:, None], 1),
-        )
+        self._feed(tokens[:, None], self._next[:, None])
         self._next = self._next + 1
-        self.logits = outputs.logits[:, -1]
 
     def keep(self, rows: Tensor) -> None:
+        """Go on with ``rows`` (indices into the present rows, which may repeat) only."""
         self._cache.batch_select_indices(rows)
         self._mask, self._next = self._mask[rows], self._next[rows]
         self.logits = self.logits[rows]
+
+    def _read_once(self, prefix: Sequence[int], rows: int) -> None:
+        ids = torch.tensor([list(prefix)], device=self._model.device)
+        positions = torch.arange(len(prefix), device=ids.device)[None]
+        self._model(
+            input_ids=ids,
+            past_key_values=self._cache,
+            use_cache=True,
+            **column_options(self._model, positions, 1),
+        )
+        self._cache.batch_repeat_interleave(rows)
+
+    def _can_repeat(self) -> bool:
+        """Whether the model's cache is keys and values of all positions, and nothing else."""
+        return all(type(layer) is GrowingLayer for layer in self._cache.layers)
+
+    def _feed(self, ids: Tensor, positions: Tensor) -> None:
+        outputs = self._model(
+            input_ids=ids,
+            attention_mask=self._mask if self._padded else None,
+            past_key_values=self._cache,
+            use_cache=True,
+            **column_options(self._model, positions, 1),
+        )
+        self.logits = outputs.logits[:, -1]
+
+
+def _takes_positions(model: PreTrainedModel) -> bool:
+    return "position_ids" in column_options(model, torch.zeros(1, 1), 1)
 
 
 class _EncoderDecoderDecoding:
@@ -135,13 +188,14 @@ def column_options(model: PreTrainedModel, positions: Tensor, columns: int) -> d
     A causal model that takes no positions derives them from the mask or needs none.
     """
     options: dict[str, object] = {"position_ids": positions, "logits_to_keep": columns}
-    return {name: value for name, value in options.items() if name in _accepted(type(model))}
+    accepted = _accepted(type(model).forward)
+    return {name: value for name, value in options.items() if name in accepted}
 
 
 @cache
-def _accepted(kind: type[PreTrainedModel]) -> frozenset[str]:
+def _accepted(forward: Callable[..., object]) -> frozenset[str]:
     """The arguments that models of this kind take."""
-    return frozenset(inspect.signature(kind.forward).parameters)
+    return frozenset(inspect.signature(forward).parameters)
 
 
 def start_token(model: PreTrainedModel) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 import huggingface_hub
 import torch
 import xxhash
+from torch import nn
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from specialize.errors import ConfigurationError, InputError, TeacherError
@@ -80,7 +81,8 @@ def load_model(
             f"teacher {name} lacks {len(missing)} of its weights, the first is {missing[0]}; "
             f"its files are incomplete"
         )
-    return Loaded(name, found, model.to(device), load_tokenizer(path))
+    moved = nn.Module.to(model, torch.device(device))  # the model's own ``to`` has lost its types
+    return Loaded(name, found, moved, load_tokenizer(path))
 
 
 def _download(repository: str, revision: str | None, patterns: Sequence[str]) -> Path:
@@ -114,9 +116,10 @@ def _weights_digest(path: Path) -> str:
 def _read_config(path: Path, trust_remote_code: bool) -> PreTrainedConfig:
     try:
         # said either way: left open, the library would ask at the terminal
-        return AutoConfig.from_pretrained(
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
             path, local_files_only=True, trust_remote_code=trust_remote_code
         )
+        return config
     except (OSError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} holds no model that can be read: {first}") from error

@@ -9,7 +9,8 @@ float32 unless asked otherwise; log-probabilities are always taken in float32.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 
 import torch
 from transformers import PreTrainedModel
@@ -17,6 +18,7 @@ from transformers import PreTrainedModel
 from specialize.errors import TeacherError
 from specialize.models.context import context_length
 from specialize.teacher.framing import given_ids
+from specialize.teacher.local.decode import head_groups
 from specialize.teacher.local.load import Loaded, load_model
 from specialize.teacher.local.sample import Request, sample_batch
 from specialize.teacher.local.score import Given, batches_of, score_batch
@@ -122,10 +124,8 @@ class LocalTeacher:
             Request(ids, seed, self._room(i, ids, settings))
             for i, (ids, seed) in enumerate(zip(self._encoded(prompts), seeds, strict=True))
         ]
-        order = sorted(range(len(requests)), key=lambda i: (-len(requests[i].prompt), i))
         drawn: dict[int, ScoredText] = {}
-        for start in range(0, len(order), self._rows):
-            batch = order[start : start + self._rows]
+        for batch in self._batches([request.prompt for request in requests]):
             texts = sample_batch(
                 self._model, self._tokenizer, [requests[i] for i in batch], settings
             )
@@ -149,6 +149,14 @@ class LocalTeacher:
             rows = score_batch(self._model, texts_here, settings, positions=positions)
             scored |= dict(zip(batch, rows, strict=True))
         return [scored[i] for i in range(len(given))]
+
+    def _batches(self, prompts: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
+        """Indices by common beginning, longest prompts first."""
+        groups = head_groups(prompts) if self.continues else [0] * len(prompts)
+        order = sorted(range(len(prompts)), key=lambda i: (groups[i], -len(prompts[i]), i))
+        for _, group in groupby(order, key=groups.__getitem__):
+            while batch := list(islice(group, self._rows)):
+                yield batch
 
     def _encoded(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         unique = list(dict.fromkeys(prompts))

@@ -31,10 +31,10 @@ from specialize.evaluate import (
     generate,
 )
 from specialize.evaluate.planning import plan_evaluation
-from specialize.evaluate.shared_prefix import SharedPrefixDecoding, shared_length
 from specialize.models.context import context_length
 from specialize.records import Example
 from specialize.students import checkpoints
+from specialize.teacher.local.decode import CausalDecoding, shared_length
 from tests.support.evaluation_toys import (
     DIMENSIONS,
     SIZE,
@@ -121,9 +121,9 @@ def test_shared_beginnings_change_no_token(kind: str, monkeypatch: pytest.Monkey
     prompts = [head + p for p in random_prompts(9, seed=6) for head in heads]
     prompts += random_prompts(5, seed=7)
     read: list[tuple[int, int]] = []
-    kept = SharedPrefixDecoding._read_once
+    kept = CausalDecoding._read_once
     monkeypatch.setattr(
-        SharedPrefixDecoding,
+        CausalDecoding,
         "_read_once",
         lambda self, prefix, rows: read.append((len(prefix), rows)) or kept(self, prefix, rows),
     )

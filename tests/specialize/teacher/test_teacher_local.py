@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from specialize.errors import ConfigurationError, InputError, TeacherError
 from specialize.formats import by_name
+from specialize.teacher.local.decode import head_groups
 from specialize.teacher.local.sample import draw_tokens
 from specialize.teacher.local.score import Given, batches_of, score_batch
 from specialize.teacher.local.sparse_rows import take_sparse_rows
@@ -157,6 +158,36 @@ def test_a_text_follows_from_its_prompt_and_seed(make: Callable[[], Path]) -> No
         np.testing.assert_allclose(a.topk_logprobs, c.topk_logprobs, atol=1e-4)
     texts = {scored.text for scored in whole}
     assert len(texts) > 10, "samples of one prompt must differ"
+
+
+def test_a_shared_prompt_is_read_once() -> None:
+    """20 questions after one 8-shot prompt: half the prompt tokens or less, and the same rows."""
+    teacher = teacher_of(toys.gpt2)
+    shown = "".join(f"Q: {i} + {i}?\nThe answer is {2 * i}\n\n" for i in range(8))
+    prompts = [f"{shown}Q: Tom has {i} apples?\n" for i in range(20) for _ in range(2)]
+    lengths = [len(ids) for ids in teacher.prompt_tokens(prompts)]
+    assert min(lengths) > 100
+    read = []
+
+    def count(_: torch.nn.Module, __: object, options: dict[str, torch.Tensor]) -> None:
+        read.append(options["input_ids"].numel())
+
+    hook = teacher._model.register_forward_pre_hook(count, with_kwargs=True)
+    sampled = teacher.sample(prompts, range(40), Sampling(max_new_tokens=1))
+    hook.remove()
+    assert sum(read) <= 0.5 * sum(lengths[::2])
+    for prompt, scored in zip(prompts, sampled, strict=True):
+        assert_rows(teacher, prompt, scored)
+    other = teacher.sample([*prompts[:6], "Q: x\n"], range(7), Sampling(max_new_tokens=20))
+    for prompt, scored in zip([*prompts[:6], "Q: x\n"], other, strict=True):
+        assert_rows(teacher, prompt, scored)
+
+
+def test_prompts_are_grouped_by_a_beginning_that_many_have() -> None:
+    many, few = [1] * 70, [2] * 70
+    prompts = [[*many, i] for i in range(8)] + [[*few, i] for i in range(7)] + [[3] * 64] * 9
+    assert head_groups(prompts) == [1] * 8 + [0] * 16
+    assert head_groups([[*many, 5]] * 30) == [0] * 30  # one question, many samples
 
 
 def test_stops_behind_the_answer_line() -> None:
