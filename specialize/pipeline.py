@@ -21,6 +21,7 @@ from pathlib import Path
 from specialize import datasets
 from specialize.artifacts.selection import read_selection, record_test
 from specialize.config.recipe import Recipe, Teacher
+from specialize.config.trust import check_remote_code
 from specialize.config.user_files import is_own_file, load_file
 from specialize.config.yaml_files import override_recipe, record_recipe, recorded_recipe
 from specialize.datasets.recipe_sets import Split, training_examples
@@ -112,6 +113,8 @@ def open_teacher(settings: Teacher, store: Path | None) -> AbstractContextManage
         return nullcontext(load_file(settings.model or "", "open_teacher").open_teacher(settings))
     from specialize.teacher.local.teacher import load_teacher
 
+    if settings.trust_remote_code:
+        check_remote_code(settings.model or "", settings.revision)
     local = load_teacher(
         settings.model or "",
         revision=settings.revision,
@@ -150,7 +153,18 @@ def dump_set(
 def plan_dump(
     settings: Teacher, examples: Sequence[Example], out: Path, *, seed: int
 ) -> dict[str, object]:
-    """Rows, tokens, bytes, room and time of a dump; a few responses are drawn to tell."""
+    """Rows, tokens, bytes, disk and time of a dump; a few responses are drawn to tell.
+
+    A server that wants a key is not contacted: only the limits are known.
+    """
+    if settings.server is not None and settings.server.key_variable:
+        rows = len(examples) * settings.samples
+        return {
+            "questions": len(examples),
+            "rows": rows,
+            "tokens_at_most": rows * settings.max_new_tokens,
+            "pilot": "none: a dry run sends no key",
+        }
     from specialize.teacher.dump import SHARD_SAMPLES
     from specialize.teacher.planning import plan
 

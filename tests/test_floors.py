@@ -106,6 +106,7 @@ def test_imports_stand_at_the_top(module: str) -> None:
 LATE_IMPORTS = {
     "specialize.students.lora",
     "specialize.cli.stages",
+    "specialize.cli.console",
     "specialize.cli.data",
     "specialize.cli.dump",
     "specialize.cli.environment",

@@ -29,6 +29,49 @@ overrides_option = click.option(
     metavar="KEY=VALUE",
     help="Override a recipe key, such as optimization.steps=500; may be repeated.",
 )
+
+
+def _allow_all(_context: click.Context, _option: click.Parameter, given: bool) -> None:
+    if given:
+        from specialize.config import trust
+
+        trust.allow_all_code()
+
+
+def _allow_keys(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> None:
+    if given:
+        from specialize.config import trust
+    for pair in given:
+        variable, found, host = pair.partition("=")
+        if not (variable and found and host):
+            raise click.BadParameter(f"write it as VARIABLE=HOST, got {pair!r}")
+        trust.allow_key(variable, host)
+
+
+def own_file(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    """The callback of an argument that may name a Python file: naming it lets it run."""
+    if given is not None and given.endswith(".py"):
+        from specialize.config import trust
+
+        trust.allow_code(given)
+    return given
+
+
+allow_code_option = click.option(
+    "--allow-code",
+    is_flag=True,
+    expose_value=False,
+    callback=_allow_all,
+    help="Let Python files and model code that the recipe names run; read them first.",
+)
+send_key_option = click.option(
+    "--send-key",
+    multiple=True,
+    metavar="VARIABLE=HOST",
+    expose_value=False,
+    callback=_allow_keys,
+    help="Let the key in this environment variable be sent to this host; may be repeated.",
+)
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from specialize.cli.console import as_json_option, print_result
+from specialize.cli.console import as_json_option, own_file, print_result
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", callback=own_file)
 @click.argument("path", required=False)
 @click.option("--split", default=None, help="Published split to read.  [default: all]")
 @click.option(

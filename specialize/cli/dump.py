@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
-from specialize.cli.console import FOLDER, as_json_option, overrides_option, print_result
+from specialize.cli.console import (
+    FOLDER,
+    as_json_option,
+    overrides_option,
+    own_file,
+    print_result,
+)
 
 
 @click.command()
 @click.argument("out", type=FOLDER)
-@click.option("--teacher", required=True, metavar="MODEL", help="Model directory or hub id.")
+@click.option(
+    "--teacher",
+    required=True,
+    callback=own_file,
+    metavar="MODEL",
+    help="Model directory or hub id.",
+)
 @click.option(
     "--data",
     "name",
     required=True,
     metavar="SET",
+    callback=own_file,
     help="Question set: a name (gsm8k, jsonl, ...) or your own .py file.",
 )
 @click.option(
@@ -111,6 +125,7 @@ def dump(
     For a served teacher: --server vllm --url http://host:8000 --set server.tokenizer=DIR
     (docs/teachers.md).
     """
+    from specialize.config import trust
     from specialize.config.yaml_files import build_teacher
     from specialize.pipeline import dump_set
 
@@ -134,6 +149,10 @@ def dump(
         },
         overrides,
     )
+    if trust_remote_code:
+        trust.allow_model_code(teacher)
+    for url in settings.server.urls if settings.server else ():
+        trust.allow_key(settings.server.key_variable or "", urlsplit(url).hostname or "")
     result = dump_set(
         out, settings, name, path, split=split, limit=limit, seed=seed, restart=restart,
         dry_run=dry_run,

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from specialize.answers import Kind
-from specialize.cli.console import FILE, FOLDER, as_json_option, print_result
+from specialize.cli.console import FILE, FOLDER, as_json_option, own_file, print_result
 from specialize.errors import InputError
 from specialize.records import Example
 
@@ -72,6 +72,7 @@ def _texts_of_a_split(command: Callable[..., None]) -> Callable[..., None]:
             "name",
             required=True,
             metavar="SET",
+            callback=own_file,
             help="Set whose answers grade the texts.",
         ),
         click.argument("out", type=FOLDER),
@@ -124,7 +125,12 @@ def _rows_of_a_teacher(command: Callable[..., None]) -> Callable[..., None]:
             help="The set's file or directory.  [default: download from the hub]",
         ),
         click.option(
-            "--data", "name", default=None, metavar="SET", help="Set whose answers grade the texts."
+            "--data",
+            "name",
+            default=None,
+            metavar="SET",
+            callback=own_file,
+            help="Set whose answers grade the texts.",
         ),
         click.option(
             "--top-k",

@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from specialize.cli.console import FILE, FOLDER, as_json_option, print_result
+from specialize.cli.console import (
+    FILE,
+    FOLDER,
+    allow_code_option,
+    as_json_option,
+    print_result,
+)
 from specialize.errors import StoreError
 
 
@@ -44,6 +50,7 @@ def verify(store: Path, as_json: bool) -> None:
     default=None,
     help="STORE is a run: show N training rows of every objective.",
 )
+@allow_code_option
 @click.option("--objective", default=None, help="With --rows: only this objective.")
 def inspect(
     store: Path, example: str | None, sample: int, html: Path | None, responses: Path | None,

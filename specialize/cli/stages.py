@@ -19,10 +19,12 @@ from specialize.cli.console import (
     FILE,
     FOLDER,
     Sectioned,
+    allow_code_option,
     as_json_option,
     overrides_option,
     print_result,
     run_command,
+    send_key_option,
 )
 from specialize.cli.data import data
 from specialize.cli.dump import dump
@@ -111,6 +113,8 @@ def quickstart(
 @click.option("--out", required=True, type=FOLDER, help="The run's directory.")
 @click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
 @overrides_option
+@allow_code_option
+@send_key_option
 @as_json_option
 def run(recipe: Path, out: Path, dry_run: bool, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run every stage of RECIPE (a file, or the name of a built-in recipe)."""
@@ -175,6 +179,7 @@ def align(
 @click.argument("recipe", type=FILE)
 @click.argument("run", type=FOLDER)
 @overrides_option
+@allow_code_option
 @as_json_option
 def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Train RECIPE's student on RUN/targets; writes checkpoints and metrics into RUN."""
@@ -214,6 +219,7 @@ def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) ->
     help="Number of worker processes.",
 )
 @overrides_option
+@allow_code_option
 @as_json_option
 def evaluate(
     run: Path, split: str, steps: tuple[int, ...], shard: str | None, processes: int,
@@ -255,6 +261,7 @@ def select(run: Path, rule: str | None, as_json: bool) -> None:
     metavar="NAME/REPOSITORY",
     help="Upload the selected checkpoint and its model card to this private repository.",
 )
+@allow_code_option
 @as_json_option
 def report(runs: tuple[Path, ...], out: Path, repository: str | None, as_json: bool) -> None:
     """Write RUN/report.html, report.md and model_card.md; for several RUNs, a comparison."""

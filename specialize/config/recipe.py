@@ -30,7 +30,7 @@ from specialize.formats import FORMAT_NAMES, is_format_name
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _KEY = re.compile(r"\bsk-\w")
-_VARIABLE = re.compile(r"[A-Za-z_]\w*")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_(KEY|TOKEN)")
 ServerKind = Literal[
     "vllm", "vllm-tokens", "vllm-chat", "sglang", "llama.cpp", "openai", "openai-chat"
 ]  # fmt: skip
@@ -115,7 +115,10 @@ class Server(Strict):
     @classmethod
     def _name(cls, name: object) -> object:
         if name is not None and not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
-            raise _refusal("key_variable names an environment variable; it is not the key itself")
+            raise _refusal(
+                "key_variable must name an environment variable that ends in _KEY or _TOKEN; it is "
+                "not the key itself"
+            )
         return name
 
 

@@ -3,8 +3,7 @@
     train_on: {set: my_set.py, path: data/mine}         read(path, split) -> list[Example], KIND
     teachers: {mine: {model: my_teacher.py}}            open_teacher(settings) -> a Teacher
 
-The file is run, as any script of the user is; only names that end in ``.py`` and stand in the
-user's own recipe or command are.
+The file runs as code, so only one that the user named or allowed is (``trust``).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from specialize.config.trust import check_code
 from specialize.errors import ConfigurationError
 
 
@@ -28,11 +28,12 @@ def load_file(name: str, *wanted: str) -> ModuleType:
     """The module in the file ``name``, with every name in ``wanted`` defined; loaded once.
 
     Raises:
-        ConfigurationError: no such file, it can not be run, or a name is missing.
+        ConfigurationError: no such file, it was not allowed, it fails, or a name is missing.
     """
     path = Path(name)
     if not path.is_file():
         raise ConfigurationError(f"there is no file {path}")
+    check_code(path)
     module = _run(path.resolve())
     missing = [attribute for attribute in wanted if attribute not in vars(module)]
     if missing:
@@ -53,6 +54,6 @@ def _run(path: Path) -> ModuleType:
     except Exception as error:
         del sys.modules[known]
         raise ConfigurationError(
-            f"{path} can not be run: {type(error).__name__}: {error}"
+            f"{path} cannot be run: {type(error).__name__}: {error}"
         ) from error
     return module

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from specialize.config.recipe import Server
 from specialize.config.recipe import Teacher as Settings
+from specialize.config.trust import check_key
 from specialize.errors import ConfigurationError, InputError, TeacherError
 from specialize.teacher.framing import given_ids
 from specialize.teacher.protocol import Sampling, ScoredText, TeacherDescription, quarantined
@@ -53,6 +54,8 @@ def connect(settings: Settings, *, journal: Path | None = None) -> ServedTeacher
     if server is None or model is None:
         raise ConfigurationError("a served teacher needs model and server")
     variable = server.key_variable
+    for url in server.urls if variable else ():
+        check_key(variable or "", url)
     key = os.environ.get(variable, "").strip() if variable else None
     if variable and not key:
         raise ConfigurationError(
