@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from specialize.errors import DiskFullError, InputError, SpecializeError
+from specialize.io.visible import visible, visible_lines
 
 INTERRUPTED = 130
 
@@ -117,7 +118,7 @@ def run_command(command: click.Command) -> int:
 
 
 def _refuse(message: str, code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {visible(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 
@@ -136,4 +137,4 @@ def print_result(result: Mapping[str, object], as_json: bool) -> None:
         click.echo(json.dumps(result, sort_keys=True))
         return
     for key, value in result.items():
-        click.echo(f"{key:28} {value}")
+        click.echo(f"{key:28} {visible_lines(str(value))}")

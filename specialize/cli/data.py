@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from specialize.cli.console import as_json_option, own_file, print_result
+from specialize.io.visible import visible_lines
 
 
 @click.command()
@@ -33,4 +34,5 @@ def data(name: str, path: str | None, split: str | None, show: int, as_json: boo
         return
     click.echo(f"{name}: {len(examples):,} examples")
     for example in shown:
-        click.echo("\n" + "\n".join(f"{key}: {value}" for key, value in example.items()))
+        lines = (f"{key}: {visible_lines(value)}" for key, value in example.items())
+        click.echo("\n" + "\n".join(lines))

@@ -18,12 +18,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from specialize.config.names import Name, check_name
 from specialize.config.strict import Positive, PositiveNumber, Strict
 from specialize.config.training import Lora, Optimization, Running, Training
 from specialize.formats import FORMAT_NAMES, is_format_name
@@ -53,7 +55,7 @@ class EvaluationSet(Strict):
 
     set: str
     role: Role
-    name: str | None = None  # shown in the report; None: ``set``
+    name: Name | None = None  # shown in the report; None: ``set``
     path: str | None = None  # with protocol "files": a path that holds {split}
     split: str | None = None  # the published split that is parted
     protocol: Literal["paper", "index", "first", "files", "published"] = "paper"
@@ -64,10 +66,12 @@ class EvaluationSet(Strict):
 
     @property
     def label(self) -> str:
-        return self.name or self.set
+        """The name by which the run's files and the report call the set."""
+        return self.name or (Path(self.set).stem if self.set.endswith(".py") else self.set)
 
     @model_validator(mode="after")
     def _complete(self) -> EvaluationSet:
+        check_name(self.label)
         if self.protocol == "index" and self.index is None:
             raise ValueError(f"set {self.label!r} has protocol 'index' but no index file")
         if self.protocol == "first" and self.limit is None:
@@ -179,7 +183,7 @@ class Objective(Strict):
     response, each made unlikely.
     """
 
-    name: str
+    name: Name
     format: str
     target: Literal["answer", "rationale", "distribution", "solution", "unlikelihood"]
     teacher: str | None = None
@@ -244,11 +248,11 @@ class Evaluation(Strict):
 class Recipe(Strict):
     """Everything that decides a run. Paths are relative to where the command runs."""
 
-    name: str = "specialization"
+    name: Name = "specialization"
     student: str  # directory or hub id
     train_on: Dataset
     unlabelled: tuple[Dataset, ...] = ()  # questions for the teachers; their answers are not used
-    teachers: Mapping[str, Teacher] = Field(default_factory=dict)
+    teachers: Mapping[Name, Teacher] = Field(default_factory=dict)
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
     alignment: Alignment = Alignment()
     training: Training = Training()

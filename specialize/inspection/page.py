@@ -9,7 +9,8 @@ from jinja2 import Environment, StrictUndefined
 
 from specialize.inspection.aligned import Aligned
 from specialize.inspection.rows import ShownRow
-from specialize.inspection.store import shown, visible
+from specialize.inspection.store import shown
+from specialize.io.visible import visible
 
 _HUES = 47  # degrees from one group's colour to the next
 

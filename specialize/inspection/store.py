@@ -9,7 +9,6 @@ the direction of writing, as escapes.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,9 +18,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from specialize.errors import ConfigurationError
+from specialize.io.visible import visible
 from specialize.store import Sample, Store
-
-_PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
 
 
 def print_sample(path: Path, example: str | None, sample: int, console: Console) -> None:
@@ -87,15 +85,3 @@ def readable(piece: bytes) -> str:
 def shown(piece: bytes) -> str:
     """``readable`` without quotes."""
     return visible(piece.decode("utf-8", "backslashreplace")) if piece else "∅"
-
-
-def visible(text: str) -> str:
-    """``text`` with pictures in place of control characters, and the rest that shows nothing or
-    turns the writing round as escapes."""
-    pictured = text.translate(_PICTURES)
-    return "".join(
-        c
-        if unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp", "Co", "Cn")
-        else f"\\u{ord(c):04x}"
-        for c in pictured
-    )

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from specialize.inspection.aligned import Aligned, Candidate, Cell
 from specialize.inspection.rows import ShownRow
-from specialize.inspection.store import readable, visible
+from specialize.inspection.store import readable
+from specialize.io.visible import visible
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 _GREY = "bright_black"

@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from specialize.errors import ConfigurationError
-from specialize.inspection.store import print_sample, readable, visible
+from specialize.inspection.store import print_sample, readable
 from specialize.inspection.store_page import write_page
+from specialize.io.visible import visible
 from specialize.records import Response
 from specialize.store import StoreWriter, padded_sample
 from tests.support.store_samples import description
