@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -14,6 +15,9 @@ from specialize.cli.console import (
     own_file,
     print_result,
 )
+
+if TYPE_CHECKING:
+    from specialize.config.recipe import Teacher
 
 
 @click.command()
@@ -125,7 +129,6 @@ def dump(
     For a served teacher: --server vllm --url http://host:8000 --set server.tokenizer=DIR
     (docs/teachers.md).
     """
-    from specialize.config import trust
     from specialize.config.yaml_files import build_teacher
     from specialize.pipeline import dump_set
 
@@ -149,12 +152,20 @@ def dump(
         },
         overrides,
     )
-    if trust_remote_code:
-        trust.allow_model_code(teacher)
-    for url in settings.server.urls if settings.server else ():
-        trust.allow_key(settings.server.key_variable or "", urlsplit(url).hostname or "")
+    _allow(settings)
     result = dump_set(
         out, settings, name, path, split=split, limit=limit, seed=seed, restart=restart,
         dry_run=dry_run,
     )  # fmt: skip
     print_result(result, as_json)
+
+
+def _allow(settings: Teacher) -> None:
+    """Let what the arguments of this very command ask for run and be sent."""
+    from specialize.config import trust
+
+    if settings.trust_remote_code:
+        trust.allow_model_code(settings.model or "")
+    if settings.server is not None and settings.server.key_variable:
+        for url in settings.server.urls:
+            trust.allow_key(settings.server.key_variable, urlsplit(url).hostname or "")

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
+from specialize.config.bounded_yaml import read_yaml
 from specialize.config.compare import conflicts
 from specialize.config.recipe import (
     Alignment,
@@ -46,12 +46,12 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"recipe {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"recipe {path} is not UTF-8 text") from None
     try:
-        values = yaml.load(text, _UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(
-            f"recipe {path} is not YAML: {' '.join(str(error).split())}"
-        ) from None
+        values = read_yaml(text)
+    except ValueError as error:
+        raise ConfigurationError(f"recipe {path}: {error}") from None
     if not isinstance(values, dict):
         raise ConfigurationError(
             f"recipe {path} must be a mapping of keys, got {type(values).__name__}"
@@ -118,24 +118,6 @@ def recorded_recipe(run: Path) -> Recipe:
     return read_recipe(path)
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, not a silent choice."""
-
-
-def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[object, object]:
-    seen: set[object] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if key in seen:
-            line = key_node.start_mark.line + 1
-            raise yaml.YAMLError(f"line {line}: the key {key!r} stands twice")
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
-
-
 def _override(values: dict[str, object], override: str) -> None:
     """Apply ``a.b=c``; list items are named by position (``objectives.0.weight=2``)."""
     path, found, text = override.partition("=")
@@ -150,7 +132,10 @@ def _override(values: dict[str, object], override: str) -> None:
             place = place[int(key)]
         else:
             raise ConfigurationError(f"--set {override!r}: there is no {key!r} in the recipe")
-    value = yaml.safe_load(text)
+    try:
+        value = read_yaml(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--set {path}: {error}") from None
     if isinstance(place, dict):
         place[keys[-1]] = value
     elif isinstance(place, list) and keys[-1].isdigit() and int(keys[-1]) < len(place):
