@@ -115,6 +115,7 @@ class ScoredText:
     finish: Finish
     fault: str = ""
     tempered_tails: NDArray[np.float32] = field(default_factory=_no_tails)  # (R, M)
+    thinking: str = ""  # what a served teacher wrote before the text and keeps apart from it
 
     def __post_init__(self) -> None:
         rows = len(self.token_ids)

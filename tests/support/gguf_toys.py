@@ -39,8 +39,11 @@ sys.stdin.read()
 """
 
 
-def write_gguf(model_path: Path, path: Path) -> Path:
-    """The Llama or GPT-2 and the byte-level tokenizer in ``model_path``, in float32."""
+def write_gguf(model_path: Path, path: Path, *, template: str | None = None) -> Path:
+    """The Llama or GPT-2 and the byte-level tokenizer in ``model_path``, in float32.
+
+    ``template``: of its chat, in Jinja.
+    """
     model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32)
     config = model.config
     writer = gguf.GGUFWriter(str(path), config.model_type)
@@ -50,6 +53,8 @@ def write_gguf(model_path: Path, path: Path) -> Path:
     writer.add_head_count(config.num_attention_heads)
     writer.add_vocab_size(config.vocab_size)
     _add_tokenizer(writer, model_path)
+    if template is not None:
+        writer.add_chat_template(template)
     if config.model_type == "llama":
         writer.add_feed_forward_length(config.intermediate_size)
         writer.add_head_count_kv(config.num_key_value_heads)

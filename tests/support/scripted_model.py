@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import math
 import re
 from collections.abc import Sequence
@@ -168,10 +169,27 @@ def _tokens_alone(model: ScriptedModel, body: Body) -> Body:
             "index": index, "token_ids": tokens, "finish_reason": finish,
             "logprobs": {"content": content},
         })  # fmt: skip
-    rows = None
+    rows = matrix = None
     if "prompt_logprobs" in sampling:
         rows = _prompt_rows(model, prompt, int(sampling["prompt_logprobs"]))
-    return {"request_id": "1", "choices": choices, "prompt_logprobs": rows}
+    if "prompt_logprob_token_ids" in sampling:
+        matrix = _matrix(model, prompt, sampling)
+    return {
+        "request_id": "1", "choices": choices, "prompt_logprobs": rows,
+        "prompt_token_id_logprobs": matrix,
+    }  # fmt: skip
+
+
+def _matrix(model: ScriptedModel, prompt: list[int], sampling: Body) -> str:
+    """The log-probabilities of chosen ids as vLLM writes them: a file of an array in base64."""
+    first, chosen = int(sampling["prompt_logprob_start"]) + 1, sampling["prompt_logprob_token_ids"]
+    values = [
+        [model.logprob(prompt[: first + i], t) if t >= 0 else -math.inf for t in ids]
+        for i, ids in enumerate(chosen)
+    ]
+    file = io.BytesIO()
+    np.save(file, np.array(values, np.float32))
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def _chat(model: ScriptedModel, body: Body) -> Body:

@@ -15,7 +15,7 @@ from specialize.teacher.judging import cut_at_stop
 from specialize.teacher.protocol import Sampling, ScoredText
 from specialize.teacher.served.dialects import Dialect
 from specialize.teacher.served.exchange import Exchange, together
-from specialize.teacher.served.proof import Proof
+from specialize.teacher.served.proof import SENTINEL, Proof
 from specialize.teacher.served.transport import RefusedError
 from specialize.teacher.served.wire import BadReplyError, Part, Prompt, Reply
 
@@ -27,6 +27,7 @@ class Asker:
     Attributes:
         name: what its answers call the model: the first one says it, all others must agree.
         rescore: the rows of sampled texts are not to be used.
+        chooses: the server may know how to score ids that are chosen by position.
     """
 
     exchange: Exchange
@@ -34,6 +35,7 @@ class Asker:
     proof: Proof
     name: str | None = None
     rescore: bool = False
+    chooses: bool = True
 
     async def sample(
         self, prompt: Prompt, settings: Sampling, seed: int, count: int
@@ -65,8 +67,32 @@ class Asker:
             return taken
         if not taken.tokens:
             return self.proof.believe(taken)
-        scored = await self.score(prompt.ids, taken.tokens)
+        scored = await self._chosen(prompt.ids, taken)
+        if scored is None:
+            scored = await self.score(prompt.ids, taken.tokens)
         return replace(scored, text=self.proof.check_tokens(taken), finish=taken.finish)
+
+    async def _chosen(self, head: tuple[int, ...], taken: Reply) -> ScoredText | None:
+        """The rows of a sampled text by the ids that it came with.
+
+        A temperature leaves the order of a row as it is, so that its first ids are still the
+        first; a nucleus does not list those that it cuts off. None where they are not known, or
+        where the server does not score chosen ids.
+        """
+        rows = [[t for t, value in row if value > SENTINEL] for row in taken.entries]
+        known = bool(rows) and min(map(len, rows)) >= self.proof.k
+        chosen = tuple(
+            tuple(dict.fromkeys((*row, token)))
+            for row, token in zip(rows, taken.tokens, strict=False)
+        )
+        part = self.dialect.ask_chosen(head, taken.tokens, chosen) if known else None
+        if part is None or not self.chooses:
+            return None
+        try:
+            return await self._scored(self.dialect, part)
+        except (BadReplyError, RefusedError):
+            self.chooses = False
+            return None
 
     async def score(self, head: tuple[int, ...], tokens: tuple[int, ...]) -> ScoredText:
         """The rows of ``tokens`` after ``head``.

@@ -11,7 +11,7 @@ verdict stands in ``store.json``, and a dump is continued only where it is still
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from typing import Literal
 
@@ -27,7 +27,7 @@ from specialize.teacher.served.transport import RefusedError, SetupError
 from specialize.teacher.served.wire import BadReplyError, Prompt
 
 TEXT = "Q: Zoë has 12 apples 🍎 and eats 5. How many are left?\nA:"
-_TOKENS = 12
+_TOKENS, _TRIES = 12, 5
 _NEAR = 0.25  # nats by which equal rows may differ: batches and half precision
 _FIRST = 0.75  # share of cold tokens that must be first entries; ties and noise spare a few
 _WAYS_OUT = {
@@ -38,6 +38,9 @@ _WAYS_OUT = {
     "an id outside the vocabulary": "name its tokenizer with server.tokenizer",
     "a token that the tokenizer does not have": "name its tokenizer with server.tokenizer, or use "
     "a kind whose entries are ids (vllm, sglang, llama.cpp)",
+    "one row for several tokens": "use its own interface (llama.cpp)",
+    "a replacement character in place of a token's bytes": "use a kind whose entries are ids "
+    "(vllm, sglang, llama.cpp)",
     "not in the form of this kind of server": "check server.kind",
     "not JSON": "check the address and server.kind",
     "another number of texts than asked for": "leave server.choices at 1",
@@ -48,6 +51,16 @@ class _Tokens(Shape):
     """The answer of ``/tokenize``."""
 
     tokens: list[int]
+
+
+# what is wrong with some texts of a server: one with half a character, or with a rare token
+_CHANCE = frozenset({
+    "one row for several tokens",
+    "the server counts other tokens than it returns",
+    "a replacement character in place of a token's bytes",
+    "a text that several tokens have",
+    "a token that the tokenizer does not have",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +106,9 @@ async def probe(asker: Asker, settings: Settings, server: Server, prompt: Prompt
 async def _verdict(asker: Asker, settings: Settings, server: Server, prompt: Prompt) -> Verdict:
     tokenizer, k = await _tokenizer(asker), settings.top_k
     asker.name = None
-    [plain] = await asker.sample(prompt, Sampling(_TOKENS, top_k=k), 1, 1)
+    plain = await _written(asker, prompt, Sampling(_TOKENS, top_k=k), 1)
     # as good as greedy; a temperature of 0 has rules of its own in some servers
-    [cold] = await asker.sample(prompt, Sampling(_TOKENS, temperature=0.01, top_k=k), 2, 1)
+    cold = await _written(asker, prompt, Sampling(_TOKENS, temperature=0.01, top_k=k), 2)
     if server.choices > 1:
         await asker.sample(prompt, Sampling(2, top_k=k), 3, server.choices)
     raw = await _raw(asker, prompt, plain, k)
@@ -114,6 +127,24 @@ async def _verdict(asker: Asker, settings: Settings, server: Server, prompt: Pro
             f"top_p 1"
         )
     return Verdict(server.kind, asker.name or "", k, raw, scores, tokenizer)
+
+
+async def _written(asker: Asker, prompt: Prompt, settings: Sampling, seed: int) -> ScoredText:
+    """A text that is believed; others, shorter ones, where it cannot be told what was drawn.
+
+    Raises:
+        BadReplyError: none of a few is believed.
+    """
+    for tried in range(_TRIES):
+        tokens = max(1, settings.max_new_tokens >> tried)
+        shorter = replace(settings, max_new_tokens=tokens)
+        try:
+            return (await asker.sample(prompt, shorter, seed + _TRIES * tried, 1))[0]
+        except BadReplyError as error:
+            if error.reason not in _CHANCE:
+                raise
+            refused = error
+    raise refused
 
 
 async def _tokenizer(asker: Asker) -> Literal["same", "not shown"]:
@@ -141,9 +172,9 @@ async def _tokenizer(asker: Asker) -> Literal["same", "not shown"]:
 
 async def _raw(asker: Asker, prompt: Prompt, plain: ScoredText, k: int) -> bool:
     """Whether the first row stays the same under temperature and nucleus."""
-    sharp = Sampling(1, temperature=0.5, top_p=0.5, top_k=k)
+    sharp = Sampling(_TOKENS, temperature=0.5, top_p=0.5, top_k=k)
     try:
-        [tempered] = await asker.sample(prompt, sharp, 4, 1)
+        tempered = await _written(asker, prompt, sharp, 4)
     except BadReplyError:
         return False
     if not len(plain) or not len(tempered):

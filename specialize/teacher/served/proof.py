@@ -6,6 +6,9 @@ are listed; their mass is at most 1; the token's log-probability is that of its 
 has none, not above the smallest; and the text is what the tokens spell. A row that is shifted by
 one fails the last but one: its token is not the one that was drawn from it.
 
+Thinking that a server keeps apart from the text is cut off with its rows: what is believed is the
+text alone, and the thinking goes with it as plain text.
+
 A model may write more ids than its tokenizer has: its output is padded to a round size. Entries
 with such ids join the tail; a token with one is not believed, since it spells nothing.
 """
@@ -13,7 +16,7 @@ with such ids join the tail; a token with one is not believed, since it spells n
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,6 +47,7 @@ class Proof:
         Raises:
             BadReplyError: the first rule that it breaks.
         """
+        reply = self.without_thinking(reply)
         count = len(reply.tokens)
         if len(reply.logprobs) != count or len(reply.entries) != count:
             raise BadReplyError("entries are not those of the tokens")
@@ -61,7 +65,9 @@ class Proof:
         np.minimum(own, 0, out=own)
         np.minimum(logprobs, 0, out=logprobs)
         tokens = np.array(reply.tokens, np.int32)
-        return ScoredText(text, tokens, own, ids, logprobs, tails, reply.finish)
+        return ScoredText(
+            text, tokens, own, ids, logprobs, tails, reply.finish, thinking=reply.thinking
+        )
 
     def _row(self, token: int, logprob: float, entries: Entries) -> list[tuple[int, float]]:
         """The entries of one row whose ids are the tokenizer's, most probable first."""
@@ -85,18 +91,46 @@ class Proof:
             raise BadReplyError("a token and its entry differ")
         return [(token, value) for token, value in row if token < self.width]
 
+    def without_thinking(self, reply: Reply) -> Reply:
+        """``reply`` from the token on in which its text begins.
+
+        Some servers return the tokens of the thinking before those of the text, others the text's
+        alone.
+
+        Raises:
+            BadReplyError: the tokens spell neither.
+        """
+        if not reply.thinking or reply.text is None:
+            return reply
+        text, thinking = (t.replace("\ufffd", "").strip() for t in (reply.text, reply.thinking))
+        pieces = self.tokenizer.pieces([t for t in reply.tokens if 0 <= t < self.width])
+        spelled = b"".join(pieces)
+        start = spelled.rfind(text.encode()) if text else len(spelled)
+        before = spelled[: max(start, 0)].strip()
+        if start < 0 or (before and thinking.encode() not in before):
+            raise BadReplyError("the text is not what the tokens spell")
+        ends = np.cumsum([len(piece) for piece in pieces])
+        first = int(np.searchsorted(ends, start, side="right")) if before else 0
+        return replace(
+            reply,
+            tokens=reply.tokens[first:],
+            logprobs=reply.logprobs[first:],
+            entries=reply.entries[first:],
+            text=text,
+        )
+
     def check_tokens(self, reply: Reply) -> str:
         """The text of the tokens: what the server calls it begins it, or the other way round.
 
         A server leaves out a stop text, shows parts of characters in its own way, and may trim
-        the space that a marker puts in front; special tokens are in neither, and nor is the end.
+        the space in front; special tokens are in neither, and nor is the end.
         """
         if any(not 0 <= token < self.width for token in reply.tokens):
             raise BadReplyError("an id outside the vocabulary")
         written = reply.tokens[:-1] if reply.finish == "eos" else reply.tokens
         text = self.tokenizer.decode(written)
         if reply.text is not None:
-            said, spelled = (t.replace("\ufffd", "").lstrip(" ") for t in (reply.text, text))
+            said, spelled = (t.replace("\ufffd", "").lstrip() for t in (reply.text, text))
             if not (spelled.startswith(said) or (said.startswith(spelled) and spelled)):
                 raise BadReplyError("the text is not what the tokens spell")
         return text

@@ -48,11 +48,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A request for the rows of ``tokens`` after ``head``: a given text, or a run of it."""
+    """A request for the rows of ``tokens`` after ``head``: a given text, or a run of it.
+
+    ``chosen``: the ids whose log-probabilities are asked for, a list a token; none: the likeliest.
+    """
 
     request: Request
     head: tuple[int, ...]
     tokens: tuple[int, ...]
+    chosen: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,9 @@ class Dialect(Protocol):
     def ask_scores(self, head: Ids, tokens: Ids, top_k: int) -> list[Part]:
         """The requests for the rows of ``tokens`` after ``head``, in the order of the tokens."""
 
+    def ask_chosen(self, head: Ids, tokens: Ids, chosen: tuple[Ids, ...]) -> Part | None:
+        """The same for ids that are chosen by position; None where this cannot be asked."""
+
     def scores_of(self, body: Json, part: Part) -> Reply:
         """The rows of a part from its answer."""
 

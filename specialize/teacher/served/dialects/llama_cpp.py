@@ -140,6 +140,9 @@ class LlamaCpp:
         body["logit_bias"] = [[run[0] if shown else self._letter(), _BIAS]]
         return Part(Request("/completion", body, 1), before, run)
 
+    def ask_chosen(self, head: Ids, tokens: Ids, chosen: tuple[Ids, ...]) -> None:
+        return None
+
     def scores_of(self, body: Json, part: Part) -> Reply:
         answer = shaped(Completion, body)
         rows = answer.completion_probabilities

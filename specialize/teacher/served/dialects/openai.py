@@ -62,6 +62,9 @@ class OpenAI:
     def ask_scores(self, head: Ids, tokens: Ids, top_k: int) -> list[Part]:
         raise ValueError(_NO_SCORES)
 
+    def ask_chosen(self, head: Ids, tokens: Ids, chosen: tuple[Ids, ...]) -> None:
+        return None
+
     def scores_of(self, body: Json, part: Part) -> Reply:
         raise ValueError(_NO_SCORES)
 

@@ -122,6 +122,9 @@ class SGLang:
         request = Request("/generate", body, len(head) + len(tokens) + 1)
         return [Part(request, head, tokens)]
 
+    def ask_chosen(self, head: Ids, tokens: Ids, chosen: tuple[Ids, ...]) -> None:
+        return None
+
     def scores_of(self, body: Json, part: Part) -> Reply:
         one = body[0] if isinstance(body, list) and body else body
         about, tokens = shaped(Text, one).meta_info, part.tokens

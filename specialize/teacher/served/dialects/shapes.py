@@ -187,6 +187,8 @@ class Reader:
         """
         listed = choice.logprobs
         if listed is not None and listed.content is not None:
+            if any(self._merged(row) for row in listed.content):
+                raise BadReplyError("one row for several tokens")
             tokens = tuple(self._id(row) for row in listed.content)
             logprobs = tuple(row.logprob for row in listed.content)
             entries = tuple(self._entries(row.top_logprobs) for row in listed.content)
@@ -215,6 +217,19 @@ class Reader:
         given = entry.id if entry.id is not None else entry.token_id
         return self._named(entry.token, entry.spelled) if given is None else given
 
+    def _merged(self, row: Row) -> bool:
+        """Whether llama.cpp left out the rows of tokens that end inside a character.
+
+        The next row it sends has their bytes before its own.
+        """
+        if row.id is None or row.spelled is None or not 0 <= row.id < self.speaker.tokenizer.size:
+            return False
+        piece = self.speaker.tokenizer.pieces([row.id])[0]
+        return bool(piece) and bytes(row.spelled).removesuffix(piece) not in (
+            b"",
+            bytes(row.spelled),
+        )
+
     def _named(self, text: str, spelled: list[int] | None = None) -> int:
         if self.spellings is None or text.startswith("token_id:"):
             return token_id(text)
@@ -231,7 +246,7 @@ class Reader:
         details = usage.completion_tokens_details
         unseen = (details.reasoning_tokens or 0) if details else 0
         if not self.shows_ends:
-            unseen += sum(reply.finish != "length" for reply in replies)
+            unseen += sum(reply.finish == "stop" for reply in replies)
         written = sum(len(reply.tokens) for reply in replies)
         if not written <= counted <= written + unseen:
             raise BadReplyError("the server counts other tokens than it returns")

@@ -16,9 +16,13 @@ in base64 (docs/training/prompt_token_id_logprobs.md of vLLM).
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+
+import numpy as np
 
 from specialize.store.sealed import Json
 from specialize.teacher.protocol import Sampling
@@ -60,9 +64,13 @@ class Vllm:
     def ask_scores(self, head: Ids, tokens: Ids, top_k: int) -> list[Part]:
         return [Part(self._request([*head, *tokens], _scoring(top_k), 1), head, tokens)]
 
+    def ask_chosen(self, head: Ids, tokens: Ids, chosen: tuple[Ids, ...]) -> None:
+        return None
+
     def scores_of(self, body: Json, part: Part) -> Reply:
         answer = shaped(Answer, body)
-        return _scored(answer.ordered(1)[0].prompt_logprobs, part, answer.model)
+        rows = answer.ordered(1)[0].prompt_logprobs
+        return _scored(_prompt_rows(rows, part), part, answer.model)
 
     def simpler(self) -> None:
         return None
@@ -95,9 +103,24 @@ class VllmTokens:
     def ask_scores(self, head: Ids, tokens: Ids, top_k: int) -> list[Part]:
         return [Part(self._request([*head, *tokens], _scoring(top_k), 1), head, tokens)]
 
+    def ask_chosen(self, head: Ids, tokens: Ids, chosen: tuple[Ids, ...]) -> Part | None:
+        width = max(map(len, chosen), default=0)
+        listed: list[Json] = [[*ids, *[-1] * (width - len(ids))] for ids in chosen]
+        sampling: dict[str, Json] = {
+            "max_tokens": 1,
+            "temperature": 1.0,
+            "prompt_logprob_start": len(head) - 1,
+            "prompt_logprob_token_ids": listed,
+        }
+        if not head or not width:
+            return None
+        return Part(self._request([*head, *tokens], sampling, 1), head, tokens, chosen)
+
     def scores_of(self, body: Json, part: Part) -> Reply:
         answer = shaped(Answer, body)
-        return _scored(answer.prompt_logprobs, part, answer.model)
+        if part.chosen:
+            return _scored(_chosen_rows(answer.prompt_token_id_logprobs, part), part, answer.model)
+        return _scored(_prompt_rows(answer.prompt_logprobs, part), part, answer.model)
 
     def simpler(self) -> None:
         return None
@@ -115,22 +138,30 @@ def _ask_tokens(speaker: Speaker, text: str) -> Request:
     return Request("/tokenize", body, 0)
 
 
-def _scored(rows: list[PromptRow] | None, part: Part, model: str | None) -> Reply:
-    """The rows of a part from one a token of its head and tokens, the first null.
+def _scored(rows: list[Entries], part: Part, model: str | None) -> Reply:
+    """The rows of a part.
 
     Raises:
-        BadReplyError: none at all, too few or too many, or a row without its token.
+        BadReplyError: one lacks its own token.
+    """
+    own = [dict(entries).get(token) for token, entries in zip(part.tokens, rows, strict=True)]
+    logprobs = tuple(value for value in own if value is not None)
+    if len(logprobs) < len(own):
+        raise BadReplyError("a row lacks its own token")
+    return Reply(part.tokens, logprobs, tuple(rows), None, "given", model)
+
+
+def _prompt_rows(rows: list[PromptRow] | None, part: Part) -> list[Entries]:
+    """The rows of a part's tokens, from one a token of its head and tokens, the first null.
+
+    Raises:
+        BadReplyError: none at all, or too few or too many.
     """
     if rows is None:
         raise BadReplyError("no log-probabilities")
     if len(rows) != len(part.head) + len(part.tokens):
         raise BadReplyError("entries are not those of the tokens")
-    listed = [_entries(row) for row in rows[len(part.head) :]]
-    own = [dict(entries).get(token) for token, entries in zip(part.tokens, listed, strict=True)]
-    logprobs = tuple(value for value in own if value is not None)
-    if len(logprobs) < len(own):
-        raise BadReplyError("a row lacks its own token")
-    return Reply(part.tokens, logprobs, tuple(listed), None, "given", model)
+    return [_entries(row) for row in rows[len(part.head) :]]
 
 
 def _entries(row: PromptRow) -> Entries:
@@ -138,3 +169,26 @@ def _entries(row: PromptRow) -> Entries:
         return tuple((token_id(name), entry.logprob) for name, entry in row.items())
     listed = [(entry.token_id, entry.logprob) for entry in row or ()]
     return tuple((token, logprob) for token, logprob in listed if token is not None)
+
+
+def _chosen_rows(matrix: str | None, part: Part) -> list[Entries]:
+    """The rows of a part's chosen ids, from a ``.npy`` file in base64.
+
+    Raises:
+        BadReplyError: no such file, or a matrix of another shape.
+    """
+    if matrix is None:
+        raise BadReplyError("no log-probabilities")
+    try:
+        values = np.load(io.BytesIO(base64.b64decode(matrix, validate=True)), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise BadReplyError(
+            "not in the form of this kind of server", f"prompt_token_id_logprobs: {error}"
+        ) from None
+    width = max(map(len, part.chosen))
+    if values.dtype != np.float32 or values.shape != (len(part.tokens), width):
+        raise BadReplyError("entries are not those of the tokens")
+    return [
+        tuple(zip(ids, row[: len(ids)], strict=True))
+        for ids, row in zip(part.chosen, values.tolist(), strict=True)
+    ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -26,7 +29,7 @@ from specialize.teacher.served.wire import BadReplyError, Prompt
 from specialize.tokens import load_tokenizer
 from tests.support import teacher_toys as toys
 from tests.support.scripted_model import ScriptedModel, answer
-from tests.support.scripted_server import Reply, Server, scripted
+from tests.support.scripted_server import Body, Reply, Server, scripted
 
 KINDS = ("vllm", "vllm-tokens", "sglang", "llama.cpp", "openai", "openai-chat", "vllm-chat")
 SCORING = KINDS[:4]
@@ -121,6 +124,78 @@ def test_a_stop_text_ends_what_is_kept(model: ScriptedModel, kind: str) -> None:
     np.testing.assert_array_equal(cut.topk_logprobs, whole.topk_logprobs[:at])
     if "logit_bias" not in asked:
         assert asked.get("sampling_params", asked)["stop"] == ["never", stop]
+
+
+# ---- ids that are chosen by position ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Heated(ScriptedModel):
+    """Rows after temperature."""
+
+    heat: float = 1.0
+
+    def row(self, context: Sequence[int]) -> tuple[tuple[int, float], ...]:
+        return tuple((token, value / self.heat) for token, value in super().row(context))
+
+
+@pytest.mark.parametrize("matrix", ["right", "none", "wrong", "refused"])
+def test_sampled_ids_are_scored_as_a_matrix(model: ScriptedModel, matrix: str) -> None:
+    """Where the server has it; else as any given text. The rows are the same."""
+
+    def says(path: str, body: Body, turn: int) -> Reply:
+        sampling = body.get("sampling_params", {})
+        heat = 1.0 if "prompt_logprobs" in sampling else float(sampling.get("temperature", 1))
+        value = answer(Heated(model.tokenizer, heat=heat), path, body)
+        if "prompt_logprob_token_ids" in sampling and matrix != "right":
+            value["prompt_token_id_logprobs"] = "bm9uZQ==" if matrix == "wrong" else None
+            return Reply({}, status=400) if matrix == "refused" else Reply(value)
+        return Reply(value)
+
+    with scripted(says) as server:
+        settings = settings_of("vllm-tokens", server.url, temperature=0.7)
+        with connect(settings) as teacher:
+            assert teacher.description.probe["raw"] is False
+            first = len(server.requests)
+            texts = teacher.sample(PROMPTS, [3, 4, 5], Sampling(9, temperature=0.7, top_k=5))
+            asked = [body["sampling_params"] for _, body, _ in server.requests[first:]]
+    for prompt, text in zip(PROMPTS, texts, strict=True):
+        assert_same(text, expected(model, prompt, text.token_ids.tolist(), 5))
+    whole = sum("prompt_logprobs" in body for body in asked)
+    assert whole == (0 if matrix == "right" else 3)
+
+
+def npy(values: object, kind: str = "<f4") -> str:
+    file = io.BytesIO()
+    np.save(file, np.array(values, kind))
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "reason"),
+    [
+        (None, "no log-probabilities"),
+        ("", "not in the form"),
+        ("!", "not in the form"),
+        (base64.b64encode(b"\x93NUMPY").decode(), "not in the form"),
+        (npy([[{}, {}]], "O"), "not in the form .*prompt_token_id_logprobs"),
+        (npy([[-0.5, -2.0]], "<f8"), "entries are not those"),
+        (npy([-0.5, -2.0]), "entries are not those"),
+        (npy([[-0.5]]), "entries are not those"),
+        (npy([[-0.5, -2.0], [-0.5, -2.0]]), "entries are not those"),
+        (npy([[float("nan"), -2.0]]), "not finite"),
+        (npy([[0.5, -2.0]]), "above 0"),
+        (npy([[-0.1, -0.1]]), "a mass above 1"),
+        (3, "not in the form .*prompt_token_id_logprobs: Input should be a valid string"),
+    ],
+)
+def test_a_wrong_matrix_is_refused(model: ScriptedModel, matrix: object, reason: str) -> None:
+    dialect = DIALECTS["vllm-tokens"](Speaker("scripted", model.tokenizer))
+    part = dialect.ask_chosen((1, 2), (5,), ((5, 6),))
+    assert part is not None
+    body = {"choices": [], "prompt_token_id_logprobs": matrix}
+    with pytest.raises(BadReplyError, match=reason):
+        Proof(model.tokenizer, 2, model.tokenizer.size).believe(dialect.scores_of(body, part))
 
 
 # ---- whatever comes back ---------------------------------------------------------------------

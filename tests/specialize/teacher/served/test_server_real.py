@@ -24,15 +24,23 @@ from tests.support import teacher_toys as toys
 pytest.importorskip("xllamacpp", reason="the extra 'server' is not installed")
 from tests.support.gguf_toys import serve, write_gguf
 
+TEMPLATE = (
+    "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
+
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve(write_gguf(toys.llama(), tmp_path_factory.mktemp("gguf") / "toy.gguf")) as url:
+    path = tmp_path_factory.mktemp("gguf") / "toy.gguf"
+    with serve(write_gguf(toys.llama(), path, template=TEMPLATE)) as url:
         yield url
 
 
-def settings_of(url: str, tokenizer: Path, **values: object) -> Settings:
-    server = {"kind": "llama.cpp", "urls": [url], "tokenizer": str(tokenizer), "concurrency": 1}
+def settings_of(
+    url: str, tokenizer: Path, *, kind: str = "llama.cpp", **values: object
+) -> Settings:
+    server = {"kind": kind, "urls": [url], "tokenizer": str(tokenizer), "concurrency": 1}
     return Settings.model_validate({"model": "toy", "server": server, **values})
 
 
@@ -67,6 +75,49 @@ def test_scores_are_those_of_the_same_weights(llama: str) -> None:
     assert apart <= 1e-5
 
 
+def test_a_text_is_scored_in_one_request(llama: str) -> None:
+    """A token that ends inside a character costs one of its own; the rows are the same."""
+    prompts, _ = texts(6)
+    plain = [f"She has 12 apples and {i} pears.\nThe answer is 12" for i in range(6)]
+    sampling = Sampling(9, top_k=5)
+    with connect(settings_of(llama, toys.llama(), mode="score")) as teacher:
+        before = teacher.sent
+        scored = teacher.score(prompts, plain, sampling)
+        assert teacher.sent - before == 6
+        teacher._asker.dialect = teacher._asker.dialect.simpler()
+        token_by_token = teacher.score(prompts, plain, sampling)
+        assert teacher.sent - before == 6 + sum(map(len, scored))
+        assert teacher.description.dtype == "served, (guessed) all F32"
+    for ours, theirs in zip(scored, token_by_token, strict=True):
+        assert ours.fault == theirs.fault == ""
+        np.testing.assert_array_equal(ours.topk_ids, theirs.topk_ids)
+        np.testing.assert_allclose(ours.token_logprobs, theirs.token_logprobs, atol=1e-5)
+        np.testing.assert_allclose(ours.topk_logprobs, theirs.topk_logprobs, atol=1e-5)
+
+
+LOST = "the server counts other tokens than it returns"
+
+
+@pytest.mark.parametrize("kind", ["openai", "openai-chat"])
+def test_rows_in_the_form_of_openai(llama: str, kind: str) -> None:
+    """Rendered by the server's template or not: the rows are those of the same weights."""
+    prompts, _ = texts(24)
+    with connect(settings_of(llama, toys.llama(), kind=kind)) as teacher:
+        drawn = teacher.sample(prompts, list(range(24)), Sampling(6, top_k=5))
+    local = load_teacher(str(toys.llama()), device="cpu")
+    believed = 0
+    for prompt, text in zip(prompts, drawn, strict=True):
+        if text.fault:  # tokens inside a character have no rows of their own
+            assert text.fault in ("one row for several tokens", LOST, "no log-probabilities")
+            continue
+        read = f"user: {prompt}\nassistant:" if kind == "openai-chat" else prompt
+        rows = _rows_of(local, read, text.token_ids.tolist())
+        np.testing.assert_allclose(text.token_logprobs, rows[0], atol=1e-5)
+        np.testing.assert_allclose(text.topk_logprobs, rows[1], atol=1e-5)
+        believed += 1
+    assert believed >= 4
+
+
 def test_sampled_rows_are_those_of_the_same_weights(llama: str) -> None:
     """Also where the server leaves out the rows of tokens that end inside a character."""
     prompts, _ = texts(8)
@@ -95,7 +146,8 @@ def _rows_of(local: object, prompt: str, tokens: list[int]) -> tuple[np.ndarray,
     from specialize.teacher.local.score import Given, score_batch
 
     [head] = local.prompt_tokens([prompt])
-    [scored] = score_batch(local._model, [Given(head, tuple(tokens), "")], Sampling(1, top_k=5))
+    given = Given(head, tuple(tokens), "")
+    [scored] = score_batch(local._model, [given], Sampling(1, top_k=5), positions=1024)
     return scored.token_logprobs, scored.topk_logprobs
 
 

@@ -228,6 +228,24 @@ def test_ids_and_tokens_of_one_choice_agree(gpt2: Tokenizer) -> None:
         dialect_of("vllm-chat", gpt2).replies(body, 1)
 
 
+@pytest.mark.parametrize("end", [True, False])
+@pytest.mark.parametrize("counted", [None, 0, 1])
+def test_one_row_for_several_tokens_is_refused(
+    gpt2: Tokenizer, end: bool, counted: int | None
+) -> None:
+    """llama.cpp leaves out the row of a token that ends inside a character."""
+    tokens = gpt2.encode("So é")
+    assert gpt2.pieces(tokens[-2:]) == [b"\xc3", b"\xa9"]
+    rows = spelled(gpt2, "So é", end=end)
+    del rows[len(tokens) - 2]
+    rows[len(tokens) - 2]["bytes"] = [0xC3, 0xA9]
+    body = chat(rows, "So é", finish_reason="stop" if end else "length")
+    if counted is not None:
+        body["usage"] = {"completion_tokens": len(rows) + counted}
+    with pytest.raises(BadReplyError, match=r"one row for several tokens|counts other tokens"):
+        dialect_of("openai-chat", gpt2).replies(body, 1)
+
+
 # ---- ends ------------------------------------------------------------------------------------
 
 BY_ID = ("vllm", "vllm-tokens", "vllm-chat", "sglang", "llama.cpp")
@@ -302,3 +320,77 @@ def _said_to_be_cut(body: Body) -> Body:
     if "stop_type" in body:
         body["stop_type"] = "limit"
     return body
+
+
+# ---- thinking --------------------------------------------------------------------------------
+
+
+def spelled(tokenizer: Tokenizer, text: str, *, end: bool = True) -> list[Body]:
+    """Rows of a chat for the tokens of ``text``, and for the end of sequence."""
+    tokens = tokenizer.encode(text) + ([tokenizer.eos] if end else [])
+    rows = []
+    for token in tokens:
+        piece = tokenizer.pieces([token])[0]
+        named = entry(piece.decode("utf-8", "replace"), -0.3, bytes=list(piece), id=token)
+        rows.append({**named, "top_logprobs": [named]})
+    return rows
+
+
+THOUGHT, TEXT = "He has 3 + 4 = 7. The answer is 7?", "Seven.\nThe answer is 7"
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize(
+    ("written", "content"),
+    [
+        (TEXT, TEXT),  # the thinking has no rows
+        (f"<think>{THOUGHT}</think>{TEXT}", TEXT),
+        (f"<think>\n{THOUGHT}\n</think>\n\n{TEXT}", TEXT),
+        (f"<think>\n{THOUGHT}\n</think>\n\n{TEXT}", f"\n\n{TEXT}"),
+        (f"{THOUGHT} {TEXT}", TEXT),
+        (f"<think>{TEXT} {THOUGHT}</think>{TEXT}", TEXT),
+    ],
+)
+def test_thinking_is_kept_apart(gpt2: Tokenizer, field: str, written: str, content: str) -> None:
+    message = {"content": content, field: f"{THOUGHT}\n"}
+    body = chat(spelled(gpt2, written), content, message=message, finish_reason="stop")
+    text = believed("openai-chat", gpt2, body)
+    assert text.text.strip(" \n>") == TEXT
+    assert text.thinking.strip() == THOUGHT
+    assert text.finish == "eos"
+    assert len(text) < len(gpt2.encode(TEXT)) + 4
+    assert gpt2.decode(text.token_ids.tolist()).strip(" \n>") == TEXT
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_thinking_that_was_cut_has_no_text(gpt2: Tokenizer, content: str | None) -> None:
+    message = {"content": content, "reasoning_content": THOUGHT}
+    body = chat(spelled(gpt2, f"<think>\n{THOUGHT}", end=False), "", message=message)
+    text = believed("openai-chat", gpt2, body)
+    assert (text.text, len(text), text.finish, text.thinking) == ("", 0, "length", THOUGHT)
+
+
+@pytest.mark.parametrize(
+    "written", ["Eight.", f"{THOUGHT} Eight.", f"Something else. {TEXT}", f"{THOUGHT} Seven."]
+)
+def test_thinking_does_not_excuse_other_tokens(gpt2: Tokenizer, written: str) -> None:
+    message = {"content": TEXT, "reasoning": THOUGHT}
+    body = chat(spelled(gpt2, written), TEXT, message=message)
+    with pytest.raises(BadReplyError, match="the text is not what the tokens spell"):
+        believed("openai-chat", gpt2, body)
+
+
+def test_hidden_reasoning_is_not_counted_as_missing(gpt2: Tokenizer) -> None:
+    body = chat(spelled(gpt2, TEXT), TEXT, finish_reason="stop")
+    count = len(gpt2.encode(TEXT)) + 1
+    for hidden, fault in ((40, False), (20, True)):
+        body["usage"] = {
+            "completion_tokens": count + 40,
+            "completion_tokens_details": {"reasoning_tokens": hidden},
+        }
+        dialect = dialect_of("openai-chat", gpt2)
+        if fault:
+            with pytest.raises(BadReplyError, match="counts other tokens"):
+                dialect.replies(body, 1)
+        else:
+            assert len(dialect.replies(body, 1)) == 1
