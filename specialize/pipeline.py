@@ -31,6 +31,7 @@ from specialize.records import Example
 from specialize.students import checkpoints
 from specialize.targets.stage import write_targets
 from specialize.teacher.protocol import Teacher as AnyTeacher
+from specialize.train.preparation import check_packages, check_student, finished, prepare
 
 
 def run_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
@@ -42,16 +43,32 @@ def run_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
     Raises:
         SpecializeError: whatever a stage refuses; what was finished before stays.
     """
-    from specialize.report import write_report
-    from specialize.train import train
-
+    check_packages(recipe)
+    check_student(recipe.student)
     record_recipe(recipe, run)
     make_targets(recipe, run)
-    train(recipe, run)
+    train_run(recipe, run)
     evaluate_run(run, "validation")
     selected = select_run(run, None)
     evaluate_run(run, "test")
-    return {**selected, "report": str(write_report(recipe, run))}
+    return {**selected, **report_runs([run], run, None)}
+
+
+def train_run(recipe: Recipe, run: Path) -> dict[str, object]:
+    """Train the student, or go on; everything is checked before torch is imported.
+
+    Raises:
+        SpecializeError: as ``prepare`` and ``train``.
+    """
+    done = finished(recipe, run)
+    if done is not None:
+        record_recipe(recipe, run)
+        return done.as_json()
+    prepared = prepare(recipe, run)
+    record_recipe(recipe, run)  # only now: a run keeps no recipe that cannot be trained
+    from specialize.train.session import train_prepared
+
+    return train_prepared(prepared).as_json()
 
 
 def make_targets(recipe: Recipe, run: Path) -> None:
@@ -211,8 +228,6 @@ def evaluate_run(
     Raises:
         ConfigurationError: no such checkpoint, or nothing was selected yet.
     """
-    from specialize.evaluate import Shard, evaluate, evaluate_teachers, run_shards
-
     recipe = recorded_recipe(run)
     if overrides:
         recipe = override_recipe(recipe, overrides)
@@ -223,6 +238,8 @@ def evaluate_run(
         )
     wanted = _test_steps(run) if split == "test" else list(steps)
     chosen = _at_steps(run, wanted) if wanted else None
+    from specialize.evaluate import Shard, evaluate, evaluate_teachers, run_shards
+
     if processes > 1:
         named = [word for step in steps for word in ("--step", str(step))]
         run_shards(["evaluate", str(run), "--split", split, *named], processes)

@@ -126,7 +126,7 @@ LATE_IMPORTS = {
         "import specialize.selection.stage",
         "import specialize.report, specialize.recipes, specialize.rows, specialize.datasets",
         "import specialize.teacher.dump, specialize.teacher.served",
-        "import specialize.pipeline, specialize.imports.codex",
+        "import specialize.pipeline, specialize.imports.codex, specialize.train.preparation",
     ],
 )
 def test_starts_without_torch(code: str) -> None:

@@ -183,13 +183,12 @@ def align(
 @as_json_option
 def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Train RECIPE's student on RUN/targets; writes checkpoints and metrics into RUN."""
-    from specialize.config.yaml_files import record_recipe
     from specialize.recipes import find_recipe
-    from specialize.train import train as train_student
 
     resolved = find_recipe(recipe, overrides)
-    record_recipe(resolved, run)
-    print_result(train_student(resolved, run).as_json(), as_json)
+    from specialize.pipeline import train_run
+
+    print_result(train_run(resolved, run), as_json)
 
 
 @cli.command()

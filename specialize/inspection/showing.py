@@ -55,7 +55,7 @@ def show_run_rows(
     """
     recipe = recorded_recipe(run)
     tokenizer = load_tokenizer(recipe.student)
-    rows, _ = prepare_rows(recipe, run, tokenizer)
+    rows = prepare_rows(recipe, run)
     shown = show_rows(rows, tokenizer, objective=objective, example=example, count=count)
     if html is None:
         print_rows(shown, console)

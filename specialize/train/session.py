@@ -10,65 +10,27 @@ run/metrics.jsonl
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from specialize.config.recipe import Recipe
-from specialize.datasets import recipe_sets
-from specialize.errors import ConfigurationError, LockedError, StoreError
+from specialize.errors import LockedError, StoreError
 from specialize.io.progress import progress
 from specialize.rows import RowSet, build_rows, plan_steps
-from specialize.store import Store
 from specialize.students import checkpoints
 from specialize.students.lora import load_adapters
 from specialize.students.student import Student, is_encoder_decoder, load_student
-from specialize.tokens import Tokenizer, load_tokenizer
+from specialize.tokens import Tokenizer
 from specialize.train import agreement, metrics
 from specialize.train.loader import StepLoader
 from specialize.train.overhead import pass_overhead
+from specialize.train.preparation import Prepared, finished, prepare
 from specialize.train.stopping import listening
+from specialize.train.summary import TrainSummary, summarize
 from specialize.train.trainer import Setting, SparseTrainer, save_student, training_arguments
-
-
-@dataclass(frozen=True, slots=True)
-class TrainSummary:
-    """What a call of ``train`` did.
-
-    Attributes:
-        steps: the last complete checkpoint's.
-        resumed_from: the step it went on from; None: it began.
-        trained: steps of this call; 0 when the run was finished before.
-        checkpoints: names, by step.
-        seconds: of this call.
-        rows: per objective, rows, tokens and what was left out.
-        held_out: training examples left out because an evaluation set has them.
-        unknown_share: of the target tokens, per objective.
-    """
-
-    steps: int
-    resumed_from: int | None
-    trained: int
-    checkpoints: tuple[str, ...]
-    seconds: float
-    rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    held_out: int = 0
-    unknown_share: Mapping[str, float] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            "steps": self.steps,
-            "resumed_from": self.resumed_from,
-            "trained": self.trained,
-            "checkpoints": list(self.checkpoints),
-            "seconds": round(self.seconds, 1),
-            "rows": {name: dict(counts) for name, counts in self.rows.items()},
-            "held_out": self.held_out,
-            "unknown_share": dict(self.unknown_share),
-        }
 
 
 def train(recipe: Recipe, run: Path) -> TrainSummary:
@@ -85,20 +47,25 @@ def train(recipe: Recipe, run: Path) -> TrainSummary:
         LockedError: another process trains here.
         KeyboardInterrupt: SIGTERM or SIGINT came; the step was finished and saved.
     """
+    return finished(recipe, run) or train_prepared(prepare(recipe, run))
+
+
+def train_prepared(prepared: Prepared) -> TrainSummary:
+    """Train on what was prepared; see ``train``."""
     began = time.perf_counter()
+    recipe, run, tokenizer = prepared.recipe, prepared.run, prepared.tokenizer
     arguments = training_arguments(recipe, run)
     with _sole_trainer(run, arguments.process_index):
-        before = checkpoints.last(run)
-        agreement.check_recipe(recipe, run)
+        before = checkpoints.last(run)  # another process may have trained since it was prepared
         if before is not None and before.step >= recipe.optimization.steps:
-            return _summary(run, before.step, 0, began)
-        tokenizer = load_tokenizer(recipe.student)
-        rows, held_out = prepare_rows(recipe, run, tokenizer)
+            return summarize(run, before.step, 0, time.perf_counter() - began)
+        rows = _rows(prepared)
         agreement.check_rows(recipe, run, rows)
         trained = _go_on(Setting(recipe, run, tokenizer, arguments), rows, before)
-        return _summary(
-            run, before.step if before else None, trained, began,
-            rows=rows.counts(), held_out=held_out, unknown_share=_unknown_share(rows, tokenizer),
+        return summarize(
+            run, before.step if before else None, trained, time.perf_counter() - began,
+            rows=rows.counts(), held_out=prepared.examples.dropped,
+            unknown_share=_unknown_share(rows, tokenizer),
         )  # fmt: skip
 
 
@@ -122,46 +89,19 @@ def _sole_trainer(run: Path, process: int) -> Iterator[None]:
         lock.release()
 
 
-def _summary(
-    run: Path,
-    resumed_from: int | None,
-    trained: int,
-    began: float,
-    *,
-    rows: Mapping[str, Mapping[str, int]] | None = None,
-    held_out: int = 0,
-    unknown_share: Mapping[str, float] | None = None,
-) -> TrainSummary:
-    done = checkpoints.complete(run)
-    return TrainSummary(
-        steps=done[-1].step,
-        resumed_from=resumed_from,
-        trained=trained,
-        checkpoints=tuple(checkpoint.name for checkpoint in done),
-        seconds=time.perf_counter() - began,
-        rows=rows or {},
-        held_out=held_out,
-        unknown_share=unknown_share or {},
-    )
-
-
 # ---- what is trained on ------------------------------------------------------------------------
 
 
-def prepare_rows(recipe: Recipe, run: Path, tokenizer: Tokenizer) -> tuple[RowSet, int]:
-    """The rows of a run, checked; and how many examples were left out as held out."""
-    stores = {}
-    for teacher in {name for o in recipe.objectives for name in o.teachers}:
-        path = run / "targets" / teacher
-        if not path.exists():
-            raise StoreError(
-                f"no targets of teacher {teacher!r} at {path}; run specialize align into it first"
-            )
-        stores[teacher] = Store.open(path)
-        _check_store(stores[teacher], path, tokenizer)
-    training = recipe_sets.training_examples(recipe)
+def prepare_rows(recipe: Recipe, run: Path) -> RowSet:
+    """The rows that a run trains on, checked."""
+    return _rows(prepare(recipe, run))
+
+
+def _rows(prepared: Prepared) -> RowSet:
+    """The rows of what was prepared, every one ended and inside the student's vocabulary."""
+    recipe, tokenizer, training = prepared.recipe, prepared.tokenizer, prepared.examples
     rows = build_rows(
-        recipe, training.examples, stores, tokenizer,
+        recipe, training.examples, prepared.stores, tokenizer,
         encoder_decoder=is_encoder_decoder(recipe.student), unlabelled=training.unlabelled,
     )  # fmt: skip
     for row in rows.rows:
@@ -173,21 +113,7 @@ def prepare_rows(recipe: Recipe, run: Path, tokenizer: Tokenizer) -> tuple[RowSe
                 f"row {row.key} has target id {largest}, but tokenizer {tokenizer.name} has only "
                 f"{tokenizer.size} ids"
             )
-    return rows, training.dropped
-
-
-def _check_store(store: Store, path: Path, tokenizer: Tokenizer) -> None:
-    about = store.description
-    if about.kind != "targets":
-        raise ConfigurationError(
-            f"{path} is a store of {about.kind}, in the teacher's vocabulary; run specialize align"
-        )
-    if about.fingerprint != tokenizer.fingerprint:
-        raise ConfigurationError(
-            f"{path} was aligned to tokenizer {about.tokenizer} ({about.fingerprint[:12]}), but "
-            f"the student has {tokenizer.name} ({tokenizer.fingerprint[:12]}); align again with "
-            f"--student, or train the student that the targets were made for"
-        )
+    return rows
 
 
 def _unknown_share(rows: RowSet, tokenizer: Tokenizer) -> dict[str, float]:

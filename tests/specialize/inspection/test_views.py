@@ -118,7 +118,7 @@ def test_rows_are_those_of_training(tmp_path: Path) -> None:
     tokenizer = toys.write_world(tmp_path)
     recipe = toys.toy_recipe(tmp_path)
     run = tmp_path / "run"
-    rows, _ = prepare_rows(recipe, run, tokenizer)
+    rows = prepare_rows(recipe, run)
     found = show_rows(rows, tokenizer, objective=None, example=None, count=2)
     assert [row.objective for row in found] == [
         o.name for o in recipe.objectives for _ in range(2)

@@ -172,8 +172,7 @@ def test_test_rows_reach_nothing_but_the_test(world: Path, tmp_path: Path) -> No
     assert not forbidden & {e.question.casefold().strip() for e in training.questions}
     run = tmp_path / "run"
     shutil.copytree(world / "run", run)
-    rows, dropped = prepare_rows(recipe, run, load_tokenizer(world / "student"))
-    assert dropped == training.dropped
+    rows = prepare_rows(recipe, run)
     assert {row.key[0] for row in rows.rows} <= {e.id for e in train}
     for asked in plan_evaluation(
         build_recipe(recipe.model_dump() | {"evaluation": {
@@ -231,7 +230,7 @@ def test_two_bundled_teachers_of_different_tokenizers(tmp_path: Path) -> None:
     assert stores["a"].description.fingerprint != stores["b"].description.fingerprint
     assert [s.response.answer for s in stores["b"]] == [e.answer for e in train]  # forced
     assert all("Answer: " in s.response.prompt for s in stores["b"])
-    rows, _ = prepare_rows(recipe, run, load_tokenizer(recipe.student))
+    rows = prepare_rows(recipe, run)
     averaged = [row for row in rows.rows if row.objective == 3]
     assert [row.key[0] for row in averaged] == [e.id for e in train]
     for row in averaged:

@@ -1,0 +1,129 @@
+"""What is checked before a model is loaded: recipe, packages, student, stores, examples.
+
+Nothing here needs torch, whose import takes seconds: a mistake is shown at once, and a run that is
+finished loads nothing at all.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from specialize.config.recipe import Recipe
+from specialize.datasets import recipe_sets
+from specialize.datasets.recipe_sets import TrainingSet
+from specialize.errors import ConfigurationError, InputError, StoreError
+from specialize.store import Store
+from specialize.students import checkpoints
+from specialize.tokens import Tokenizer, load_tokenizer
+from specialize.train import agreement
+from specialize.train.summary import TrainSummary, summarize
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a run trains on, read and checked.
+
+    Attributes:
+        tokenizer: the student's.
+        stores: target stores by teacher, in the tokenizer's vocabulary.
+        examples: those that may be trained on.
+    """
+
+    recipe: Recipe
+    run: Path
+    tokenizer: Tokenizer
+    stores: Mapping[str, Store]
+    examples: TrainingSet
+
+
+def finished(recipe: Recipe, run: Path) -> TrainSummary | None:
+    """The summary of a run that needs no more training; None for any other.
+
+    Raises:
+        ConfigurationError: the recipe is not the one that the run was begun with.
+    """
+    began = time.perf_counter()
+    agreement.check_recipe(recipe, run)
+    last = checkpoints.last(run)
+    if last is None or last.step < recipe.optimization.steps:
+        return None
+    return summarize(run, last.step, 0, time.perf_counter() - began)
+
+
+def prepare(recipe: Recipe, run: Path) -> Prepared:
+    """Read and check everything that training needs but the model.
+
+    Raises:
+        ConfigurationError: the recipe is not the one that the run was begun with, a package is
+            missing, or the student's tokenizer is not the stores'.
+        InputError: no student there, or a dataset that cannot be read.
+        StoreError: a teacher's targets are missing or damaged.
+    """
+    agreement.check_recipe(recipe, run)
+    check_packages(recipe)
+    check_student(recipe.student)
+    tokenizer = load_tokenizer(recipe.student)
+    stores = {
+        teacher: _open_targets(run / "targets" / teacher, teacher, tokenizer)
+        for teacher in sorted({name for o in recipe.objectives for name in o.teachers})
+    }
+    return Prepared(recipe, run, tokenizer, stores, recipe_sets.training_examples(recipe))
+
+
+def check_packages(recipe: Recipe) -> None:
+    """Refuse a recipe that needs a package which is not installed.
+
+    Raises:
+        ConfigurationError: names the package and what to do.
+    """
+    if recipe.lora is not None and importlib.util.find_spec("peft") is None:
+        raise ConfigurationError(
+            "lora needs the package peft; pip install 'specialize[lora]', or leave lora out"
+        )
+    for name in recipe.running.report_to:
+        if importlib.util.find_spec(name) is None:
+            raise ConfigurationError(
+                f"running.report_to names {name}, which is not installed; pip install {name}, or "
+                f"leave it out: metrics.jsonl has every figure"
+            )
+
+
+def check_student(student: str) -> None:
+    """Refuse a directory that holds no model; what the hub holds is seen when it is loaded.
+
+    Raises:
+        InputError: no such directory, or one without configuration or weights.
+    """
+    path = Path(student)
+    if not path.is_dir():
+        if student.startswith((".", "/", "~")) or student.count("/") > 1:
+            raise InputError(f"no usable model at {student}: there is no such directory")
+        return
+    for pattern in ("config.json", "*.safetensors"):
+        if not any(path.glob(pattern)):
+            raise InputError(f"no usable model at {student}: it has no {pattern}")
+
+
+def _open_targets(path: Path, teacher: str, tokenizer: Tokenizer) -> Store:
+    """The target store of a teacher, if it is one in the vocabulary of ``tokenizer``."""
+    if not path.exists():
+        raise StoreError(
+            f"no targets of teacher {teacher!r} at {path}; run specialize align into it first"
+        )
+    store = Store.open(path)
+    about = store.description
+    if about.kind != "targets":
+        raise ConfigurationError(
+            f"{path} is a store of {about.kind}, in the teacher's vocabulary; run specialize align"
+        )
+    if about.fingerprint != tokenizer.fingerprint:
+        raise ConfigurationError(
+            f"{path} was aligned to tokenizer {about.tokenizer} ({about.fingerprint[:12]}), but "
+            f"the student has {tokenizer.name} ({tokenizer.fingerprint[:12]}); align again with "
+            f"--student, or train the student that the targets were made for"
+        )
+    return store
