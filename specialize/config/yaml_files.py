@@ -32,7 +32,7 @@ from specialize.config.recipe import (
     Training,
 )
 from specialize.errors import ConfigurationError
-from specialize.io.files import write_atomically
+from specialize.io.files import refuse_links_outside, write_atomically
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -115,6 +115,7 @@ def recorded_recipe(run: Path) -> Recipe:
             f"{run} is no run's directory: it has no recipe.yaml; begin with `specialize train` or "
             f"`specialize run`"
         )
+    refuse_links_outside(run)
     return read_recipe(path)
 
 

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from specialize.errors import DiskFullError
+from specialize.errors import DiskFullError, InputError
 from specialize.io.fault_injection import before_file_operation
 
 _TEMPORARY = ".tmp-"
@@ -158,3 +158,20 @@ def apply_umask(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_file() and not path.is_symlink():
             path.chmod(0o666 & ~mask)
+
+
+def refuse_links_outside(folder: Path) -> None:
+    """Refuse a directory of which a part is a link to a place outside it.
+
+    What is written into such a part would land elsewhere, where its sender chose.
+
+    Raises:
+        InputError: names the link and where it leads.
+    """
+    whole = folder.resolve()
+    for path in (*folder.glob("*"), *folder.glob("*/*")):
+        if path.is_symlink() and not path.resolve().is_relative_to(whole):
+            raise InputError(
+                f"{path} is a link to {path.resolve()}, outside {folder}; move what it holds into "
+                f"the run, or remove the link"
+            )

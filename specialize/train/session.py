@@ -9,6 +9,7 @@ run/metrics.jsonl
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,12 +167,44 @@ def _go_on(setting: Setting, rows: RowSet, before: checkpoints.Checkpoint | None
             processes=arguments.world_size,
             ahead=0 if arguments.device.type == "cpu" else 2,
         )
-        with listening() as asked:
+        with listening() as asked, _plain_states(before):
             trainer = SparseTrainer(student, loader, setting, advance, asked_to_stop=asked)
             trainer.train(resume_from_checkpoint=str(before.path) if before and start else None)
     if trainer.stopping and trainer.state.global_step < steps:
         raise KeyboardInterrupt(f"stopped and saved behind step {trainer.state.global_step}")
     return steps - start
+
+
+@contextmanager
+def _plain_states(before: checkpoints.Checkpoint | None) -> Iterator[None]:
+    """Refuse a checkpoint whose trainer states are no plain values; nothing of them is run."""
+    try:
+        if before is not None:
+            _check_state(before)
+        yield
+    except Exception as error:
+        if before is None or "Weights only load failed" not in str(error):
+            raise
+        raise _foreign(before) from None
+
+
+def _check_state(before: checkpoints.Checkpoint) -> None:
+    """What the library reads from ``trainer_state.json`` without a look."""
+    path = before.path / "trainer_state.json"
+    try:
+        state = json.loads(path.read_bytes()) if path.is_file() else {}
+    except ValueError:
+        raise _foreign(before) from None
+    wanted = ("global_step", "max_steps", "train_batch_size")
+    if not isinstance(state, dict) or any(type(state.get(key, 0)) is not int for key in wanted):
+        raise _foreign(before)
+
+
+def _foreign(before: checkpoints.Checkpoint) -> StoreError:
+    return StoreError(
+        f"{before.path}: the state of its optimizer, scheduler or trainer is damaged or holds more "
+        f"than plain values, and was not read; remove this checkpoint to go on from the one before"
+    )
 
 
 def _student(setting: Setting, before: checkpoints.Checkpoint | None) -> Student:

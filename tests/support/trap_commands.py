@@ -1,0 +1,100 @@
+"""Every command on a run full of traps, in a process that watches itself.
+
+    python -m tests.support.trap_commands FOLDER
+
+FOLDER was laid out by ``tests.specialize.cli.test_traps``. Prints one JSON line per command: its
+arguments, exit code, what it printed, and what an audit hook saw that must not happen: a trap's
+code run, a connection, a process started, or a file written outside FOLDER.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+from specialize.cli.console import run_command
+from specialize.cli.stages import cli
+
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+_CONTACTS = (
+    "socket.connect",
+    "socket.sendto",
+    "socket.getaddrinfo",
+    "subprocess.Popen",
+    "os.system",
+)
+
+
+class Watch:
+    """What happened while a command ran."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.caches = tuple(os.environ["TRAP_CACHES"].split(os.pathsep))
+        self.seen: list[str] = []
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        if event in _CONTACTS and arguments[0] != "fc-list":  # matplotlib looks for fonts
+            self.seen.append(f"{event} {arguments[:2]}")
+        elif event == "exec" and self._is_ours(getattr(arguments[0], "co_filename", "")):
+            self.seen.append(f"exec {arguments[0]}")
+        elif event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES:
+            path = os.path.abspath(os.fsdecode(arguments[0])) if _names(arguments[0]) else ""
+            if path and not self._is_ours(path) and not path.startswith(self.caches):
+                self.seen.append(f"open {path}")
+
+    def _is_ours(self, path: object) -> bool:
+        return str(path).startswith(str(self.folder))
+
+
+def _names(path: object) -> bool:
+    return isinstance(path, str | bytes | os.PathLike)
+
+
+def commands(run: Path) -> list[list[str]]:
+    """Every command that opens ``run``, its recipe or what it holds."""
+    recipe, store = str(run / "recipe.yaml"), str(run / "targets" / "toy")
+    out = run.parent / "out"
+    return [
+        ["inspect", str(run), "--rows", "1"],
+        ["inspect", store],
+        ["inspect", store, "--responses", store],
+        ["evaluate", str(run)],
+        ["evaluate", str(run), "--split", "test"],
+        ["select", str(run)],
+        ["report", str(run)],
+        ["average", str(run), str(out / "average"), "--steps", "0,3"],
+        ["verify", store],
+        ["export", store, str(out / "store.jsonl")],
+        ["align", store, str(out / "targets"), "--student", str(run.parent / "student")],
+        ["run", recipe, "--out", str(out / "run"), "--dry-run"],
+        ["run", recipe, "--out", str(out / "run")],
+        ["train", recipe, str(run)],
+    ]
+
+
+def main(folder: Path) -> None:
+    """Run everything below ``folder``; every line is flushed at once."""
+    watch = Watch(folder)
+    sys.addaudithook(watch)
+    for run in sorted(folder.glob("*/run")):
+        for arguments in commands(run):
+            watch.seen = []
+            sys.argv = ["specialize", *arguments]
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                try:
+                    code: int | str = run_command(cli)
+                except BaseException as error:  # a traceback is what is looked for
+                    code = f"{type(error).__name__}: {error}"
+            line = {"trap": run.parent.name, "arguments": arguments, "code": code,
+                    "said": said.getvalue()[-2000:], "seen": watch.seen}  # fmt: skip
+            print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
