@@ -110,6 +110,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Allow code from the model repository to run; read it first.",
 )
+@click.option(
+    "--too-long",
+    default="refuse",
+    show_default=True,
+    type=click.Choice(["refuse", "skip"]),
+    help="Prompts longer than the teacher's context: refuse the dump, or skip and count them.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the sampling.")
 @click.option("--restart", is_flag=True, help="Delete what is there and start over.")
 @click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
@@ -121,8 +128,8 @@ def dump(
     samples: int | None, temperature: float, max_new_tokens: int, top_k: int,
     entry_mass: float, draws: int | None,
     tail_temperature: tuple[float, ...], server: str | None, urls: tuple[str, ...],
-    revision: str | None, trust_remote_code: bool, seed: int, restart: bool, dry_run: bool,
-    overrides: tuple[str, ...], as_json: bool,
+    revision: str | None, trust_remote_code: bool, too_long: str, seed: int, restart: bool,
+    dry_run: bool, overrides: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Record a teacher's solutions and their top-k token distributions in the store OUT.
 
@@ -148,6 +155,7 @@ def dump(
             "tail_temperatures": tail_temperature,
             "revision": revision,
             "trust_remote_code": trust_remote_code,
+            "too_long": too_long,
             **({"server": {"kind": server, "urls": urls}} if server or urls else {}),
         },
         overrides,

@@ -149,6 +149,7 @@ class Teacher(Strict):
     tail_temperatures: tuple[PositiveNumber, ...] = ()  # at which the tail is stored too
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0  # draw from the likeliest of this mass
     stop: tuple[str, ...] = ()  # texts behind which a server stops writing
+    too_long: Literal["refuse", "skip"] = "refuse"  # prompts beyond the teacher's context
     revision: str | None = None  # of a hub id; None: its main branch
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str | None = None  # None: a GPU where there is one

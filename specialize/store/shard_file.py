@@ -19,6 +19,7 @@ import os
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xxhash
@@ -92,13 +93,26 @@ def encode_texts(responses: Sequence[Response]) -> list[bytes]:
     return lines
 
 
+class EncodedShard(NamedTuple):
+    """The manifest's record of a shard, its two files, and the ids in them."""
+
+    record: ShardRecord
+    arrays: bytes
+    texts: bytes
+    ids: tuple[NDArray[np.integer], NDArray[np.integer]]  # of tokens and of entries
+
+
 def encode_shard(
     number: int,
     shard: Shard,
     description: StoreDescription,
     counts: Mapping[str, int],
-) -> tuple[ShardRecord, bytes, bytes]:
-    """The manifest's record of a shard, its arrays file and its texts file."""
+) -> EncodedShard:
+    """What is written of a shard.
+
+    Raises:
+        ValueError: a sample that breaks a rule of the store.
+    """
     lines = encode_texts(shard.responses)
     arrays = shard_arrays(shard, [len(line) for line in lines], description)
     about = {"format_version": FORMAT_VERSION, "kind": description.kind, "shard": number}
@@ -113,7 +127,15 @@ def encode_shard(
         keys_xxh3_128=_key_hash(arrays),
         counts=dict(counts),
     )
-    return record, content, texts
+    return EncodedShard(record, content, texts, _stored_ids(arrays))
+
+
+def _stored_ids(
+    arrays: Mapping[str, NDArray[np.generic]],
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    if "entry_id" in arrays:
+        return arrays["token_id"], arrays["entry_id"]
+    return arrays["token_id"], arrays["topk_id"][~np.isneginf(arrays["topk_logprob"])]
 
 
 def _key_hash(arrays: Mapping[str, NDArray[np.generic]]) -> str:
@@ -171,10 +193,7 @@ class ShardFile:
 
     def stored_ids(self) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
         """The tokens' ids, and those of the entries in use."""
-        tokens = self.arrays["token_id"]
-        if self._firsts is not None:
-            return tokens, self.arrays["entry_id"]
-        return tokens, self.arrays["topk_id"][~np.isneginf(self.arrays["topk_logprob"])]
+        return _stored_ids(self.arrays)
 
     def responses(self) -> list[Response]:
         """Texts and keys of all samples."""

@@ -85,6 +85,8 @@ class StoreWriter:
         self._stack = ExitStack()
         self._records: dict[int, ShardRecord] = {}
         self._keys: set[tuple[str, int]] = set()
+        self._used = np.zeros(max(description.vocabulary_size, 1), np.bool_)  # ids in shards
+        self._noted: set[int] = set()  # shards whose ids are in it
         self._active = False
 
     def __enter__(self) -> StoreWriter:
@@ -121,6 +123,11 @@ class StoreWriter:
         return frozenset(self._records)
 
     @property
+    def positions(self) -> int:
+        """How many positions all committed shards have."""
+        return sum(record.positions for record in self._records.values())
+
+    @property
     def counts(self) -> dict[str, int]:
         """What was counted so far, over all committed shards."""
         return total_counts([*self._records.values()])
@@ -147,17 +154,19 @@ class StoreWriter:
             raise ValueError(f"shard {number} of {self.path} is already committed, or no number")
         shard = samples if isinstance(samples, Shard) else shard_of(samples)
         keys = self._new_keys(shard.responses)
-        record, arrays, texts = encode_shard(number, shard, self.description, counts or {})
-        write_unsynced(texts_path(self.path, number), texts)
+        encoded = encode_shard(number, shard, self.description, counts or {})
+        record = encoded.record
+        write_unsynced(texts_path(self.path, number), encoded.texts)
         write_unsynced(
             arrays_path(self.path, number),
-            arrays,
+            encoded.arrays,
             check=lambda path: _read_back(path, record.arrays),
         )
         sync_directory(self.path / SHARDS)
         append_line(self.path / MANIFEST, record.line())
         self._records[number] = record
         self._keys |= keys
+        self._note(number, encoded.ids)
 
     def finish(
         self,
@@ -213,12 +222,20 @@ class StoreWriter:
         return path.is_file() and not path.is_symlink() and path.read_bytes() == content
 
     def ids_in_use(self) -> NDArray[np.int64]:
-        """Every id that stands in a committed shard, sorted."""
-        used = np.zeros(max(self.description.vocabulary_size, 1), np.bool_)
-        for record in self._records.values():
-            for ids in ShardFile(self.path, record, self.description).stored_ids():
-                used[ids] = True
-        return np.flatnonzero(used)
+        """Every id that stands in a committed shard, sorted.
+
+        Shards that this writer wrote are not read for it; those that it found are, once.
+        """
+        for number in self._records.keys() - self._noted:
+            file = ShardFile(self.path, self._records[number], self.description)
+            self._note(number, file.stored_ids())
+        return np.flatnonzero(self._used)
+
+    def _note(self, number: int, stored: tuple[NDArray[np.integer], NDArray[np.integer]]) -> None:
+        """Note the ids of shard ``number``."""
+        for ids in stored:
+            self._used[ids] = True
+        self._noted.add(number)
 
     def _check_active(self) -> None:
         if not self._active:

@@ -45,10 +45,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """The whole list, and the examples left out: no rationale to score, or no answer to give."""
+    """The whole list, and the examples left out.
+
+    ``left_out`` have no rationale to score, or no answer to give; ``too_long`` do not fit into the
+    teacher's context.
+    """
 
     entries: tuple[Ask, ...]
     left_out: tuple[str, ...] = ()
+    too_long: tuple[str, ...] = ()
 
     @property
     def prompt_digest(self) -> str:

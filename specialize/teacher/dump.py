@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,48 +22,23 @@ import numpy as np
 from align.vocabulary import SPECIAL, Vocabulary
 from specialize.answers import Kind
 from specialize.config.recipe import Teacher as TeacherSettings
-from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool, TaskPrefix, by_name
-from specialize.formats.quality import FAULTS
 from specialize.io.progress import progress
-from specialize.records import Example
+from specialize.records import Example, Response
 from specialize.store import Sample, Store, StoreDescription, StoreWriter, committing
 from specialize.store.sealed import Json
 from specialize.teacher.asks import Ask, Asks, build_asks
-from specialize.teacher.judging import REASONS, cut_behind_answer, judge
-from specialize.teacher.protocol import Sampling, Teacher
+from specialize.teacher.fitting import fitting
+from specialize.teacher.judging import cut_behind_answer, judge
+from specialize.teacher.likelihood import TOP_K, measure
+from specialize.teacher.protocol import Sampling, ScoredText, Teacher
 from specialize.teacher.quarantine import PREFIX, Quarantine
 from specialize.teacher.rationale import judge_rationale
-from specialize.teacher.statistics import Statistics, summarize
+from specialize.teacher.statistics import Tally
+from specialize.teacher.summary import DumpSummary
 
 SHARD_SAMPLES = 512
-
-
-@dataclass(frozen=True, slots=True)
-class DumpSummary:
-    """What a finished dump holds; ``dropped`` maps a reason to its number of responses.
-
-    ``quarantined`` does so for responses that are not in the store: rows of a served teacher that
-    could not be believed.
-    """
-
-    statistics: Statistics
-    positions: int
-    bytes_per_position: int
-    dropped: dict[str, int]
-    quarantined: dict[str, int]
-    left_out: int  # examples without a rationale to score
-    seconds: float  # of this call; the store does not hold it
-    resumed: int  # samples that were there already
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            **self.statistics.as_json(),
-            "positions": self.positions,
-            "bytes_per_position": self.bytes_per_position,
-            "dropped": self.dropped,
-            "left_out": self.left_out,
-        } | ({"quarantined": self.quarantined} if self.quarantined else {})
+PILOT = 64  # texts that are tried before anything is known
 
 
 def dump(
@@ -93,7 +68,7 @@ def dump(
         LockedError, DiskFullError: another writer, no room; what was committed is intact.
     """
     asks = build_asks(examples, settings, pool=pool, seed=seed, continues=teacher.continues)
-    check_context(teacher, asks)
+    asks = fitting(teacher, asks, settings.too_long)
     job = _Job(teacher, settings, kind, seed, shard_samples)
     with StoreWriter(
         out, job.describe(asks), shard_samples=shard_samples, restart=restart
@@ -107,29 +82,30 @@ def _write(writer: StoreWriter, job: _Job, asks: Asks) -> DumpSummary:
     shards = job.shards(asks)
     resumed = sum(len(shards[i]) for i in writer.committed)
     missing = [i for i in range(len(shards)) if i not in writer.committed]
+    tally = Tally(job.kind)
+    for responses in _committed_responses(writer):
+        tally.add(responses)
     with (
         progress(f"dump {writer.path.name}", len(asks.entries), done=resumed) as advance,
         committing(writer) as commit,
     ):
         quarantine = Quarantine(writer.path, [a for i in writer.committed for a in shards[i]])
         for i in missing:
-            samples, lost, unbelieved = job.answer(shards[i])
+            samples, counts, unbelieved = job.answer(shards[i])
             quarantine.add(unbelieved)
             quarantine.check((i + 1) * writer.shard_samples)
-            commit(i, samples, lost)
+            commit(i, samples, counts)
+            tally.add(sample.response for sample in samples)
             advance(len(shards[i]))
-    store = Store.open(writer.path, allow_partial=True)
     summary = DumpSummary(
-        statistics=summarize((sample.response for sample in store), kind=job.kind),
-        positions=store.positions,
-        bytes_per_position=store.description.bytes_per_position,
-        dropped={r: store.counts[r] for r in (*REASONS, *FAULTS) if r in store.counts},
-        quarantined={
-            reason.removeprefix(PREFIX): count
-            for reason, count in sorted(store.counts.items())
-            if reason.startswith(PREFIX)
-        },
+        mode=job.settings.mode,
+        statistics=tally.statistics(),
+        counts=writer.counts,
+        pilot=job.pilot(asks),
+        positions=writer.positions,
+        bytes_per_position=writer.description.bytes_per_position,
         left_out=len(asks.left_out),
+        too_long=len(asks.too_long),
         seconds=time.monotonic() - started,
         resumed=resumed,
     )
@@ -138,6 +114,13 @@ def _write(writer: StoreWriter, job: _Job, asks: Asks) -> DumpSummary:
         width = job.teacher.description.vocabulary_size
         writer.finish(padded_vocabulary(vocabulary, width), summary.as_json())
     return summary
+
+
+def _committed_responses(writer: StoreWriter) -> Iterator[Sequence[Response]]:
+    """What an earlier call wrote, shard by shard; nothing is read where it wrote nothing."""
+    if writer.committed:
+        store = Store.open(writer.path, allow_partial=True)
+        yield from (texts.responses for texts in store.texts())
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +174,13 @@ class _Job:
         """The samples of one shard, and what of them is no correct solution."""
         settings, tokenizer = self.settings, self.teacher.tokenizer
         sampling = sampling_of(settings)
-        prompts = [ask.prompt for ask in shard]
-        if settings.mode == "score":
-            texts = [ask.text or "" for ask in shard]
-            scored = self.teacher.score(prompts, texts, sampling)
-        else:
-            drawn = self.teacher.sample(prompts, [ask.seed for ask in shard], sampling)
-            cut = settings.mode == "sample"
-            scored = [cut_behind_answer(text, tokenizer) if cut else text for text in drawn]
+        scored = ask_teacher(self.teacher, shard, settings, sampling)
+        if settings.mode == "sample":
+            scored = [cut_behind_answer(text, tokenizer) for text in scored]
         announces = is_announced(settings.format)
         answered, told = Answered([], Counter(), []), True
+        if settings.mode == "score":
+            answered.lost.update(measure(scored, sampling.slots))
         for ask, text in zip(shard, scored, strict=True):
             told = told and ask.sample > 0  # whether the question's prompt is stored already
             if text.fault:
@@ -222,9 +202,42 @@ class _Job:
                 answered.lost[reason] += 1
         return answered
 
+    def pilot(self, asks: Asks) -> Counter[str]:
+        """Sums over a few given texts with more entries than are stored; none of a served teacher,
+        which would have to be paid for them."""
+        if self.settings.mode != "score" or self.teacher.description.probe:
+            return Counter()
+        return pilot(self.teacher, asks.entries, self.settings)
+
+
+def pilot(teacher: Teacher, asks: Sequence[Ask], settings: TeacherSettings) -> Counter[str]:
+    """Score or draw a few texts, spread over the list, with as many entries as may be advised."""
+    some = spread(asks, PILOT)
+    top_k = min(max(TOP_K), teacher.description.vocabulary_size)
+    sampling = replace(sampling_of(settings), top_k=top_k, entry_mass=1.0, draws=None)
+    return measure(ask_teacher(teacher, some, settings, sampling), top_k)
+
+
+def spread(asks: Sequence[Ask], count: int) -> Sequence[Ask]:
+    """At most ``count`` of the list, early and late ones alike."""
+    return asks[:: max(1, len(asks) // count)][:count]
+
+
+def ask_teacher(
+    teacher: Teacher, asks: Sequence[Ask], settings: TeacherSettings, sampling: Sampling
+) -> list[ScoredText]:
+    """The texts of ``asks``, written or given, with their rows; nothing is cut or judged."""
+    prompts = [ask.prompt for ask in asks]
+    if settings.mode == "score":
+        return teacher.score(prompts, [ask.text or "" for ask in asks], sampling)
+    return teacher.sample(prompts, [ask.seed for ask in asks], sampling)
+
 
 class Answered(NamedTuple):
-    """A shard's samples, how many are no correct solution by reason, and which are not stored."""
+    """A shard's samples, how many are no correct solution by reason, and which are not stored.
+
+    Of given texts ``lost`` has the sums of ``likelihood`` too.
+    """
 
     samples: list[Sample]
     lost: Counter[str]
@@ -259,29 +272,6 @@ def sampling_of(settings: TeacherSettings) -> Sampling:
 def is_announced(format_name: str) -> bool:
     """Whether solutions in this format have a line "The answer is ..."."""
     return not isinstance(by_name(format_name), TaskPrefix)
-
-
-def check_context(teacher: Teacher, asks: Asks) -> None:
-    """Refuse, before anything is paid for, what does not fit into the teacher's context.
-
-    Raises:
-        ConfigurationError: names the first example and its tokens.
-    """
-    if teacher.context is None:
-        return
-    firsts = [ask for ask in asks.entries if ask.sample == 0]
-    prompts = teacher.tokenizer.encode_prompts([ask.prompt for ask in firsts])
-    texts = teacher.tokenizer.encode_batch([ask.text or "" for ask in firsts])
-    for ask, prompt, text in zip(firsts, prompts, texts, strict=True):
-        needed = (
-            sum(map(len, (prompt, text))) if teacher.continues else len(max(prompt, text, key=len))
-        )
-        if needed + 1 > teacher.context:
-            raise ConfigurationError(
-                f"example {ask.example.id!r} needs {needed} tokens, which leaves no room in the "
-                f"teacher's context of {teacher.context}; use fewer demonstrations, or leave the "
-                f"example out"
-            )
 
 
 def padded_vocabulary(vocabulary: Vocabulary, size: int) -> Vocabulary:

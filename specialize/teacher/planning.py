@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.formats import DemonstrationPool
 from specialize.records import Example
 from specialize.store import StoreDescription
+from specialize.store.sealed import Json
 from specialize.teacher.asks import Ask, build_asks
-from specialize.teacher.dump import check_context, sampling_of
+from specialize.teacher.dump import PILOT, ask_teacher, sampling_of, spread
+from specialize.teacher.fitting import fitting
+from specialize.teacher.likelihood import TOP_K, advised_top_k, masses, measure, nats_per_token
 from specialize.teacher.protocol import ScoredText, Teacher
 
-_PILOT, _SERVED_PILOT = 64, 4  # responses; a served teacher may have to be paid for them
+_SERVED_PILOT = 4  # responses; a served teacher may have to be paid for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +41,24 @@ class DumpPlan:
     bytes_at_most: int
     bytes_free: int
     seconds: float
+    too_long: int  # examples that do not fit into the context
+    pilot: Mapping[str, int]  # the sums of ``likelihood``
+    advised_bytes_per_position: int
 
     @property
     def fits(self) -> bool:
         """Whether the disk has room for it, temporary files included."""
         return self.bytes <= self.bytes_free
 
-    def as_json(self) -> dict[str, object]:
-        return asdict(self) | {"fits": self.fits}
+    def as_json(self) -> dict[str, Json]:
+        told: dict[str, Json] = {**asdict(self), "fits": self.fits}
+        del told["pilot"]
+        return {
+            **told,
+            "nats_per_token": nats_per_token(self.pilot),
+            **masses(self.pilot),
+            "advised_top_k": advised_top_k(self.pilot),
+        }
 
 
 def plan(
@@ -63,20 +77,17 @@ def plan(
         ConfigurationError: what ``dump`` would refuse.
     """
     asks = build_asks(examples, settings, pool=pool, seed=seed, continues=teacher.continues)
-    check_context(teacher, asks)
+    asks = fitting(teacher, asks, settings.too_long)
     entries = asks.entries
     firsts = [ask for ask in entries if ask.sample == 0]
-    prompts = teacher.tokenizer.encode_batch([ask.prompt for ask in firsts])
-    started = time.monotonic()
-    # spread over the list, so that early and late questions count alike
-    drawn = _SERVED_PILOT if teacher.description.probe else _PILOT
-    pilot = _try(teacher, entries[:: max(1, len(entries) // drawn)][:drawn], settings)
-    seconds = time.monotonic() - started
+    prompts = teacher.prompt_tokens([ask.prompt for ask in firsts])
+    pilot, sums, seconds = _try(teacher, entries, settings)
     per_row = sum(map(len, pilot)) / len(pilot)
     text_bytes = sum(len(text.text.encode()) for text in pilot) / len(pilot)
     tokens = round(per_row * len(entries))
     most = len(entries) * settings.max_new_tokens if settings.mode != "score" else tokens
-    position = _bytes_per_position(teacher, settings)
+    stored = settings.draws or settings.top_k
+    position = _bytes_per_position(teacher, settings, stored)
     texts = round(text_bytes * len(entries)) + sum(len(ask.prompt.encode()) for ask in firsts)
     return DumpPlan(
         questions=len(firsts),
@@ -89,17 +100,27 @@ def plan(
         bytes_at_most=most * (position + 4) + texts,
         bytes_free=_free(out),
         seconds=seconds / len(pilot) * len(entries),
+        too_long=len(asks.too_long),
+        pilot=sums,
+        advised_bytes_per_position=_bytes_per_position(teacher, settings, advised_top_k(sums)),
     )
 
 
-def _try(teacher: Teacher, asks: Sequence[Ask], settings: TeacherSettings) -> list[ScoredText]:
-    prompts, sampling = [ask.prompt for ask in asks], sampling_of(settings)
-    if settings.mode == "score":
-        return teacher.score(prompts, [ask.text or "" for ask in asks], sampling)
-    return teacher.sample(prompts, [ask.seed for ask in asks], sampling)
+def _try(
+    teacher: Teacher, asks: Sequence[Ask], settings: TeacherSettings
+) -> tuple[list[ScoredText], Counter[str], float]:
+    """A few texts, the sums of their ``likelihood`` with many entries, and the seconds taken."""
+    top_k, served = settings.top_k, bool(teacher.description.probe)
+    if not served and settings.draws is None:
+        top_k = min(max(*TOP_K, top_k), teacher.description.vocabulary_size)
+    some = spread(asks, _SERVED_PILOT if served else PILOT)
+    sampling = replace(sampling_of(settings), top_k=top_k, entry_mass=1.0)
+    started = time.monotonic()
+    texts = ask_teacher(teacher, some, settings, sampling)
+    return texts, measure(texts, sampling.slots), time.monotonic() - started
 
 
-def _bytes_per_position(teacher: Teacher, settings: TeacherSettings) -> int:
+def _bytes_per_position(teacher: Teacher, settings: TeacherSettings, k: int) -> int:
     who = teacher.description
     description = StoreDescription(
         kind="responses",
@@ -107,7 +128,7 @@ def _bytes_per_position(teacher: Teacher, settings: TeacherSettings) -> int:
         tokenizer=who.tokenizer,
         fingerprint=who.fingerprint,
         vocabulary_size=who.vocabulary_size,
-        k=settings.draws or min(settings.top_k, who.vocabulary_size),
+        k=min(k, who.vocabulary_size) if settings.draws is None else k,
         tail_temperatures=settings.tail_temperatures,
         layout="ragged" if settings.draws or settings.entry_mass < 1 else "padded",
     )

@@ -163,6 +163,9 @@ class Teacher(Protocol):
     def context(self) -> int | None:
         """Most tokens of prompt and text together (causal) or of either; None: no bound."""
 
+    def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        """What the model reads of each prompt; a prompt that was asked for before costs nothing."""
+
     def sample(
         self, prompts: Sequence[str], seeds: Sequence[int], settings: Sampling
     ) -> list[ScoredText]:
@@ -174,4 +177,7 @@ class Teacher(Protocol):
     def score(
         self, prompts: Sequence[str], texts: Sequence[str], settings: Sampling
     ) -> list[ScoredText]:
-        """The rows of given texts; of ``settings`` only ``top_k`` counts."""
+        """The rows of given texts, and that of the end after each; how to draw does not count.
+
+        A text without a row for its end is allowed: no end is taught then.
+        """

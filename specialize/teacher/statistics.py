@@ -12,13 +12,19 @@ are right: 1 - C(n - c, k) / C(n, k) (Chen et al. 2021, arXiv:2107.03374, sectio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
+from typing import NamedTuple
+
+import xxhash
 
 from specialize.answers import Kind, canonical
 from specialize.artifacts.scores import Accuracy
 from specialize.records import Response
+from specialize.store.sealed import Json
+
+_RIGHT = "\0right"  # the vote of every right answer; no answer reads like it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,8 @@ class Statistics:
     majority_vote: Accuracy | None
     pass_at: Mapping[int, float]
 
-    def as_json(self) -> dict[str, object]:
-        values: dict[str, object] = {
+    def as_json(self) -> dict[str, Json]:
+        values: dict[str, Json] = {
             "questions": self.questions,
             "responses": self.responses,
             "correct": self.correct,
@@ -53,28 +59,69 @@ class Statistics:
         return values | {f"pass@{k}": value for k, value in self.pass_at.items()}
 
 
+class Tally:
+    """Responses counted as they come, in any order; of each a few words are kept.
+
+    Args:
+        kind: how answers of this set are compared, which decides what votes together.
+    """
+
+    def __init__(self, kind: Kind = "number") -> None:
+        self._kind: Kind = kind
+        self._questions: dict[str, list[_Counted]] = {}
+
+    def add(self, responses: Iterable[Response]) -> None:
+        """Count ``responses``."""
+        for response in responses:
+            counted = _Counted(
+                sample=response.sample,
+                correct=response.correct,
+                vote=self._vote(response),
+                text=xxhash.xxh3_128_digest(response.text.encode("utf-8", "surrogatepass")),
+            )
+            self._questions.setdefault(response.example_id, []).append(counted)
+
+    def _vote(self, response: Response) -> str | None:
+        """What a response votes for: the value of its answer; right ones vote together."""
+        if response.answer is None:
+            return None
+        return _RIGHT if response.correct else canonical(response.answer, kind=self._kind)
+
+    def statistics(self) -> Statistics:
+        """What was counted so far."""
+        questions = [sorted(group, key=lambda r: r.sample) for group in self._questions.values()]
+        judged = [group for group in questions if group[0].correct is not None]
+        every = [response for group in questions for response in group]
+        return Statistics(
+            questions=len(questions),
+            responses=len(every),
+            correct=sum(response.correct is True for response in every),
+            judged=sum(response.correct is not None for response in every),
+            duplicates=sum(len(group) - len({r.text for r in group}) for group in questions),
+            first_sample=_share(group[0].correct is True for group in judged),
+            majority_vote=_share(_vote_is_right(group) for group in judged),
+            pass_at=_pass_at(judged),
+        )
+
+
+class _Counted(NamedTuple):
+    """What is kept of one response; ``vote`` is None where it has no answer, ``text`` a hash."""
+
+    sample: int
+    correct: bool | None
+    vote: str | None
+    text: bytes
+
+
 def summarize(responses: Iterable[Response], *, kind: Kind = "number") -> Statistics:
     """The statistics of a teacher's responses, in any order.
 
     Args:
         kind: how answers of this set are compared, which decides what votes together.
     """
-    by_question: dict[str, list[Response]] = {}
-    for response in responses:
-        by_question.setdefault(response.example_id, []).append(response)
-    questions = [sorted(group, key=lambda r: r.sample) for group in by_question.values()]
-    judged = [group for group in questions if group[0].correct is not None]
-    every = [response for group in questions for response in group]
-    return Statistics(
-        questions=len(questions),
-        responses=len(every),
-        correct=sum(response.correct is True for response in every),
-        judged=sum(response.correct is not None for response in every),
-        duplicates=sum(len(group) - len({r.text for r in group}) for group in questions),
-        first_sample=_share(group[0].correct is True for group in judged),
-        majority_vote=_share(_vote_is_right(group, kind) for group in judged),
-        pass_at=_pass_at(judged),
-    )
+    tally = Tally(kind)
+    tally.add(responses)
+    return tally.statistics()
 
 
 def _share(right: Iterable[bool]) -> Accuracy | None:
@@ -82,19 +129,13 @@ def _share(right: Iterable[bool]) -> Accuracy | None:
     return Accuracy(sum(outcomes), len(outcomes)) if outcomes else None
 
 
-def _vote_is_right(group: list[Response], kind: Kind) -> bool:
-    """Whether the most frequent answer is right; ties go to the one that came first.
-
-    Right responses vote together; a wrong one votes for the value of its answer.
-    """
-    votes: Counter[str | None] = Counter()
-    for response in group:
-        if response.answer is not None:
-            votes[None if response.correct else canonical(response.answer, kind=kind)] += 1
-    return bool(votes) and votes.most_common(1)[0][0] is None
+def _vote_is_right(group: Sequence[_Counted]) -> bool:
+    """Whether the most frequent answer is right; ties go to the one that came first."""
+    votes = Counter(response.vote for response in group if response.vote is not None)
+    return bool(votes) and votes.most_common(1)[0][0] == _RIGHT
 
 
-def _pass_at(groups: list[list[Response]]) -> dict[int, float]:
+def _pass_at(groups: Sequence[Sequence[_Counted]]) -> dict[int, float]:
     """k (powers of two and the largest group's size) -> mean pass@k."""
     largest = max((len(group) for group in groups), default=0)
     wanted = sorted({2**i for i in range(largest.bit_length()) if 2**i <= largest} | {largest})

@@ -31,6 +31,9 @@ class ScriptedTeacher:
             "scripted", "1", "float32", tokenizer.name, tokenizer.fingerprint, tokenizer.size + 2
         )
 
+    def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        return [tuple(ids) for ids in self.tokenizer.encode_prompts(prompts)]
+
     def sample(
         self, prompts: Sequence[str], seeds: Sequence[int], settings: Sampling
     ) -> list[ScoredText]:

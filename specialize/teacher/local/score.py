@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,11 +29,16 @@ from specialize.teacher.protocol import Sampling, ScoredText
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A text to score: the ids of its prompt, its own ids (at least one), and itself."""
+    """A text to score: the ids of its prompt, its own ids (at least one), and itself.
+
+    Where there are ``ends``, the last of ``tokens`` is the first of them: it takes the place of the
+    end that is most probable there.
+    """
 
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
     text: str
+    ends: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.tokens)
@@ -71,38 +77,54 @@ def score_batch(
         positions: most rows of logits at a time; a text of more stands alone in its batch.
     """
     if len(given) == 1 and len(given[0].tokens) > positions:
-        parts = list(long_text_rows(model, given[0], settings, positions))
-        return [_scored(given[0], SparseRows(*map(torch.cat, zip(*parts, strict=True))))]
+        return [_scored(given[0], list(long_text_rows(model, given[0], settings, positions)))]
     logits = text_logits(model, given)
     scored, start = [], 0
     for item in given:
         stop = start + len(item.tokens)
-        numbers = entry_numbers(_seed(item), len(item.tokens), settings)
-        scored.append(_scored(item, _rows(logits[start:stop], item.tokens, settings, numbers)))
+        rows = _rows(logits[start:stop], item, 0, settings, _numbers(item, settings))
+        scored.append(_scored(item, [rows]))
         start = stop
     return scored
 
 
+class _Rows(NamedTuple):
+    """Some tokens of a text with their rows."""
+
+    tokens: Tensor
+    rows: SparseRows
+
+
+def _numbers(item: Given, settings: Sampling) -> NDArray[np.float64] | None:
+    return entry_numbers(_seed(item), len(item.tokens), settings)
+
+
 def _rows(
     logits: Tensor,
-    tokens: Sequence[int],
+    item: Given,
+    first: int,
     settings: Sampling,
     numbers: NDArray[np.float64] | None,
-) -> SparseRows:
-    """The rows of ``tokens`` from logits (N, V), which are overwritten."""
-    ids = torch.tensor(tokens, device=logits.device)
-    drawn = None if numbers is None else torch.from_numpy(numbers).to(logits.device)
-    return sparse_rows(logits, ids, settings, drawn)
+) -> _Rows:
+    """The rows of the tokens from ``first`` on, from logits (N, V), which are overwritten."""
+    stop = first + len(logits)
+    tokens = torch.tensor(item.tokens[first:stop], device=logits.device)
+    if item.ends and stop == len(item.tokens):
+        ends = torch.tensor(item.ends, device=logits.device)
+        tokens[-1] = ends[logits[-1, ends].argmax()]
+    drawn = None if numbers is None else torch.from_numpy(numbers[first:stop]).to(logits.device)
+    return _Rows(tokens, sparse_rows(logits, tokens, settings, drawn))
 
 
-def _scored(item: Given, rows: SparseRows) -> ScoredText:
+def _scored(item: Given, parts: Sequence[_Rows]) -> ScoredText:
+    rows = SparseRows(*map(torch.cat, zip(*(part.rows for part in parts), strict=True)))
     if bool(rows.token_logprobs.isnan().any()):
         raise TeacherError(
             "the teacher's logits hold NaN; its weights are damaged or overflow in this dtype"
         )
     return ScoredText(
         text=item.text,
-        token_ids=np.array(item.tokens, np.int32),
+        token_ids=to_numpy(torch.cat([part.tokens for part in parts]), np.int32),
         token_logprobs=to_numpy(rows.token_logprobs, np.float32),
         topk_ids=to_numpy(rows.ids, np.int32),
         topk_logprobs=to_numpy(rows.logprobs, np.float32),
@@ -154,19 +176,16 @@ def text_logits(model: PreTrainedModel, given: Sequence[Given]) -> Tensor:
 
 def long_text_rows(
     model: PreTrainedModel, item: Given, settings: Sampling, positions: int
-) -> Iterator[SparseRows]:
+) -> Iterator[_Rows]:
     """The rows of one text, at most ``positions`` at a time, each read once.
 
     Every piece sees the keys and values of the pieces before it, so that its rows are those of
     one pass; only the order of sums differs.
     """
-    numbers = entry_numbers(_seed(item), len(item.tokens), settings)
-    first = 0  # of the text's tokens
+    numbers, first = _numbers(item, settings), 0
     for logits in _pieces(model, item, positions):
-        part = slice(first, first + len(logits))
-        drawn = None if numbers is None else numbers[part]
-        yield _rows(logits, item.tokens[part], settings, drawn)
-        first = part.stop
+        yield _rows(logits, item, first, settings, numbers)
+        first += len(logits)
 
 
 def _pieces(model: PreTrainedModel, item: Given, positions: int) -> Iterator[Tensor]:

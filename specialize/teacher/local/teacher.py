@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from specialize.errors import TeacherError
 from specialize.models.context import context_length
-from specialize.teacher.framing import given_ids
+from specialize.teacher.framing import PromptReader, given_ids
 from specialize.teacher.local.decode import head_groups
 from specialize.teacher.local.load import Loaded, load_model
 from specialize.teacher.local.sample import Request, sample_batch
@@ -72,6 +72,8 @@ class LocalTeacher:
     def __init__(self, loaded: Loaded, *, batch_rows: int = BATCH_ROWS) -> None:
         self._model: PreTrainedModel = loaded.model.eval()
         self._tokenizer = loaded.tokenizer
+        ended = loaded.model.config.is_encoder_decoder and loaded.tokenizer.eos is not None
+        self._reader = PromptReader(loaded.tokenizer, eos=ended)
         self._rows = batch_rows
         self._context = context_length(loaded.model.config)
         width = loaded.model.get_output_embeddings().weight.shape[0]
@@ -109,8 +111,7 @@ class LocalTeacher:
 
     def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         """What the model reads of each prompt: the tokenizer's own frame is added."""
-        ended = not self.continues and self._tokenizer.eos is not None
-        return [tuple(ids) for ids in self._tokenizer.encode_prompts(prompts, eos=ended)]
+        return self._reader.read(prompts)
 
     def sample(
         self, prompts: Sequence[str], seeds: Sequence[int], settings: Sampling
@@ -122,7 +123,7 @@ class LocalTeacher:
         """
         requests = [
             Request(ids, seed, self._room(i, ids, settings))
-            for i, (ids, seed) in enumerate(zip(self._encoded(prompts), seeds, strict=True))
+            for i, (ids, seed) in enumerate(zip(self.prompt_tokens(prompts), seeds, strict=True))
         ]
         drawn: dict[int, ScoredText] = {}
         for batch in self._batches([request.prompt for request in requests]):
@@ -135,7 +136,7 @@ class LocalTeacher:
     def score(
         self, prompts: Sequence[str], texts: Sequence[str], settings: Sampling
     ) -> list[ScoredText]:
-        """The rows of given texts; an encoder-decoder's end with the end of sequence.
+        """The rows of given texts, and that of the end after each.
 
         Raises:
             TeacherError: a text is empty, or does not fit into the model's context.
@@ -158,11 +159,6 @@ class LocalTeacher:
             while batch := list(islice(group, self._rows)):
                 yield batch
 
-    def _encoded(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
-        unique = list(dict.fromkeys(prompts))
-        known = dict(zip(unique, self.prompt_tokens(unique), strict=True))
-        return [known[prompt] for prompt in prompts]
-
     def _room(self, index: int, prompt: tuple[int, ...], settings: Sampling) -> int:
         if self.context is None:
             return settings.max_new_tokens
@@ -177,21 +173,23 @@ class LocalTeacher:
         return min(settings.max_new_tokens, room)
 
     def _given(self, prompts: Sequence[str], texts: Sequence[str]) -> list[Given]:
-        """Ids of prompt and text; an encoder-decoder's text stands alone, and ends."""
+        """Ids of prompt and text; an encoder-decoder's text stands alone. Both have their end."""
         if self.continues:
-            parted = given_ids(self._tokenizer, prompts, texts)
+            parted = given_ids(self._reader, prompts, texts)
         else:
-            alone = self._tokenizer.encode_batch(list(texts), eos=self._tokenizer.eos is not None)
-            parted = list(zip(self._encoded(prompts), map(tuple, alone), strict=True))
-        given = []
-        for i, (head, tokens) in enumerate(parted):
-            if not tokens:
+            alone = self._tokenizer.encode_batch(list(texts))
+            parted = list(zip(self.prompt_tokens(prompts), map(tuple, alone), strict=True))
+        width = self._description.vocabulary_size
+        given, ends = [], tuple(end for end in self._tokenizer.ends if end < width)
+        for i, (head, words) in enumerate(parted):
+            if not words:
                 raise TeacherError(f"text {i} is empty, so there is nothing to score")
+            tokens = words + ends[:1]
             longest = len(head) + len(tokens) if self.continues else max(len(head), len(tokens))
             if self.context is not None and longest > self.context:
                 raise TeacherError(
                     f"prompt and text {i} have {len(head)} + {len(tokens)} tokens, more than the "
                     f"teacher's context of {self.context}; leave the example out"
                 )
-            given.append(Given(head, tokens, texts[i]))
+            given.append(Given(head, tokens, texts[i], ends))
         return given

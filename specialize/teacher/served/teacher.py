@@ -22,7 +22,7 @@ from specialize.config.recipe import Server
 from specialize.config.recipe import Teacher as Settings
 from specialize.config.trust import check_key
 from specialize.errors import ConfigurationError, InputError, TeacherError
-from specialize.teacher.framing import given_ids
+from specialize.teacher.framing import PromptReader, given_ids
 from specialize.teacher.protocol import Sampling, ScoredText, TeacherDescription, quarantined
 from specialize.teacher.served.asking import Asker
 from specialize.teacher.served.dialects import DIALECTS, Speaker
@@ -90,6 +90,7 @@ class ServedTeacher:
         key: str | None,
     ) -> None:
         self._settings, self._server, self._speaker = settings, server, speaker
+        self._reader = PromptReader(speaker.tokenizer)
         self._runner: asyncio.Runner | None = asyncio.Runner()
         self._served = Served()
         self._verdict: Verdict | None = None
@@ -148,7 +149,7 @@ class ServedTeacher:
         transport = Transport(alone, self._key)
         try:
             served = await served_model(transport, alone, self._speaker.model)
-            prompt = self._prompt(TEXT, self._speaker.tokenizer.encode(TEXT))
+            prompt = Prompt(TEXT, self.prompt_tokens([TEXT])[0])
             asker = self._asks(transport, Journal(None))
             return served, await probe(asker, self._settings, alone, prompt)
         finally:
@@ -187,6 +188,10 @@ class ServedTeacher:
         """Requests that were answered, without the probe's."""
         return self._transport.sent
 
+    def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        """What the model reads of each prompt; each is tokenized once."""
+        return self._reader.read(prompts)
+
     def sample(
         self, prompts: Sequence[str], seeds: Sequence[int], settings: Sampling
     ) -> list[ScoredText]:
@@ -195,11 +200,9 @@ class ServedTeacher:
         Raises:
             TeacherError: out of reach for too long, or it refuses everything.
         """
-        unique = list(dict.fromkeys(prompts))
-        encoded = self.tokenizer.encode_batch(unique)
-        read = {p: self._prompt(p, ids) for p, ids in zip(unique, encoded, strict=True)}
+        read = self.prompt_tokens(prompts)
         work = [
-            self._sample(read[prompts[start]], settings, seeds[start], count)
+            self._sample(Prompt(prompts[start], read[start]), settings, seeds[start], count)
             for start, count in _runs(prompts, self._server.choices)
         ]
         return [text for texts in self._run(together(work)) for text in texts]
@@ -224,7 +227,7 @@ class ServedTeacher:
         Raises:
             TeacherError: a text is empty, out of reach for too long, or it refuses everything.
         """
-        given = given_ids(self.tokenizer, prompts, texts)
+        given = given_ids(self._reader, prompts, texts)
         empty = next((i for i, (_, tokens) in enumerate(given) if not tokens), None)
         if empty is not None:
             raise TeacherError(f"text {empty} is empty, so there is nothing to score")
@@ -239,9 +242,6 @@ class ServedTeacher:
     def _quarantined(self, error: BadReplyError | RefusedError) -> ScoredText:
         refused = isinstance(error, RefusedError)
         return quarantined("refused" if refused else str(error), self._proof.k)
-
-    def _prompt(self, text: str, ids: Sequence[int]) -> Prompt:
-        return Prompt(text, (*self.tokenizer.front, *ids))
 
     def _run(self, work: Coroutine[None, None, Result]) -> Result:
         if self._runner is None:
