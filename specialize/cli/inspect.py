@@ -61,7 +61,7 @@ def inspect(
     With --responses, the teacher's tokens beside the student's; with --rows, what the loss sees.
     """
     if responses is not None or count is not None:
-        from specialize.inspection import show_alignment, show_run_rows
+        from specialize.inspection.showing import show_alignment, show_run_rows
 
         if responses is not None:
             show_alignment(responses, store, Console(), example=example, sample=sample, html=html)

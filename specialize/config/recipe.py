@@ -26,7 +26,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from specialize.config.names import Name, check_name
-from specialize.config.strict import Positive, PositiveNumber, Strict
+from specialize.config.strict import Positive, PositiveNumber, Seed, Strict
 from specialize.config.training import Lora, Optimization, Running, Training
 from specialize.formats import FORMAT_NAMES, is_format_name
 
@@ -140,7 +140,7 @@ class Teacher(Strict):
     format: str = "zero-shot-cot"
     demonstrations: Annotated[int, Field(ge=0)] = 0
     prompt_file: str | None = None  # a published few-shot prompt instead of drawn demonstrations
-    samples: Positive = 1  # solutions per question
+    samples: Annotated[int, Field(ge=1, le=10_000)] = 1  # solutions per question
     temperature: Annotated[float, Field(gt=0)] = 0.7
     max_new_tokens: Positive = 256
     top_k: Positive = 5  # stored entries per position
@@ -262,7 +262,7 @@ class Recipe(Strict):
     running: Running = Running()
     evaluation: Evaluation = Evaluation()
     selection: Literal["in-distribution", "out-of-distribution", "mean"] = "mean"
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _teachers_exist(self) -> Recipe:

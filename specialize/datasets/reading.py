@@ -121,7 +121,7 @@ def clean_text(text: str, where: str) -> str:
 
 def _parse_object(line: str, where: str) -> Record:
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}, is not JSON ({error.msg}): {_start(line)}") from None
     except (RecursionError, ValueError) as error:
@@ -129,6 +129,16 @@ def _parse_object(line: str, where: str) -> Record:
     if not isinstance(value, dict):
         raise InputError(f"{where}, is not a JSON object: {_start(line)}")
     return value
+
+
+def _unique(pairs: list[tuple[str, object]]) -> Record:
+    """A JSON object in which no key stands twice: the last would silently hide the others."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {repeated!r} stands twice")
+    return record
 
 
 def _field(record: Record, key: str, where: str) -> object:

@@ -3,7 +3,3 @@
 ``aligned`` puts a teacher's response beside the student's targets, ``rows`` shows the very rows
 that the loss sees; ``terminal`` and ``page`` draw both, ``showing`` reads what they need.
 """
-
-from specialize.inspection.showing import show_alignment, show_run_rows
-
-__all__ = ["show_alignment", "show_run_rows"]

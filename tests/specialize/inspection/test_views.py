@@ -13,11 +13,11 @@ from rich.console import Console
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.config.yaml_files import record_recipe
 from specialize.errors import ConfigurationError
-from specialize.inspection import show_alignment, show_run_rows
 from specialize.inspection.aligned import Candidate, Cell, align_samples
 from specialize.inspection.aligned import _groups as groups_of
 from specialize.inspection.page import aligned_page
 from specialize.inspection.rows import show_rows
+from specialize.inspection.showing import show_alignment, show_run_rows
 from specialize.store import Store
 from specialize.targets.stage import write_targets
 from specialize.teacher.dump import dump
