@@ -13,8 +13,9 @@ import re
 from collections.abc import Sequence
 
 from specialize.answers.equations import evaluate
-from specialize.answers.finding import Kind, answer_core, numbers_of
+from specialize.answers.finding import Kind
 from specialize.answers.forms import read_choice, read_truth
+from specialize.answers.number_phrases import answer_core, numbers_of
 from specialize.answers.own_text import REASONING, reasoning_blocks
 from specialize.answers.phrases import announcements, clean, line_end
 from specialize.answers.quantities import plain_mathematics, quantities, stated_quantities

@@ -26,6 +26,7 @@ _SPELLINGS = str.maketrans(
 )
 _TOKEN = re.compile(r"\s*+(?:(\d++(?:\.\d*+)?+|\.\d++)|(\*\*|[-+*/^()]))")
 _GROUP_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_MIXED = re.compile(r"(?<![\d./])(\d++) (\d++/\d++)(?![\d./])")
 _LETTER_TIMES = re.compile(r"(?<=[\d)\s])[xX](?=[\d(\s])")
 
 
@@ -46,7 +47,7 @@ def evaluate(text: str) -> Fraction | None:
 
 def _evaluate_side(text: str) -> Fraction | None:
     text = _GROUP_COMMA.sub("", text.translate(_SPELLINGS).replace("$", ""))
-    text = _LETTER_TIMES.sub("*", text)
+    text = _MIXED.sub(r"(\1+\2)", _LETTER_TIMES.sub("*", text))
     try:
         parser = _Parser(_tokens(text))
         value = parser.sum(0)

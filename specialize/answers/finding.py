@@ -9,23 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Literal
 
-from specialize.answers.dates import read_date
 from specialize.answers.equations import evaluate
 from specialize.answers.forms import last_letter, last_truth, read_choice, read_truth
-from specialize.answers.number_words import spelt_number
+from specialize.answers.number_phrases import answer_core, is_denied, is_name, numbers_of
 from specialize.answers.own_text import REASONING, own_part
 from specialize.answers.phrases import clean, last_announcement, last_line
-from specialize.answers.quantities import (
-    Quantity,
-    outside_parentheses,
-    plain_mathematics,
-    quantities,
-    series,
-    stated_quantities,
-)
+from specialize.answers.quantities import plain_mathematics, quantities, series, stated_quantities
 
 Mode = Literal["flexible", "strict", "legacy"]
 Kind = Literal["number", "choice", "boolean", "text", "equation", "bbh", "math"]
@@ -34,15 +25,6 @@ MAX_BARE = 200  # characters of a text that is taken for an answer as a whole
 MAX_BARE_WORDS = 5  # of one without number, in mode strict
 
 _LEGACY = re.compile(r"\d*\.?\d+")
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|;(?=[^=]*=)|;(?!\s*[-$€£]?\d)|\s(?:because|since|so)\s")
-_ORDINAL = {"st", "nd", "rd", "th"}
-_NAME = re.compile(
-    r"(?!(?:About|Approximately|Around|Roughly|Only|Exactly|Total|Almost|Nearly|Just|Over|Under"
-    r"|Day|Rs|USD|EUR|GBP|Is)\b)[A-Z][a-z]+\s\d{1,3}"
-)
-_CALCULATES = re.compile(r"\s*+(?:\*\*?|[\^×÷/+])\s*+[\d(]")
-_NOT_BUT = re.compile(r"\bnot\s++\S{1,20}+\s++but\s++(?:rather\s++)?")
-_OPERATION = re.compile(r"[\d)]\s*+[-+*/×÷^−x]")
 
 
 def find_answer(
@@ -92,15 +74,19 @@ def candidate(own: str, *, kind: Kind, strict: bool) -> str | None:
         return None
     match kind:
         case "number":
-            last = None
-            for quantity in quantities(plain_mathematics(own)):
-                last = quantity
-            return last.text if last is not None else None
+            return _last_number(plain_mathematics(own))
         case "choice":
             return last_letter(own)
         case "boolean":
             return last_truth(_short_last_line(own))
     return _short_last_line(own) or None
+
+
+def _last_number(text: str) -> str | None:
+    last = None
+    for quantity in quantities(text):
+        last = quantity
+    return None if last is None or is_denied(text, last) else last.text
 
 
 def _short_last_line(text: str) -> str:
@@ -118,7 +104,7 @@ def _is_bare(text: str, kind: Kind, strict: bool) -> bool:
             return (
                 bool(stated_quantities(text))
                 or evaluate(text) is not None
-                or _is_name(clean(text), series(text)[0])
+                or is_name(clean(text), series(text)[0])
             )
         return not strict or len(text.split()) <= MAX_BARE_WORDS
     if kind == "choice":
@@ -126,59 +112,6 @@ def _is_bare(text: str, kind: Kind, strict: bool) -> bool:
     if kind == "boolean":
         return read_truth(text.split()[0]) is not None
     return kind != "equation" or evaluate(text) is not None
-
-
-def numbers_of(core: str) -> tuple[Quantity, ...]:
-    """The quantities that the core of a phrase states: one, the members of a list, or none."""
-    if _OPERATION.search(core):
-        value = evaluate(core)
-        if value is not None and sum(1 for _ in quantities(core)) > 1:
-            return (Quantity(core, 0, len(core), value),)
-    members, _ = series(core)
-    if _is_name(core, members) or (members and _CALCULATES.match(core, members[0].end)):
-        return ()
-    if not members:
-        spelt = spelt_number(core)
-        return () if spelt is None else (Quantity(core, 0, len(core), Fraction(spelt)),)
-    return members
-
-
-def _is_name(core: str, members: Sequence[Quantity]) -> bool:
-    """Whether ``core`` is a name or date in which a number stands.
-
-    "Vendor 2", "The 60th caller", "February 3rd" and "11:55 p.m. on 24 December" are words; "6th"
-    and "about 5 apples" are numbers.
-    """
-    if not members:
-        return False
-    first = members[0]
-    if first.half:
-        return read_date(re.sub(r"^\s*on\s", "", core[first.end :])) is not None
-    if core[first.end : first.end + 2] in _ORDINAL and core[: first.start].strip():
-        return True
-    return _NAME.fullmatch(core) is not None
-
-
-def answer_core(phrase: str) -> str:
-    """The part of a phrase that is compared: no remark, no further sentence, no left-hand side.
-
-    "x = 5 apples (see step 2). Then 3 are left" has the core "5 apples".
-    """
-    text = phrase.replace("**", " ") if phrase.endswith("**") else phrase
-    text = outside_parentheses(plain_mathematics(_NOT_BUT.sub("", text))).strip()
-    first = next(quantities(text), None)
-    if first is None:
-        return clean(text)
-    end = _SENTENCE_END.search(text, first.end)
-    sentence = text[: end.start()] if end else text
-    if "=" in sentence:
-        sides = sentence.split("=")
-        sentence = next((side for side in reversed(sides) if _is_single(side)), sides[-1])
-    return sentence.strip()
-
-
-def _is_single(side: str) -> bool:
-    return sum(1 for _ in quantities(side)) == 1
 
 
 def last_legacy(text: str) -> str | None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from specialize.answers.equations import evaluate
-from specialize.answers.finding import Kind, Mode, answer_core, candidate, last_legacy, numbers_of
+from specialize.answers.finding import Kind, Mode, candidate, last_legacy
 from specialize.answers.forms import (
     plain_text,
     read_brackets,
@@ -20,6 +20,7 @@ from specialize.answers.forms import (
     verdict,
 )
 from specialize.answers.mathematics import same_mathematics
+from specialize.answers.number_phrases import answer_core, numbers_of
 from specialize.answers.own_text import REASONING, own_part
 from specialize.answers.phrases import MAX_PHRASE, clean
 from specialize.answers.quantities import Quantity, stated_quantities

@@ -25,7 +25,7 @@ _MARKER = re.compile(
       \\f?box(?:ed)?\s*+(?P<brace>\{{)
     | \#{{4}}(?!\#|\s*+(?:step|solution|explanation|reasoning|calculation|final|part)\b)
     | <answer>
-    | \b(?:answers?|ans|(?:correct|right|best|final|chosen)\s(?:option|choice))\b
+    | \b(?:answers?\b|ans\b\.?|(?:correct|right|best|final|chosen)\s(?:option|choice)\b)
       (?:\s*+\([^()\n]{{0,40}}+\))?+
       (?:\s*+,?\s*+(?:to|for|of|in|here|{_ADVERB}|choice|option)\b[^\n.:=]{{0,80}}?)?
       \s*+ (?: :?\s*+(?:is|are)\b\s*+(?:,?\s*+{_ADVERB}\b\s*+,?)?+\s*+[:=]?+

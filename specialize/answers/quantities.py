@@ -14,17 +14,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from decimal import Context
 from fractions import Fraction
+
+from specialize.answers.characters import plain_characters
+from specialize.answers.latex import has_function, without_latex
+from specialize.answers.number_words import with_fractions
 
 MAX_DIGITS = 400
 MAX_EXPONENT = 400
+FLOAT_DIGITS = 15  # a decimal with at least so many significant digits was printed by a program
 
 CURRENCY = "$€£¥₹"
 _MINUS = "-−–"
 _GROUPED = (
     r"\d{1,3}(?:,\d{3})++(?!\d)"  # 1,250
     r"|\d{1,2}(?:,\d{2}(?!\d))++,\d{3}(?!\d)"  # 1,25,000 (Indian)
-    r"|\d{1,3}(?:[\u00a0\u2009\u202f]\d{3})++(?!\d)"  # 1 250, with a hard or thin space
+    r"|\d{1,3}(?:[\u00a0\u2009\u202f'’_]\d{3})++(?!\d)"  # 1'250; 1 250 with a hard or thin space
     r"|\d++"
 )
 _DECIMAL = rf"(?:(?:{_GROUPED})(?:\.\d++)?+|\.\d++)"
@@ -59,15 +65,26 @@ _QUANTITY = re.compile(
     | (?<![\d/⁄]) (?: (?P<whole>\d++) (?:\s++|\s?-\s?|\s++and\s++) )?
       (?P<over>{_DECIMAL})\s*+[/⁄]\s*+(?P<under>{_DECIMAL})(?!\s*+[/⁄]\s*+\d)
     | (?P<mixed>\d++)?+\s?(?P<vulgar>[{"".join(_VULGAR)}])
+    | (?:(?<=[{CURRENCY}])|(?<=[{CURRENCY}]\ )) (?P<paid>{_DECIMAL})\s?
+      (?P<amount>k|m|b|t|mn|bn|mil)\b(?!\s?[{CURRENCY}]|[.\w²³])
     | (?P<plain>{_DECIMAL})
       (?: [eE](?P<exponent>[-+]?\d{{1,4}})(?!\w)
         | \s*+[x×*]\s*+10\s*+\^\s*+\{{?(?P<power>[-−]?\d{{1,4}})\}}?
-        | \s++(?P<scale>{"|".join(_SCALE)})\b )?+
+        | \s++(?P<scale>{"|".join(_SCALE)})\b
+        | (?P<suffix>(?-i:[kKM])|bn|mn)\b )?+
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_SUFFIX = {"k": 10**3, "m": 10**6, "mn": 10**6, "mil": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
+_SPACED_GROUPS = re.compile(
+    r"(?<![\d.,/:])(?<![\d.,/:] )\d{1,3}(?: \d{3})++(?![\d/:]| \d|-\w|,\d)"
+    r"(?! ?(?:ml|cl|l|g|kg|mg|lb|oz|mm|cm|m|km|dollar|cent|gram|foot|inch|mile|pound|watt|page)\b"
+    r" \w+s\b)"
+)
 _SPELT_MINUS = re.compile(r"(?<![\d)] )\b(?:minus|negative)\Z", re.IGNORECASE)
 _ONE_DIGIT = re.compile(r":\s?\d(?!\d)")
+_ADJACENT = re.compile(r"\s++")
+_OR_BEFORE = re.compile(rf"\bor\b[\s{CURRENCY}]*+\Z")
 _NEXT_MEMBER = re.compile(
     r"(?:[\s%]++(?!and\b|or\b)[^\W\d]++){0,3}+\s*+"  # up to three words of unit
     rf"(?:,\s*+(?:and\b|or\b)?+|;|&|\band\b|\bor\b)\s*+[{CURRENCY}]?[{_MINUS}]?[{CURRENCY}]?"
@@ -126,11 +143,25 @@ def series(text: str) -> tuple[tuple[Quantity, ...], bool]:
     """
     found = list(quantities(text))
     members = found[:1]
+    if len(found) > 1 and _ADJACENT.fullmatch(text, found[0].end, found[1].start):
+        return (), False
     for quantity in found[1:]:
         if not _NEXT_MEMBER.fullmatch(text, members[-1].end, _digits_start(text, quantity)):
             return tuple(found[:1]), False
         members.append(quantity)
+    if all(_same_value(text, members[0], other) for other in members[1:]):
+        members = members[:1]
     return tuple(members), True
+
+
+def _same_value(text: str, one: Quantity, other: Quantity) -> bool:
+    """Whether ``other`` is ``one`` again, as 3/5 in "0.6 or 3/5" and 25% in "1/4 or 25%"."""
+    if not _OR_BEFORE.search(text, max(one.end, other.start - 20), other.start):
+        return False
+    percent = text[other.end : other.end + 1] == "%" != text[one.end : one.end + 1]
+    if percent and one.value is not None and other.value is not None:
+        return other.value in (one.value, 100 * one.value)
+    return one.equals(other)
 
 
 def parse_number(text: str) -> Fraction | None:
@@ -151,32 +182,28 @@ def stated_quantities(text: str) -> tuple[Quantity, ...]:
     """
     if len(text) > 10 * MAX_DIGITS:
         return ()
-    plain = outside_parentheses(plain_mathematics(text))
+    plain = join_groups(outside_parentheses(plain_mathematics(text)))
+    if has_function(plain):
+        return ()
     members, complete = series(plain)
     if not members or not complete or plain[: members[0].start].strip(f" \t\n+#*{CURRENCY}"):
         return ()
     return members
 
 
-_LATEX = (
-    (re.compile(r"\\[dt]?frac\s*+\{([^{}]*+)\}\s*+\{([^{}]*+)\}"), r"\1/\2"),
-    (re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox)\s*+\{([^{}]*+)\}"), r" \1 "),
-    (re.compile(r"\{,\}|\\,(?=\d{3})"), ","),
-    (re.compile(r"\\(?:[()\[\]!,;: ]|left|right|displaystyle)"), " "),
-    (re.compile(r"\\([$%#&])"), r"\1"),
-    (re.compile(r"\\(?:times|cdot)\b"), "×"),
-    (re.compile(r"\\div\b"), "÷"),
-    (re.compile(r"([-−])\s*+\(\s*+([\d./]++)\s*+\)"), r"\1\2"),
-)
-
-
 def plain_mathematics(text: str) -> str:
-    r"""``text`` without LaTeX around its numbers: ``\frac{3}{4}`` becomes ``3/4``."""
-    if "\\" not in text and "(" not in text and "{" not in text:
+    """``text`` with plain characters, without LaTeX around its numbers, "2 and a half" as 2 1/2."""
+    return with_fractions(without_latex(plain_characters(text)))
+
+
+def join_groups(text: str) -> str:
+    """``text`` with thin spaces in numbers whose digits are grouped by plain ones: "12 500".
+
+    Left alone where the second group may count something else: "12 500-ml bottles".
+    """
+    if " " not in text:
         return text
-    for pattern, replacement in _LATEX:
-        text = pattern.sub(replacement, text)
-    return text
+    return _SPACED_GROUPS.sub(lambda found: found[0].replace(" ", "\u202f"), text)
 
 
 def outside_parentheses(text: str) -> str:
@@ -204,6 +231,8 @@ def _read(text: str, match: re.Match[str]) -> Quantity | None:
     if value is None:
         return None
     written = match.group().strip()
+    if match["paid"]:  # the sign of the currency is what makes the letter an amount
+        written = text[max(0, start - 2) : start].strip()[-1] + written
     sign = _sign_before(text, start)
     if sign is None:
         return Quantity(written, start, match.end(), value)
@@ -218,7 +247,11 @@ def _value(match: re.Match[str]) -> Fraction | None:
         return Fraction(match["whole"] or 0) + _decimal(match["over"]) / under
     if match["vulgar"]:
         return Fraction(match["mixed"] or 0) + _VULGAR[match["vulgar"]]
+    if match["paid"]:
+        return _decimal(match["paid"]) * _SUFFIX[match["amount"].lower()]
     value = _decimal(match["plain"])
+    if match["suffix"] and match["plain"] != "401":  # 401k is a savings plan
+        return value * _SUFFIX[match["suffix"].lower()]
     if match.end() == match.end("plain"):
         return value
     exponent = int((match["exponent"] or match["power"] or "0").replace("−", "-"))
@@ -230,7 +263,23 @@ def _value(match: re.Match[str]) -> Fraction | None:
 def _decimal(digits: str) -> Fraction:
     if digits.isascii() and digits.isdecimal():
         return Fraction(int(digits))
-    return Fraction(re.sub(r"[^\d.]", "", digits))
+    plain = re.sub(r"[^\d.]", "", digits)
+    return Fraction(plain) if len(digits) < FLOAT_DIGITS else _meant_by_float(plain)
+
+
+def _meant_by_float(digits: str) -> Fraction:
+    """What a decimal of as many digits as a float prints stands for: 0.6666666666666666 is 2/3.
+
+    That is the simple fraction within rounding of it, or else itself in fourteen digits.
+    """
+    value = Fraction(digits)
+    significant = len(digits.replace(".", "").lstrip("0"))
+    if "." not in digits or not FLOAT_DIGITS <= significant <= FLOAT_DIGITS + 3:
+        return value
+    simple = value.limit_denominator(10**6)
+    if abs(simple - value) * 10 ** (FLOAT_DIGITS - 1) <= abs(value):
+        return simple
+    return Fraction(Context(prec=FLOAT_DIGITS - 1).create_decimal(digits))
 
 
 def _sign_before(text: str, start: int) -> int | None:
