@@ -7,8 +7,8 @@ One worked record::
 
 ``own_text`` leaves out reasoning blocks and run-ons, ``phrases`` says where an answer is announced,
 ``finding`` what of it is the answer, ``grading`` compares, ``endings`` says where a response is
-over; ``quantities``, ``number_words``, ``dates``, ``equations`` and ``forms`` read what an answer
-may be.
+over; ``number_phrases``, ``quantities``, ``number_words``, ``latex``, ``dates``, ``equations``,
+``options`` and ``forms`` read what an answer may be.
 """
 
 from specialize.answers.endings import answer_end

@@ -14,11 +14,14 @@ from collections.abc import Sequence
 
 from specialize.answers.equations import evaluate
 from specialize.answers.finding import Kind
-from specialize.answers.forms import read_choice, read_truth
+from specialize.answers.forms import read_truth
 from specialize.answers.number_phrases import answer_core, numbers_of
-from specialize.answers.own_text import REASONING, reasoning_blocks
+from specialize.answers.options import read_choice
+from specialize.answers.own_text import MAX_READ, REASONING, reasoning_blocks
 from specialize.answers.phrases import announcements, clean, line_end
 from specialize.answers.quantities import plain_mathematics, quantities, stated_quantities
+
+MAX_COMPLETE = 300  # characters of an announced answer that ends a response
 
 _LEAD = re.compile(
     r"(?:[A-Za-z]\s*=|about|approximately|roughly|around|only|exactly|just|simply|a total of|\s)*",
@@ -57,6 +60,7 @@ def answer_end(
         ``text[:offset]`` is the response without what follows; None while no line that announces
         a complete answer is over.
     """
+    text = text[:MAX_READ]
     for start, end in reasoning_blocks(text, reasoning, opened=thinking).outside:
         for found in announcements(text, start, end):
             if is_complete(found.phrase, kind, choices):
@@ -70,7 +74,7 @@ def answer_end(
 def is_complete(phrase: str, kind: Kind, choices: Sequence[str] = ()) -> bool:
     """Whether an announced phrase is an answer of this kind, with nothing of it still to come."""
     text = clean(phrase)
-    if not text or _OPENS.search(text) or _NO_ANSWER.match(text):
+    if not text or len(text) > MAX_COMPLETE or _OPENS.search(text) or _NO_ANSWER.match(text):
         return False
     match kind:
         case "number":

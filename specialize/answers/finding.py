@@ -12,16 +12,29 @@ from collections.abc import Sequence
 from typing import Literal
 
 from specialize.answers.equations import evaluate
-from specialize.answers.forms import last_letter, last_truth, read_choice, read_truth
+from specialize.answers.forms import last_truth, read_truth
 from specialize.answers.number_phrases import answer_core, is_denied, is_name, numbers_of
-from specialize.answers.own_text import REASONING, own_part
+from specialize.answers.options import (
+    concluded_letter,
+    is_one_sentence,
+    is_rejected,
+    names_an_option,
+    read_choice,
+)
+from specialize.answers.own_text import MAX_TEXT, REASONING, own_part
 from specialize.answers.phrases import clean, last_announcement, last_line
-from specialize.answers.quantities import plain_mathematics, quantities, series, stated_quantities
+from specialize.answers.quantities import (
+    last_quantity,
+    plain_mathematics,
+    series,
+    stated_quantities,
+)
 
 Mode = Literal["flexible", "strict", "legacy"]
 Kind = Literal["number", "choice", "boolean", "text", "equation", "bbh", "math"]
 
 MAX_BARE = 200  # characters of a text that is taken for an answer as a whole
+MAX_LETTERED_WORDS = 8  # behind "A:", which may be the option A
 MAX_BARE_WORDS = 5  # of one without number, in mode strict
 
 _LEGACY = re.compile(r"\d*\.?\d+")
@@ -66,7 +79,9 @@ def candidate(own: str, *, kind: Kind, strict: bool) -> str | None:
     """The phrase of the own part of a response in which an answer of this kind is to be read."""
     announcement = last_announcement(own)
     if announcement is not None:
-        return announcement.phrase
+        is_option = kind == "choice" and announcement.is_letter
+        short = len(announcement.phrase.split()) <= MAX_LETTERED_WORDS
+        return f"A: {announcement.phrase}" if is_option and short else announcement.phrase
     bare = own.strip()
     if _is_bare(bare, kind, strict):
         return bare
@@ -76,16 +91,14 @@ def candidate(own: str, *, kind: Kind, strict: bool) -> str | None:
         case "number":
             return _last_number(plain_mathematics(own))
         case "choice":
-            return last_letter(own)
+            return concluded_letter(own)
         case "boolean":
             return last_truth(_short_last_line(own))
     return _short_last_line(own) or None
 
 
 def _last_number(text: str) -> str | None:
-    last = None
-    for quantity in quantities(text):
-        last = quantity
+    last = last_quantity(text)
     return None if last is None or is_denied(text, last) else last.text
 
 
@@ -108,7 +121,9 @@ def _is_bare(text: str, kind: Kind, strict: bool) -> bool:
             )
         return not strict or len(text.split()) <= MAX_BARE_WORDS
     if kind == "choice":
-        return bool(read_choice(text).letter) or not last_letter(text)
+        if not read_choice(text).letter:
+            return not names_an_option(text)
+        return is_one_sentence(text) and not is_rejected(text)
     if kind == "boolean":
         return read_truth(text.split()[0]) is not None
     return kind != "equation" or evaluate(text) is not None
@@ -117,6 +132,6 @@ def _is_bare(text: str, kind: Kind, strict: bool) -> bool:
 def last_legacy(text: str) -> str | None:
     """The last match of Fu et al.'s pattern."""
     found = None
-    for match in _LEGACY.finditer(text):
+    for match in _LEGACY.finditer(text[-MAX_TEXT:]):
         found = match.group()
     return found

@@ -13,18 +13,18 @@ from specialize.answers.finding import Kind, Mode, candidate, last_legacy
 from specialize.answers.forms import (
     plain_text,
     read_brackets,
-    read_choice,
     read_truth,
-    same_choice,
     same_text,
     verdict,
 )
 from specialize.answers.mathematics import same_mathematics
 from specialize.answers.number_phrases import answer_core, numbers_of
+from specialize.answers.options import read_choice, same_choice
 from specialize.answers.own_text import REASONING, own_part
 from specialize.answers.phrases import MAX_PHRASE, clean
 from specialize.answers.quantities import Quantity, stated_quantities
 
+_LETTER = re.compile(r"\([A-Z]\)")
 _TO = re.compile(r"\s*+(\d{1,9})\s++(?:to|is to)\s++(\d{1,9})\b")
 
 
@@ -61,7 +61,8 @@ def is_correct(
         return _published_bbh_correct(text, gold)
     if text.strip() == gold:
         return True
-    given = candidate(own_part(text, reasoning), kind=kind, strict=mode == "strict")
+    read_as: Kind = "choice" if kind == "bbh" and _LETTER.fullmatch(gold) else kind
+    given = candidate(own_part(text, reasoning), kind=read_as, strict=mode == "strict")
     return given is not None and _same(given, gold, kind, choices)
 
 

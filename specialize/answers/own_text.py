@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-MAX_READ = 200_000  # characters in which blocks and run-ons are looked for, from the end
+MAX_READ = 100_000  # characters in which blocks and run-ons are looked for, from the end
 MAX_TEXT = 20_000  # characters in which the answer is looked for, from the end
 MAX_OPENINGS = 5  # run-ons that may open a text before one counts
 
@@ -35,7 +35,7 @@ _HEADING = (
     r"(?:Question|Premise|Problem|Instructions?|Human|User|Exercise|Puzzle)"
 )
 _RUN_ON = re.compile(
-    rf"""\n[ \t]*+(?:
+    rf"""\n[ \t]*+(?=[\#*_<\[QqPpIiHhUuEeNnFf])(?:
         (?i:{_HEADING})(?:[ \t]*+[#№]?\d++)?+[*_\]]{{0,3}}[ \t]?:(?!\d)
       | (?i:{_HEADING})[ \t]*+[#№]?\d++[*_\]]{{0,3}}(?:[.)])?[ \t]*+(?:\n|\Z)
       | \#{{1,6}}[ \t]*+(?i:Question|Problem|Instruction|Human|User|Input)\b
@@ -63,7 +63,7 @@ def own_part(text: str, reasoning: Sequence[tuple[str, str]] = REASONING) -> str
         reasoning: opening and closing tags of the blocks in which a model thinks aloud.
 
     Returns:
-        "" where a block is left open.
+        The part; "" where a block is left open.
     """
     text = text[-MAX_READ:]
     text = "".join(text[start:end] for start, end in spoken(text, reasoning))

@@ -14,17 +14,20 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 MAX_PHRASE = 1_000  # characters of an answer phrase
+MAX_POINTS = 10  # of a list that is the answer
+MAX_MARKERS = 300  # announcements looked at, from the first, until one says enough
 MAX_TRIED = 50  # announcements tried, from the last, until one says something
 
-_ADVERB = r"(?:therefore|thus|then|hence|simply|just|now|indeed|clearly|definitely|obviously)"
+_ADVERB = r"(?:therefore|thus|then|hence|simply|just)"
 _MARKER = re.compile(
     rf"""
       \\f?box(?:ed)?\s*+(?P<brace>\{{)
     | \#{{4}}(?!\#|\s*+(?:step|solution|explanation|reasoning|calculation|final|part)\b)
-    | <answer>
+    | <answer> | \bans\.(?=\s++[^\s:=])
     | \b(?:answers?\b|ans\b\.?|(?:correct|right|best|final|chosen)\s(?:option|choice)\b)
       (?:\s*+\([^()\n]{{0,40}}+\))?+
       (?:\s*+,?\s*+(?:to|for|of|in|here|{_ADVERB}|choice|option)\b[^\n.:=]{{0,80}}?)?
@@ -32,8 +35,8 @@ _MARKER = re.compile(
          | [*_]{{0,2}}(?:[:=]>?|->|→)
          | (?:would|should|will|must|has\ to|have\ to|can\ only)\ be\b
          | equals\b | becomes\b | (?:comes|works|turns)\ out\ (?:to\ be|as|to)\b )
-    | ^[ \t#>*_]*+ (?:the\ )?(?:(?:final|correct|best)\ )?(?:answer|ans)\b[*_]{{0,3}}
-      (?: [ \t]*+[.]?[ \t]*+[*_]{{0,3}}[ \t]*+$ | [ \t]++(?:--?|[–—])(?=[ \t]) )
+    | (?P<heading>^[ \t#>*_]*+ (?:the\ )?(?:(?:final|correct|best)\ )?(?:answer|ans)\b[*_]{{0,3}}
+      (?: [ \t]*+[.]?[ \t]*+[*_]{{0,3}}[ \t]*+$ | [ \t]++(?:--?|[–—])(?=[ \t]) ))
     | ^[ \t]*+[*_]{{0,2}}(?P<a>A)[*_]{{0,2}}[:=](?!\s*+Let.s\ think)
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
@@ -50,6 +53,7 @@ _LAYOUT = re.compile(
     re.VERBOSE,
 )
 _BULLET = re.compile(r"[-–•‣·+][ \t]++(?=\S)")
+_LIST_POINT = re.compile(r"\n[ \t]*+[-–•‣·*+][ \t]++(?=\S)")
 _DISPLAY_END = re.compile(r"\\\]|\$\$|\\end\{[a-z]{1,20}\*?\}")
 _ROW_MARKS = re.compile(r"&|\\\\(?:\[[^\]\n]*\])?|\n")
 _PAIRS = (
@@ -74,12 +78,14 @@ class Announcement(NamedTuple):
 
 def last_announcement(text: str) -> Announcement | None:
     """The last announcement of ``text`` that says something; None without any."""
-    return next(_said(text, reversed(deque(_MARKER.finditer(text), MAX_TRIED))), None)
+    found = next(_said(text, reversed(deque(_MARKER.finditer(text), MAX_TRIED))), None)
+    return None if found is None else found._replace(phrase=_with_list(text, found))
 
 
 def announcements(text: str, start: int = 0, end: int | None = None) -> Iterator[Announcement]:
     """The announcements in a span of ``text`` that say something, in order."""
-    yield from _said(text, _MARKER.finditer(text, start, len(text) if end is None else end))
+    found = _MARKER.finditer(text, start, len(text) if end is None else end)
+    yield from _said(text, islice(found, MAX_MARKERS))
 
 
 def _said(text: str, markers: Iterator[re.Match[str]]) -> Iterator[Announcement]:
@@ -91,7 +97,7 @@ def _said(text: str, markers: Iterator[re.Match[str]]) -> Iterator[Announcement]
         else:
             phrase, end = phrase_after(text, match.end())
         marker = _MARKER.match(phrase)
-        if clean(phrase) and (marker is None or marker["a"]):
+        if clean(phrase) and (marker is None or marker["a"] or marker["heading"]):
             yield Announcement(phrase, match.start(), end, match["a"] is not None)
 
 
@@ -111,6 +117,19 @@ def phrase_after(text: str, start: int) -> tuple[str, int]:
     for tag in ("</answer>", "<|", "</s>"):
         phrase = phrase.partition(tag)[0]
     return phrase, end
+
+
+def _with_list(text: str, found: Announcement) -> str:
+    """The announced phrase, with the further points where it is the first of a list."""
+    bullet = _LIST_POINT.match(text, text.rfind("\n", 0, found.end))
+    if bullet is None or not text.startswith(found.phrase, bullet.end()):
+        return found.phrase
+    points, at = [found.phrase], found.end
+    while len(points) < MAX_POINTS and (bullet := _LIST_POINT.match(text, at)):
+        at = text.find("\n", bullet.end())
+        at = len(text) if at < 0 else at
+        points.append(text[bullet.end() : at][:MAX_PHRASE])
+    return ", ".join(points)
 
 
 def line_end(text: str, at: int, limit: int) -> int | None:

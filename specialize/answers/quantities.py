@@ -12,6 +12,7 @@ reading is linear in the length of the text.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Context
@@ -23,6 +24,7 @@ from specialize.answers.number_words import with_fractions
 
 MAX_DIGITS = 400
 MAX_EXPONENT = 400
+MAX_OUT_OF_BOUNDS = 50  # numbers at the end of a text that are passed over
 FLOAT_DIGITS = 15  # a decimal with at least so many significant digits was printed by a program
 
 CURRENCY = "$€£¥₹"
@@ -133,6 +135,15 @@ def quantities(text: str) -> Iterator[Quantity]:
         quantity = _read(text, match)
         if quantity is not None:
             yield quantity
+
+
+def last_quantity(text: str) -> Quantity | None:
+    """The last quantity of ``text``; None if there is none, or the last few are out of bounds."""
+    for match in reversed(deque(_QUANTITY.finditer(text), MAX_OUT_OF_BOUNDS)):
+        quantity = _read(text, match)
+        if quantity is not None:
+            return quantity
+    return None
 
 
 def series(text: str) -> tuple[tuple[Quantity, ...], bool]:

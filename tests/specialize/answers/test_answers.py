@@ -460,6 +460,20 @@ HOSTILE = {
     "code": "The answer is __import__('os').system('touch graded')",
     "nul and surrogates": "\0\ud800" * 1000 + "The answer is 5",
     "vulgar": "½" * MEGABYTE,
+    "open blocks": "<think>" * (MEGABYTE // 7),
+    "closed blocks": "</think>" * (MEGABYTE // 8),
+    "latex fractions": "\\frac{" * (MEGABYTE // 6),
+    "short fractions": "\\frac1" * (MEGABYTE // 6),
+    "run-ons": "\nProblem 2:" * (MEGABYTE // 11),
+    "headings": "\n### " * (MEGABYTE // 5),
+    "announcements": "The answer is " * (MEGABYTE // 14),
+    "displays": "The answer is \\[" * (MEGABYTE // 16),
+    "words": "The answer is " + "hundred and " * 80,
+    "options": "The answer is " + "A, " * 300,
+    "denials": "The answer is " + "not (A) " * 120,
+    "letters": "(A) or " * (MEGABYTE // 7),
+    "sums": "The answer is " + "1+" * 400 + "1, which is many",
+    "groups": "1 000 " * (MEGABYTE // 6),
 }
 
 
