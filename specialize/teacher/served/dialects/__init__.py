@@ -20,11 +20,11 @@ from specialize.teacher.served.dialects.dialect import Dialect, Speaker
 from specialize.teacher.served.dialects.llama_cpp import LlamaCpp
 from specialize.teacher.served.dialects.openai import OpenAI
 from specialize.teacher.served.dialects.sglang import SGLang
-from specialize.teacher.served.dialects.vllm import Vllm, VllmTokens
+from specialize.teacher.served.dialects.vllm import Vllm
 
 DIALECTS: Mapping[ServerKind, Callable[[Speaker], Dialect]] = {
     "vllm": Vllm,
-    "vllm-tokens": VllmTokens,
+    "vllm-tokens": partial(Vllm, ids_alone=True),
     "sglang": SGLang,
     "llama.cpp": LlamaCpp,
     "openai": OpenAI,

@@ -39,9 +39,13 @@ from specialize.teacher.served.wire import BadReplyError, Entries, Part, Prompt,
 
 @dataclass(frozen=True, slots=True)
 class Vllm:
-    """``/v1/completions`` with prompts as ids."""
+    """``/v1/completions`` with prompts as ids, or ``/inference/v1/generate``.
+
+    ``ids_alone``: the latter, which a server offers with ``--tokens-only`` and alike.
+    """
 
     speaker: Speaker
+    ids_alone: bool = False
     scores: ClassVar[bool] = True
     continues: ClassVar[bool] = True
 
@@ -50,61 +54,25 @@ class Vllm:
         return self._request(prompt.ids, sampling, count * settings.max_new_tokens)
 
     def _request(self, ids: Sequence[int], sampling: dict[str, Json], written: int) -> Request:
-        body: dict[str, Json] = {
-            "model": self.speaker.model,
-            "prompt": list(ids),
-            **sampling,
-            "return_tokens_as_token_ids": True,
-        }
-        return Request("/v1/completions", body, len(ids) + written)
+        body: dict[str, Json] = {"model": self.speaker.model}
+        if self.ids_alone:
+            body |= {"token_ids": list(ids), "sampling_params": sampling}
+        else:
+            body |= {"prompt": list(ids), **sampling, "return_tokens_as_token_ids": True}
+        path = "/inference/v1/generate" if self.ids_alone else "/v1/completions"
+        return Request(path, body, len(ids) + written)
 
     def replies(self, body: Json, count: int) -> list[Reply]:
         return Reader(self.speaker).replies(body, count)
 
     def ask_scores(self, head: Ids, tokens: Ids, top_k: int) -> list[Part]:
-        return [Part(self._request([*head, *tokens], _scoring(top_k), 1), head, tokens)]
-
-    def ask_chosen(self, head: Ids, tokens: Ids, chosen: tuple[Ids, ...]) -> None:
-        return None
-
-    def scores_of(self, body: Json, part: Part) -> Reply:
-        answer = shaped(Answer, body)
-        rows = answer.ordered(1)[0].prompt_logprobs
-        return _scored(_prompt_rows(rows, part), part, answer.model)
-
-    def simpler(self) -> None:
-        return None
-
-    def ask_tokens(self, text: str) -> Request | None:
-        return _ask_tokens(self.speaker, text)
-
-
-@dataclass(frozen=True, slots=True)
-class VllmTokens:
-    """``/inference/v1/generate``, which a server offers with ``--tokens-only`` and alike."""
-
-    speaker: Speaker
-    scores: ClassVar[bool] = True
-    continues: ClassVar[bool] = True
-
-    def ask(self, prompt: Prompt, settings: Sampling, seed: int, count: int) -> Request:
-        sampling = {**drawn(settings, seed, count), "logprobs": settings.top_k}
-        return self._request(prompt.ids, sampling, count * settings.max_new_tokens)
-
-    def _request(self, ids: Sequence[int], sampling: dict[str, Json], written: int) -> Request:
-        body: dict[str, Json] = {
-            "model": self.speaker.model, "token_ids": list(ids), "sampling_params": sampling,
-        }  # fmt: skip
-        return Request("/inference/v1/generate", body, len(ids) + written)
-
-    def replies(self, body: Json, count: int) -> list[Reply]:
-        return Reader(self.speaker).replies(body, count)
-
-    def ask_scores(self, head: Ids, tokens: Ids, top_k: int) -> list[Part]:
-        return [Part(self._request([*head, *tokens], _scoring(top_k), 1), head, tokens)]
+        sampling: dict[str, Json] = {"max_tokens": 1, "temperature": 1.0, "prompt_logprobs": top_k}
+        return [Part(self._request([*head, *tokens], sampling, 1), head, tokens)]
 
     def ask_chosen(self, head: Ids, tokens: Ids, chosen: tuple[Ids, ...]) -> Part | None:
         width = max(map(len, chosen), default=0)
+        if not (self.ids_alone and head and width):
+            return None
         listed: list[Json] = [[*ids, *[-1] * (width - len(ids))] for ids in chosen]
         sampling: dict[str, Json] = {
             "max_tokens": 1,
@@ -112,30 +80,24 @@ class VllmTokens:
             "prompt_logprob_start": len(head) - 1,
             "prompt_logprob_token_ids": listed,
         }
-        if not head or not width:
-            return None
         return Part(self._request([*head, *tokens], sampling, 1), head, tokens, chosen)
 
     def scores_of(self, body: Json, part: Part) -> Reply:
         answer = shaped(Answer, body)
         if part.chosen:
             return _scored(_chosen_rows(answer.prompt_token_id_logprobs, part), part, answer.model)
-        return _scored(_prompt_rows(answer.prompt_logprobs, part), part, answer.model)
+        inner = not self.ids_alone
+        rows = answer.ordered(1)[0].prompt_logprobs if inner else answer.prompt_logprobs
+        return _scored(_prompt_rows(rows, part), part, answer.model)
 
     def simpler(self) -> None:
         return None
 
     def ask_tokens(self, text: str) -> Request | None:
-        return _ask_tokens(self.speaker, text)
-
-
-def _scoring(top_k: int) -> dict[str, Json]:
-    return {"max_tokens": 1, "temperature": 1.0, "prompt_logprobs": top_k}
-
-
-def _ask_tokens(speaker: Speaker, text: str) -> Request:
-    body: dict[str, Json] = {"model": speaker.model, "prompt": text, "add_special_tokens": False}
-    return Request("/tokenize", body, 0)
+        body: dict[str, Json] = {
+            "model": self.speaker.model, "prompt": text, "add_special_tokens": False,
+        }  # fmt: skip
+        return Request("/tokenize", body, 0)
 
 
 def _scored(rows: list[Entries], part: Part, model: str | None) -> Reply:

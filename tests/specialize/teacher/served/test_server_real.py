@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,16 +79,19 @@ def test_scores_are_those_of_the_same_weights(llama: str) -> None:
 def test_a_text_is_scored_in_one_request(llama: str) -> None:
     """A token that ends inside a character costs one of its own; the rows are the same."""
     prompts, _ = texts(6)
-    plain = [f"She has 12 apples and {i} pears.\nThe answer is 12" for i in range(6)]
+    plain = [" ".join(f"She has {i + j} apples and {j} pears." for j in range(6)) for i in range(6)]
     sampling = Sampling(9, top_k=5)
     with connect(settings_of(llama, toys.llama(), mode="score")) as teacher:
-        before = teacher.sent
+        assert teacher.description.dtype == "served, (guessed) all F32"
+        before, began = teacher.sent, time.process_time()
         scored = teacher.score(prompts, plain, sampling)
         assert teacher.sent - before == 6
+        in_runs, began = time.process_time() - began, time.process_time()
         teacher._asker.dialect = teacher._asker.dialect.simpler()
         token_by_token = teacher.score(prompts, plain, sampling)
-        assert teacher.sent - before == 6 + sum(map(len, scored))
-        assert teacher.description.dtype == "served, (guessed) all F32"
+        rows, singly = sum(map(len, scored)), time.process_time() - began
+        assert teacher.sent - before == 6 + rows
+    print(f"{rows} rows: 6 requests, {in_runs:.2f} s; {rows} requests, {singly:.2f} s")
     for ours, theirs in zip(scored, token_by_token, strict=True):
         assert ours.fault == theirs.fault == ""
         np.testing.assert_array_equal(ours.topk_ids, theirs.topk_ids)
