@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -58,8 +59,19 @@ class Vocabulary:
             raise ValueError(f"token id {token} is outside a vocabulary of {len(self)} pieces")
         return self.data[self.indptr[token] : self.indptr[token + 1]].tobytes()
 
+    def all_pieces(self) -> list[bytes]:
+        """(V,) the bytes that every id spells."""
+        data, ends = self.data.tobytes(), self.indptr.tolist()
+        return [data[start:end] for start, end in pairwise(ends)]
+
     def pieces(self, tokens: Sequence[int]) -> list[bytes]:
-        return [self.piece(int(token)) for token in tokens]
+        """The bytes that each of ``tokens`` spells."""
+        ids = np.asarray(tokens, np.int64)
+        outside = ids[(ids < 0) | (ids >= len(self))]
+        if len(outside):
+            self.piece(int(outside[0]))  # which says what is wrong
+        spans = zip(self.indptr[ids].tolist(), self.indptr[ids + 1].tolist(), strict=True)
+        return [self.data[start:end].tobytes() for start, end in spans]
 
 
 def build_vocabulary(
@@ -107,8 +119,8 @@ def index_prefixes(vocabulary: Vocabulary) -> PrefixIndex:
     spelling = np.flatnonzero(
         (np.diff(vocabulary.indptr) > 0) & (vocabulary.flags & (SPECIAL | UNKNOWN) == 0)
     ).tolist()
-    flags = vocabulary.flags
-    order = sorted(spelling, key=lambda v: (vocabulary.piece(v), int(flags[v]) & BYTE, v))
+    pieces, fallback = vocabulary.all_pieces(), (vocabulary.flags & BYTE).tolist()
+    order = sorted(spelling, key=lambda v: (pieces[v], fallback[v], v))
     return PrefixIndex(np.array(order, np.int32), vocabulary.indptr, vocabulary.data)
 
 

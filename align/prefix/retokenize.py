@@ -11,7 +11,8 @@ Every text is asked about once; the texts of a whole shard go to the tokenizer i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +55,8 @@ class Resolver:
         self._source, self._target, self._encode = source, target, encode
         self._trie = new_trie(source)
         self._resolved = 0
+        self._pieces = source.all_pieces()
+        self._texts = [b""] * ROOTS  # what every node spells
         self._answers: dict[bytes, tuple[int, int]] = {}
         self._ids = np.zeros(1 << 12, np.int32)
         self._used = 0
@@ -83,60 +86,69 @@ class Resolver:
     def _resolve_new(self, encode: Encode) -> None:
         """Ask about the nodes that came since the last call and append their answers."""
         begin, end = self._resolved, int(self._trie.size[0])
-        texts = [self._text(node) for node in range(begin, end)]
+        self._spell(len(self._texts), end)
+        texts = self._texts[begin:end]
         asked = [text for text in dict.fromkeys(texts) if text not in self._answers]
-        known = {text: readable(text) for text in asked}
-        queries = [text for text in known.values() if text]
-        tokens = iter(encode([self._query(text) for text in queries]) if queries else [])
-        for text, query in known.items():
-            answer = self._placed(next(tokens), query) if query else []
-            self._answers[text] = self._append(answer)
+        answers = self._asked(encode, [readable(text) for text in asked])
+        self._answers.update(zip(asked, self._append(answers), strict=True))
         new = np.full((len(texts), 4), -1, np.int32)
-        new[:, [AT, LENGTH]] = [self._answers[text] for text in texts]
+        spans = chain.from_iterable(self._answers[text] for text in texts)
+        new[:, [AT, LENGTH]] = np.fromiter(spans, np.int32, 2 * len(texts)).reshape(-1, 2)
         first = self._ids[np.minimum(new[:, AT], len(self._ids) - 1)]
         spells = (new[:, LENGTH] > 0) & (self._target.flags[first] & (SPECIAL | UNKNOWN) == 0)
         new[spells, TOKEN] = first[spells]
         self._nodes = Resolved(np.concatenate([self._nodes.words, new]), self._ids)
         self._resolved = end
 
-    def _text(self, node: int) -> bytes:
-        """The bytes of ``node``, read from its ancestors."""
-        trie, source = self._trie, self._source
-        parts: list[bytes] = []
-        while node >= ROOTS:
-            parent, token = trie.spelling(node)
-            piece = source.piece(token)
-            if parent == START and self._virtual and source.flags[token] & MARKER:
+    def _spell(self, begin: int, end: int) -> None:
+        """Add the bytes of the nodes ``begin:end``, whose parents all came before them."""
+        parents, tokens = np.divmod(self._trie.keys[begin:end], np.uint64(1 << 32))
+        texts, pieces = self._texts, self._pieces
+        for parent, token in zip(parents.tolist(), tokens.tolist(), strict=True):
+            piece = pieces[token]
+            if parent == START and self._virtual and self._source.flags[token] & MARKER:
                 piece = piece[1:]
-            parts.append(piece[trie.cut[token] :] if parent == CUT else piece)
-            node = parent
-        return b"".join(reversed(parts))
+            elif parent == CUT:
+                piece = piece[self._trie.cut[token] :]
+            texts.append(texts[parent] + piece)
 
-    def _query(self, text: str) -> str:
-        """``text`` without the space that the tokenizer would put before it a second time."""
-        return text[1:] if self._adds_space and text.startswith(" ") else text
+    def _asked(self, encode: Encode, texts: Sequence[str]) -> list[list[int]]:
+        """What the tokenizer makes of ``texts``, in one call; nothing of an empty one."""
+        queries = [text for text in texts if text]
+        if self._adds_space:  # or it would put a second one before a text that begins with one
+            queries = [text[1:] if text[0] == " " else text for text in queries]
+        answers = encode(queries)
+        if self._adds_space and not self._target.folds:
+            written = (text for text in texts if text)
+            answers = [self._placed(a, t) for a, t in zip(answers, written, strict=True)]
+        if len(queries) == len(texts):
+            return answers
+        tokens = iter(answers)
+        return [next(tokens) if text else [] for text in texts]
 
     def _placed(self, tokens: list[int], query: str) -> list[int]:
         """``tokens`` of ``query`` as they stand inside a text, where nothing is put before them."""
-        if not (self._adds_space and not self._target.folds and query[:1].isspace()):
-            return tokens
-        if query.startswith(" "):
+        if not query[:1].isspace() or query.startswith(" "):
             return tokens
         bare = bool(tokens) and self._target.piece(tokens[0]) == b" "
         return tokens[1:] if bare else []
 
-    def _append(self, tokens: list[int]) -> tuple[int, int]:
-        """Where ``tokens`` came to stand, and how many they are."""
-        start, end = self._used, self._used + len(tokens)
+    def _append(self, answers: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
+        """Where the tokens of each answer are in the array of all, and how many they are."""
+        sizes = list(map(len, answers))
+        starts = np.cumsum([self._used, *sizes])
+        end = int(starts[-1])
         if end > len(self._ids):
             self._ids = np.concatenate([self._ids, np.zeros(max(end, len(self._ids)), np.int32)])
-        self._ids[start:end] = tokens
+        self._ids[self._used : end] = np.fromiter(chain.from_iterable(answers), np.int32)
         self._used = end
-        return start, len(tokens)
+        return zip(starts[:-1].tolist(), sizes, strict=True)
 
 
 def readable(text: bytes) -> str:
     """``text`` up to a character that is not complete yet; empty where it is no UTF-8."""
+    if text.isascii():
+        return text.decode()
     for missing in range(4):
         try:
             return text[: len(text) - missing].decode()

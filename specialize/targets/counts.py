@@ -26,22 +26,39 @@ _MILLION = 1_000_000
 
 def token_classes(vocabulary: Vocabulary) -> NDArray[np.uint8]:
     """(V,) An index into CLASSES for every id, by what it spells."""
-    return np.array([_class_of(vocabulary, token) for token in range(len(vocabulary))], np.uint8)
+    data, flags = vocabulary.data, vocabulary.flags
+    size = np.diff(vocabulary.indptr)
+    owner = np.repeat(np.arange(len(vocabulary)), size)
+    first, second = (_nth_byte(vocabulary, nth) for nth in (0, 1))
+    rules = {  # the first that holds
+        "unknown": flags & UNKNOWN != 0,
+        "special": flags & SPECIAL != 0,
+        "number": _any(owner, (data >= 48) & (data < 58), len(vocabulary)),
+        "non-ASCII": _any(owner, data >= 128, len(vocabulary)),
+        "word inside": _is_letter(first),
+        "word start": _is_letter(second),
+    }
+    names = [CLASSES.index(name) for name in rules]
+    other = CLASSES.index("punctuation")
+    return np.select(list(rules.values()), names, other).astype(np.uint8)
 
 
-def _class_of(vocabulary: Vocabulary, token: int) -> int:
-    piece, flags = vocabulary.piece(token), int(vocabulary.flags[token])
-    if flags & UNKNOWN:
-        return CLASSES.index("unknown")
-    if flags & SPECIAL:
-        return CLASSES.index("special")
-    if any(48 <= byte < 58 for byte in piece):
-        return CLASSES.index("number")
-    if any(byte >= 128 for byte in piece):
-        return CLASSES.index("non-ASCII")
-    if piece[:1].isalpha():
-        return CLASSES.index("word inside")
-    return CLASSES.index("word start" if piece[1:2].isalpha() else "punctuation")
+def _nth_byte(vocabulary: Vocabulary, nth: int) -> NDArray[np.uint8]:
+    """(V,) byte ``nth`` of every piece; 0 where it is shorter."""
+    found = np.zeros(len(vocabulary), np.uint8)
+    long = np.diff(vocabulary.indptr) > nth
+    found[long] = vocabulary.data[vocabulary.indptr[:-1][long] + nth]
+    return found
+
+
+def _any(owner: NDArray[np.int64], marks: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    """(count,) whether any of the bytes of each ``owner`` is marked."""
+    return np.bincount(owner[marks], minlength=count) > 0
+
+
+def _is_letter(byte: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    lower = byte | 32
+    return (lower >= ord("a")) & (lower <= ord("z"))
 
 
 def row_counts(

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from align import Projector, Ragged, SparseDistributions, one_hot, ragged
+from align import Projector, Ragged, SparseDistributions, one_hot
 from align.blocks import Blocks
 from align.prefix.rule import text_of
 from align.ragged import pointers
@@ -69,7 +69,7 @@ class Job:
         """Encode the texts for the student, and align its tokens with the teacher's."""
         kept = self._kept(texts)
         written = [response.text for response in kept.responses]
-        tokens = ragged(self.tokenizer.encode_batch(written, eos=True))
+        tokens = self.tokenizer.encode_ragged(written, eos=True, threads=self.threads)
         if self.projector is None or not self.learns:
             return Prepared(tokens, None)
         source, target = self.projector.source, self.projector.target

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from align import Projector
@@ -187,7 +188,7 @@ def _projector(
         source,
         target,
         policy=policy,
-        encode=tokenizer.encode_batch,
+        encode=partial(tokenizer.encode_batch, threads=threads),
         keep=top_k,
         threads=threads,
     )

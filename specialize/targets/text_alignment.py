@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from align.blocks import FOLDED, LITERAL, WINDOW, Blocks
 from align.ragged import pointers
 from align.spans import align_spans
 from specialize.tokens.tokenizer import Tokenizer
+
+Normalize = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,11 @@ def known_blocks(
     vocabulary = target.vocabulary()
     blocks = align_batch(source, vocabulary, source_tokens, target_tokens, threads=threads)
     windows = np.searchsorted(blocks.indptr, np.flatnonzero(blocks.kind == WINDOW), side="right")
+    normalize = cache(target.normalize)
     read = {}
     for s in np.unique(windows - 1).tolist():
         mine = source.pieces(source_tokens.sample(s).tolist())
-        found = _read(mine, target, target_tokens.sample(s).tolist(), texts[s])
+        found = _read(mine, target, target_tokens.sample(s).tolist(), texts[s], normalize)
         if found is not None:
             read[s] = found
     return _replaced(blocks, read), len(read)
@@ -95,7 +99,11 @@ def _replaced(
 
 
 def _read(
-    mine: Sequence[bytes], target: Tokenizer, tokens: Sequence[int], text: str
+    mine: Sequence[bytes],
+    target: Tokenizer,
+    tokens: Sequence[int],
+    text: str,
+    normalize: Normalize,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]] | None:
     """Groups and kinds by the text; None where they can not be trusted."""
     ends = piece_ends(mine, text)
@@ -103,7 +111,7 @@ def _read(
     if ends is None or list(its.ids) != list(tokens):
         return None
     blocks = align_spans(ragged([ends]), ragged([its.ends]), target_glued=its.glued)
-    if not verified(target, text, its, blocks.groups[:, 2:]).all():
+    if not verified(target, text, its, blocks.groups[:, 2:], normalize=normalize).all():
         return None
     pieces = target.pieces(tokens)
     kinds = [
@@ -140,8 +148,8 @@ def text_spans(tokenizer: Tokenizer, text: str) -> Spans:
     starts, ends = spans[:, 0].copy(), spans[:, 1].copy()
     if pieces[0] == b" " and not plain[: ends[0]].isspace():
         ends[0] = 0
-    for i in range(len(ids) - 1):
-        gap = plain[ends[i] : max(ends[i], starts[i + 1])].decode()
+    for i in np.flatnonzero(starts[1:] > ends[:-1]).tolist():
+        gap = plain[ends[i] : starts[i + 1]].decode()
         marks = len(gap) - len(gap.lstrip("".join(c for c in gap if unicodedata.combining(c))))
         ends[i] += len(gap[:marks].encode())
         if pieces[i] == b" " and ends[i] > 0 and gap[marks:].isspace():
@@ -154,19 +162,31 @@ def text_spans(tokenizer: Tokenizer, text: str) -> Spans:
 
 
 def verified(
-    tokenizer: Tokenizer, text: str, spans: Spans, groups: NDArray[np.int32]
+    tokenizer: Tokenizer,
+    text: str,
+    spans: Spans,
+    groups: NDArray[np.int32],
+    *,
+    normalize: Normalize | None = None,
 ) -> NDArray[np.bool_]:
     """(G,) Whether the tokens of each group, ``groups`` (G, 2) from and to, spell what the
-    normalizer makes of its text; unknown ones may stand for anything but nothing."""
+    normalizer makes of its text; unknown ones may stand for anything but nothing.
+
+    Args:
+        normalize: the tokenizer's own, where it is remembered from call to call.
+    """
+    normalize = normalize or tokenizer.normalize
     pieces, places, plain = tokenizer.pieces(spans.ids), [0, *spans.ends.tolist()], text.encode()
     found = []
     for first, last in groups.tolist():
         spelled = pieces[first:last]
-        whole = tokenizer.normalize(plain[places[first] : places[last]])
-        known = [re.escape(piece) if piece else b"(?s:.)+" for piece in spelled]
-        pattern = rb"\s*" + b"".join(known).removeprefix(rb"\ ")
-        found.append(
-            whole.strip() == b"".join(spelled).strip()
-            or re.fullmatch(pattern, whole.rstrip()) is not None
-        )
+        whole = normalize(plain[places[first] : places[last]])
+        found.append(whole.strip() == b"".join(spelled).strip() or _may_spell(spelled, whole))
     return np.array(found, np.bool_)
+
+
+def _may_spell(pieces: Sequence[bytes], text: bytes) -> bool:
+    """Whether ``pieces`` spell ``text`` where an unknown one stands for any bytes but none."""
+    known = [re.escape(piece) if piece else b"(?s:.)+" for piece in pieces]
+    pattern = rb"\s*" + b"".join(known).removeprefix(rb"\ ")
+    return re.fullmatch(pattern, text.rstrip()) is not None

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +21,16 @@ from tokenizers import Encoding
 from tokenizers import Tokenizer as Backend
 
 from align.pieces import METASPACE
+from align.ragged import Ragged, pointers, ragged
 from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from specialize.errors import ConfigurationError, InputError
 from specialize.io.files import write_atomically
 from specialize.tokens.definition import Definition, encoder
 from specialize.tokens.front import with_front
 from specialize.tokens.spelling import spell
+from specialize.tokens.unigram import PlainEncoder, plain_encoder
+
+_FEW = 16  # texts for which the compiled search is not set up
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +69,38 @@ class Tokenizer:
         """
         return self.encode_batch([text], eos=eos)[0]
 
-    def encode_batch(self, texts: Sequence[str], *, eos: bool = False) -> list[list[int]]:
-        """``encode`` of every text, in parallel."""
+    def encode_batch(
+        self, texts: Sequence[str], *, eos: bool = False, threads: int = 1
+    ) -> list[list[int]]:
+        """``encode`` of every text; ``threads`` as of ``encode_ragged``."""
+        if len(texts) < _FEW:
+            end = self._end(eos)
+            return [encoding.ids + end for encoding in self._encodings(texts)]
+        tokens = self.encode_ragged(texts, eos=eos, threads=threads)
+        ids = tokens.ids.tolist()
+        return [ids[start:stop] for start, stop in pairwise(tokens.indptr.tolist())]
+
+    def encode_ragged(self, texts: Sequence[str], *, eos: bool = False, threads: int = 1) -> Ragged:
+        """``encode`` of every text, as arrays.
+
+        Args:
+            threads: how many work on texts that the compiled search can encode (``unigram``); for
+                the others the library decides. No result depends on it.
+        """
+        end = self._end(eos)
+        search = _search_of(self)
+        if search is None:
+            return ragged([encoding.ids + end for encoding in self._encodings(texts)])
+        _refuse_surrogates(texts)
+        found, plain = search.encode(texts, threads=threads)
+        others = np.flatnonzero(~plain).tolist()
+        encodings = self._encodings([texts[i] for i in others])
+        return _joined(found, {i: e.ids for i, e in zip(others, encodings, strict=True)}, end)
+
+    def _end(self, eos: bool) -> list[int]:
         if eos and self.eos is None:
             raise ConfigurationError(f"tokenizer {self.name} has no end of sequence to append")
-        end = [self.eos] if eos and self.eos is not None else []
-        return [encoding.ids + end for encoding in self._encodings(texts)]
+        return [self.eos] if eos and self.eos is not None else []
 
     def encode_prompts(self, texts: Sequence[str], *, eos: bool = False) -> list[list[int]]:
         """What a model reads of every text: ``front``, the text's ids and, if asked, the end.
@@ -79,8 +111,7 @@ class Tokenizer:
         return [[*self.front, *ids] for ids in self.encode_batch(texts, eos=eos)]
 
     def _encodings(self, texts: Sequence[str]) -> list[Encoding]:
-        for number, text in enumerate(texts):
-            _refuse_surrogates(text, number if len(texts) > 1 else None)
+        _refuse_surrogates(texts)
         return self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -110,7 +141,7 @@ class Tokenizer:
         the library says, in whole characters, and may overlap or leave gaps: control characters,
         compositions and folded whitespace shift them.
         """
-        _refuse_surrogates(text, None)
+        _refuse_surrogates([text])
         encoding = self._backend.encode(text, add_special_tokens=False)
         spelled = self.pieces(encoding.ids)
         plain, written = text.encode(), b"".join(spelled)
@@ -194,8 +225,38 @@ def _ids(backend: Backend, text: str) -> list[int]:
     return backend.encode(text, add_special_tokens=False).ids
 
 
-def _refuse_surrogates(text: str, number: int | None) -> None:
+@lru_cache(maxsize=8)
+def _search_of(tokenizer: Tokenizer) -> PlainEncoder | None:
+    """The compiled search for ``tokenizer``, made once."""
+    return plain_encoder(tokenizer._backend)
+
+
+def _joined(found: Ragged, others: Mapping[int, Sequence[int]], end: Sequence[int]) -> Ragged:
+    """``found`` with the ids of ``others`` where those texts have none, and ``end`` after each."""
+    lengths = found.lengths
+    for text, ids in others.items():
+        lengths[text] = len(ids)
+    indptr = pointers(lengths + len(end))
+    joined = np.empty(indptr[-1], np.int32)
+    shift = np.repeat(indptr[:-1] - found.indptr[:-1], found.lengths)
+    joined[np.arange(len(found.ids)) + shift] = found.ids
+    for text, ids in others.items():
+        joined[indptr[text] : indptr[text] + len(ids)] = ids
+    if end:
+        joined[indptr[1:] - 1] = end[0]
+    return Ragged(indptr, joined)
+
+
+def _refuse_surrogates(texts: Sequence[str]) -> None:
     """Half of a surrogate pair is a code unit, not text: no encoding can write it."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        for number, text in enumerate(texts):
+            _refuse_surrogate(text, number if len(texts) > 1 else None)
+
+
+def _refuse_surrogate(text: str, number: int | None) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
