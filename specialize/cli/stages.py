@@ -48,13 +48,21 @@ class _Commands(Sectioned):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__)
-def cli() -> None:
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no notices.")
+@click.option("-v", "--verbose", is_flag=True, help="Off a terminal, progress every 5 s, not 30.")
+def cli(quiet: bool, verbose: bool) -> None:
     """Specialize a small language model with a large one's token distributions, offline.
 
     Every stage reads directories that earlier stages wrote and writes a new one; run the same
     command again and it continues where it stopped. Results go to standard output (--json for
     machines), progress and messages to standard error.
     """
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other")
+    if quiet or verbose:
+        from specialize.io.progress import set_verbosity
+
+        set_verbosity("quiet" if quiet else "verbose")
 
 
 def main() -> None:

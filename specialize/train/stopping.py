@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from specialize.io.progress import notice
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -33,6 +35,7 @@ def listening() -> Iterator[Callable[[], bool]]:
 
     def hear(number: int, _: FrameType | None) -> None:
         came.append(number)
+        notice("finishing the step, then saving; press Ctrl-C again to leave at once")
         for other, handler in before.items():
             signal.signal(other, handler)
 
