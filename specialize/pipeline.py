@@ -27,6 +27,7 @@ from specialize.config.yaml_files import override_recipe, record_recipe, recorde
 from specialize.datasets.recipe_sets import Split, training_examples
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
+from specialize.io.progress import waiting
 from specialize.records import Example
 from specialize.students import checkpoints
 from specialize.targets.stage import write_targets
@@ -66,7 +67,8 @@ def train_run(recipe: Recipe, run: Path) -> dict[str, object]:
         return done.as_json()
     prepared = prepare(recipe, run)
     record_recipe(recipe, run)  # only now: a run keeps no recipe that cannot be trained
-    from specialize.train.session import train_prepared
+    with waiting("loading torch"):
+        from specialize.train.session import train_prepared
 
     return train_prepared(prepared).as_json()
 
@@ -128,17 +130,18 @@ def open_teacher(settings: Teacher, store: Path | None) -> AbstractContextManage
         return connect(settings, journal=store / JOURNAL if store is not None else None)
     if is_own_file(settings.model or ""):
         return nullcontext(load_file(settings.model or "", "open_teacher").open_teacher(settings))
-    from specialize.teacher.local.teacher import load_teacher
-
     if settings.trust_remote_code:
         check_remote_code(settings.model or "", settings.revision)
-    local = load_teacher(
-        settings.model or "",
-        revision=settings.revision,
-        dtype=settings.dtype,
-        device=settings.device,
-        trust_remote_code=settings.trust_remote_code,
-    )
+    with waiting(f"loading the teacher {settings.model}"):
+        from specialize.teacher.local.teacher import load_teacher
+
+        local = load_teacher(
+            settings.model or "",
+            revision=settings.revision,
+            dtype=settings.dtype,
+            device=settings.device,
+            trust_remote_code=settings.trust_remote_code,
+        )
     return nullcontext(local)
 
 

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from specialize.config.recipe import Recipe
 from specialize.errors import LockedError, StoreError
-from specialize.io.progress import progress
+from specialize.io.progress import progress, waiting
 from specialize.rows import RowSet, build_rows, plan_steps
 from specialize.students import checkpoints
 from specialize.students.lora import load_adapters
@@ -101,10 +101,11 @@ def prepare_rows(recipe: Recipe, run: Path) -> RowSet:
 def _rows(prepared: Prepared) -> RowSet:
     """The rows of what was prepared, every one ended and inside the student's vocabulary."""
     recipe, tokenizer, training = prepared.recipe, prepared.tokenizer, prepared.examples
-    rows = build_rows(
-        recipe, training.examples, prepared.stores, tokenizer,
-        encoder_decoder=is_encoder_decoder(recipe.student), unlabelled=training.unlabelled,
-    )  # fmt: skip
+    with waiting("building the training rows"):
+        rows = build_rows(
+            recipe, training.examples, prepared.stores, tokenizer,
+            encoder_decoder=is_encoder_decoder(recipe.student), unlabelled=training.unlabelled,
+        )  # fmt: skip
     for row in rows.rows:
         if row.target_ids[-1] != tokenizer.eos:
             raise StoreError(f"the target of row {row.key} does not end with the end of sequence")

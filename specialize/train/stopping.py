@@ -9,13 +9,12 @@ arrive in the main thread only.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from specialize.io.progress import notice
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -35,7 +34,8 @@ def listening() -> Iterator[Callable[[], bool]]:
 
     def hear(number: int, _: FrameType | None) -> None:
         came.append(number)
-        notice("finishing the step, then saving; press Ctrl-C again to leave at once")
+        # written past Python's buffers: a handler may come in the middle of another write
+        os.write(2, b"finishing the step, then saving; press Ctrl-C again to leave at once\n")
         for other, handler in before.items():
             signal.signal(other, handler)
 
