@@ -133,6 +133,12 @@ def _rows_of_a_teacher(command: Callable[..., None]) -> Callable[..., None]:
             help="Set whose answers grade the texts.",
         ),
         click.option(
+            "--temperature",
+            default=None,
+            type=click.FloatRange(min=0),
+            help="Temperature at which the texts were sampled.  [default: not known]",
+        ),
+        click.option(
             "--top-k",
             default=5,
             show_default=True,
@@ -171,7 +177,7 @@ def _examples(name: str | None, path: str | None) -> tuple[list[Example], Kind]:
 @_rows_of_a_teacher
 def distillkit(
     source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, behind: str | None,
-    name: str | None, path: str | None, restart: bool, as_json: bool,
+    temperature: float | None, name: str | None, path: str | None, restart: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Convert DistillKit's parquet: SOURCE holds data_*.parquet and compression_config.yaml."""
     from specialize.imports.distillkit import import_distillkit
@@ -179,7 +185,7 @@ def distillkit(
     examples, kind = _examples(name, path)
     found = import_distillkit(
         source, out, tokenizer=tokenizer, teacher=teacher, top_k=top_k, behind=behind,
-        examples=examples, kind=kind, restart=restart,
+        temperature=temperature, examples=examples, kind=kind, restart=restart,
     )  # fmt: skip
     print_result(found, as_json)
 
@@ -188,16 +194,16 @@ def distillkit(
 @click.argument("source", type=FILE)
 @_rows_of_a_teacher
 def json_(
-    source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, name: str | None,
-    path: str | None, restart: bool, as_json: bool,
+    source: Path, out: Path, teacher: str, tokenizer: str, top_k: int,
+    temperature: float | None, name: str | None, path: str | None, restart: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Convert JSON lines with log-probabilities from vLLM, an OpenAI client or axolotl."""
     from specialize.imports.vllm_json import import_json
 
     examples, kind = _examples(name, path)
     found = import_json(
-        source, out, tokenizer=tokenizer, teacher=teacher, top_k=top_k, examples=examples,
-        kind=kind, restart=restart,
+        source, out, tokenizer=tokenizer, teacher=teacher, top_k=top_k,
+        temperature=temperature, examples=examples, kind=kind, restart=restart,
     )  # fmt: skip
     print_result(found, as_json)
 

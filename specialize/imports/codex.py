@@ -8,7 +8,8 @@ service's top 5 in no order, which nearly always hold the sampled one again::
        tail 1 - .9331
 
 * The first two steps (" step", newline) end the prompt and the last two are newlines; a sample
-  without this frame is skipped, as in the published alignment, and counted with the reason.
+  without this frame is skipped, as in the published alignment, and counted with the reason; so
+  is one whose rows are not those of its tokens (``codex_proof``).
 * Probabilities are rounded to 4 places: an entry of 0.0000 is below 5e-5 and joins the tail.
 * The tail is 1 - sum, the only one to be had, which the store's settings say.
 * Token texts that are no UTF-8 are written ``bytes: \\xc3``. Ids are those of the rank file
@@ -26,8 +27,10 @@ from itertools import islice
 from pathlib import Path
 
 from specialize.errors import InputError, NothingPassedError
+from specialize.imports.codex_proof import prove, without_frame
 from specialize.imports.codex_samples import Ids, ids_of, sample_of
-from specialize.imports.codex_steps import Step, Steps, read_samples, without_frame
+from specialize.imports.codex_steps import Step, Steps, read_samples
+from specialize.imports.placement import Placement
 from specialize.records import Example, question_key
 from specialize.store import Store, StoreDescription, StoreWriter
 from specialize.teacher.statistics import summarize
@@ -58,7 +61,7 @@ def import_codex(
     Raises:
         InputError: ``source`` or ``vocabulary`` is not what it is said to be, or the samples
             answer a question that ``examples`` has not.
-        NothingPassedError: no sample has the frame.
+        NothingPassedError: no sample can be used; names the reasons.
     """
     survey = _survey(source, examples)
     ids = ids_of(survey.pieces, load_tokenizer(vocabulary) if vocabulary is not None else None)
@@ -92,8 +95,10 @@ class _Survey:
     below_top: int = 0  # sampled tokens that were not the most probable
     mass: float = 0.0  # of all entries
     least: float = 1.0
+    placement: Placement = field(default_factory=Placement)
 
     def add(self, step: Step) -> None:
+        assert step.token is not None
         probabilities = step.probabilities
         stored = sum(probabilities.values())
         self.pieces |= {step.token, *probabilities}
@@ -120,16 +125,23 @@ def _survey(source: Path, examples: Sequence[Example]) -> _Survey:
     survey = _Survey()
     for sample in read_samples(source):
         framed = without_frame(sample)
-        if isinstance(framed, str):
-            survey.skipped[framed] += 1
+        fault, evidence = (framed, None) if isinstance(framed, str) else prove(framed)
+        if evidence is not None:
+            survey.placement.add(evidence)
+        if isinstance(framed, str) or fault is not None:
+            survey.skipped[str(fault)] += 1
             continue
         survey.samples += 1
         survey.asked[sample.question] = _example(source, sample, examples)
         for step in framed.steps:
             survey.add(step)
+    if survey.placement.fault is not None:
+        raise InputError(f"{source}: {survey.placement.fault}; none of its samples is believed")
     if not survey.samples:
         reasons = ", ".join(f"{n} {reason}" for reason, n in survey.skipped.items())
-        raise NothingPassedError(f"{source}: no sample has the frame ({reasons or 'no samples'})")
+        raise NothingPassedError(
+            f"{source}: no sample has the frame and rows that hold ({reasons or 'no samples'})"
+        )
     return survey
 
 
@@ -153,7 +165,7 @@ def _example(source: Path, sample: Steps, examples: Sequence[Example]) -> Exampl
 def _framed(source: Path) -> Iterator[Steps]:
     for sample in read_samples(source):
         framed = without_frame(sample)
-        if isinstance(framed, Steps):
+        if isinstance(framed, Steps) and prove(framed)[0] is None:
             yield framed
 
 

@@ -73,7 +73,8 @@ def _marked(pieces: list[bytes]) -> Vocabulary:
 def sample_of(example: Example, sample: Steps, ids: Ids, width: int) -> Sample:
     """Entries by falling probability in ``width`` slots; the tail is what is missing to 1."""
     steps = sample.steps
-    text = b"".join(step.token for step in steps).decode("utf-8", errors="replace")
+    tokens = [step.token for step in steps if step.token is not None]
+    text = b"".join(tokens).decode("utf-8", errors="replace")
     shape = (len(steps), width)
     entries, logprobs = np.zeros(shape, np.int64), np.full(shape, -np.inf, np.float32)
     tails = np.empty(len(steps), np.float32)
@@ -93,7 +94,7 @@ def sample_of(example: Example, sample: Steps, ids: Ids, width: int) -> Sample:
     )
     return padded_sample(
         response,
-        np.array([ids.of[step.token] for step in steps], np.int64),
+        np.array([ids.of[token] for token in tokens], np.int64),
         np.array([_token_logprob(step) for step in steps], np.float32),
         entries,
         logprobs,
@@ -103,4 +104,4 @@ def sample_of(example: Example, sample: Steps, ids: Ids, width: int) -> Sample:
 
 def _token_logprob(step: Step) -> float:
     """Of a sampled token written 0.0000: the largest value that is rounded to it."""
-    return math.log(step.probabilities.get(step.token, ROUNDING))
+    return math.log(max(step.probability, ROUNDING))

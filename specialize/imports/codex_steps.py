@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from specialize.errors import InputError
+from specialize.tokens.spellings import REPLACEMENT
 
 END = "<|endoftext|>"
 ROUNDING = 5e-5  # a probability below it is written 0.0000
@@ -34,28 +35,40 @@ _QUESTION = re.compile(r"Question (\d+): (.*)")
 _OUTPUT = re.compile(r"Model output (\d+): ")
 _DECODE = "Per-step decode: "
 _PAIR = re.compile(r"""<<('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")>> (\d\.\d{4}) """)
-_HEAD, _TAIL = (b" step", b"\n"), (b"\n", b"\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One position: the sampled token, and probabilities by token; b"" is the end of text."""
+    """One position: the sampled token, its probability, and those of the service's list.
 
-    token: bytes
-    probabilities: Mapping[bytes, float]
+    b"" is the end of text. ``token`` is None where a replacement character stands for its bytes;
+    an entry of which that is true is left out, so that its mass is the tail's.
+    """
+
+    token: bytes | None
+    probability: float
+    listed: Mapping[bytes, float]
+
+    @property
+    def probabilities(self) -> dict[bytes, float]:
+        """By token, the sampled one among them, but for what was rounded to nothing."""
+        own = {} if self.token is None else {self.token: self.probability}
+        found = own | {piece: p for piece, p in self.listed.items() if piece != self.token}
+        return {piece: p for piece, p in found.items() if p >= ROUNDING}
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
     """One sample of one question, which is known by its position in GSM8K train.
 
-    ``asked`` is the first line of the question where the layout tells it.
+    ``asked`` is the first line of the question, ``shown`` the output, where the layout has them.
     """
 
     question: int
     sample: int
     steps: tuple[Step, ...]
     asked: str | None = None
+    shown: str | None = None
 
 
 def read_samples(source: Path) -> Iterator[Steps]:
@@ -93,17 +106,20 @@ def _read_json(text: str, source: Path) -> Iterator[Steps]:
 def _read_text(lines: Iterator[str], source: Path) -> Iterator[Steps]:
     question: tuple[int, str] | None = None
     sample: int | None = None
+    shown: list[str] = []
     for number, line in enumerate(lines, start=1):
         if asked := _QUESTION.match(line):
             question, sample = (int(asked[1]), asked[2]), None
         elif output := _OUTPUT.match(line):
-            sample = int(output[1])
+            sample, shown = int(output[1]), [line[output.end() :]]
         elif line.startswith(_DECODE):
             if question is None or sample is None:
                 raise InputError(f"{source}, line {number}: steps before any question and output")
             where = f"{source}, line {number}"
             steps = _steps_of_line(line.removeprefix(_DECODE).rstrip("\n"), where)
-            yield Steps(question[0], sample, steps, question[1])
+            yield Steps(question[0], sample, steps, question[1], "".join(shown))
+        else:
+            shown.append(line)
     if question is None:
         raise InputError(f"{source} holds no samples: no line begins with 'Question 0: '")
 
@@ -129,21 +145,23 @@ def _steps_of_line(line: str, where: str) -> tuple[Step, ...]:
 
 
 def _step(step: object, where: str) -> Step:
-    """A step from its pairs; a token that stands twice counts once."""
-    probabilities: dict[bytes, float] = {}
-    token: bytes | None = None
+    """A step from its pairs, the sampled token first; a listed token counts once."""
+    pairs: list[tuple[bytes | None, float]] = []
     for pair in step if isinstance(step, list) else []:
         match pair:
             case [str(text), float() | int() as probability] if 0 <= probability <= 1:
-                piece = piece_of(text)
-                token = piece if token is None else token
-                if probability >= ROUNDING:
-                    probabilities.setdefault(piece, float(probability))
+                piece = None if REPLACEMENT in text else piece_of(text)
+                pairs.append((piece, float(probability)))
             case _:
                 raise InputError(f"{where}: {pair!r} is no [token, probability]")
-    if token is None:
+    if not pairs:
         raise InputError(f"{where} has no token")
-    return Step(token, probabilities)
+    (token, own), *others = pairs
+    listed: dict[bytes, float] = {}
+    for piece, probability in others:
+        if piece is not None:
+            listed.setdefault(piece, probability)
+    return Step(token, own, listed)
 
 
 def piece_of(text: str) -> bytes:
@@ -154,15 +172,3 @@ def piece_of(text: str) -> bytes:
     if raw is None:
         return text.encode()
     return raw[1].encode() + bytes.fromhex(re.sub(r"\\+x", "", raw[2]))
-
-
-def without_frame(sample: Steps) -> Steps | str:
-    """The sample without its frame, or why it has to be skipped."""
-    tokens = tuple(step.token for step in sample.steps)
-    if len(tokens) <= len(_HEAD) + len(_TAIL):
-        return "nothing inside the frame"
-    if tokens[:2] != _HEAD:
-        return "does not begin behind ' step' and a newline"
-    if tokens[-2:] != _TAIL:
-        return "does not end with two newlines"
-    return Steps(sample.question, sample.sample, sample.steps[2:-2], sample.asked)

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from specialize.answers import Kind
 from specialize.errors import InputError
+from specialize.imports.finish import finish_of
+from specialize.imports.own_tokens import own_logprob
 from specialize.imports.replies import Import, Kept, write_kept
-from specialize.imports.vllm_json import own_logprob
 from specialize.records import Example
 from specialize.teacher.served.wire import Entries, Reply
 from specialize.tokens import Tokenizer, load_tokenizer
@@ -45,6 +46,7 @@ def import_distillkit(
     teacher: str,
     top_k: int = 5,
     behind: str | None = None,
+    temperature: float | None = None,
     examples: Sequence[Example] = (),
     kind: Kind = "number",
     restart: bool = False,
@@ -55,7 +57,7 @@ def import_distillkit(
         tokenizer: the teacher's, a directory or hub id.
         top_k: entries a position, of those that were kept.
         behind: the response is what stands behind this text; None: all but the first token.
-        examples: as in ``vllm_json.import_json``.
+        temperature, examples: as in ``vllm_json.import_json``.
 
     Raises:
         InputError: no such files, or a configuration that can not be read.
@@ -66,7 +68,8 @@ def import_distillkit(
     if not files:
         raise InputError(f"{source} holds no parquet file; name DistillKit's output directory")
     loaded = load_tokenizer(tokenizer)
-    made = Import(teacher, loaded, min(top_k, codec.k), max(codec.d, loaded.size), examples, kind)
+    width = max(codec.d, loaded.size)
+    made = Import(teacher, loaded, min(top_k, codec.k), width, examples, kind, temperature)
 
     def read() -> Iterator[Kept]:
         for file in files:
@@ -218,7 +221,8 @@ def _kept(
         return Kept(name, "", first)
     rows = [_entries(*pair) for pair in zip(ids[first - 1 :], logprobs[first - 1 :], strict=True)]
     own = [own_logprob(token, r) for token, r in zip(tokens[first:], rows, strict=True)]
-    reply = Reply(tuple(tokens[first:]), tuple(own), tuple(rows), None, "stop")
+    written = tuple(tokens[first:])
+    reply = Reply(written, tuple(own), tuple(rows), None, finish_of(None, written, tokenizer.ends))
     return Kept(name, tokenizer.decode(tokens[:first]), reply)
 
 

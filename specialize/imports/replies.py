@@ -4,7 +4,9 @@
     Kept("row 8", prompt="Q: ...", reply="fewer entries than asked for")          dropped: counted
 
 Each reply is held against the same proof as one of a server: distinct ids of the vocabulary,
-finite log-probabilities of mass at most 1, a row for every token.
+finite log-probabilities of mass at most 1, a row for every token. Then its rows must be those of
+its tokens (``placement``), and so must the file's. A reply that a limit cut is stored as not
+finished and not correct.
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from specialize.answers import Kind, find_answer, is_correct
-from specialize.errors import NothingPassedError
+from specialize.errors import InputError, NothingPassedError
+from specialize.imports.finish import CUT
+from specialize.imports.placement import Placement, fault_of, names_shift, weigh
 from specialize.records import Example, Response, question_key
 from specialize.store import Sample, StoreDescription, StoreWriter, padded_sample
 from specialize.store.sealed import Json
@@ -32,11 +36,15 @@ SHARD_SAMPLES = 512
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One record of a dump: whose, and what was replied or why that can not be used."""
+    """One record of a dump: whose, and what was replied or why that cannot be used.
+
+    ``shown`` is the text that the dump has beside the tokens; None where it has none.
+    """
 
     name: str
     prompt: str
     reply: Reply | str
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,7 @@ class Import:
     width: int  # ids of a distribution; at least the tokenizer's
     examples: Sequence[Example] = ()
     kind: Kind = "number"
+    temperature: float | None = None  # at which the texts were sampled; None: not known
 
 
 def write_kept(
@@ -66,36 +75,78 @@ def write_kept(
         sources: the files behind it; their hash is part of the store's settings.
 
     Returns:
-        Counts: records, samples, positions, correct, dropped by reason.
+        Counts: records, samples, positions, correct, cut by length, dropped by reason.
 
     Raises:
+        InputError: the rows of the file are not those of its tokens; says which shift would fit.
         NothingPassedError: no record is left; names the reasons.
     """
     description = _describe(sources, made, settings)
     judge = _Judge(made)
-    totals: Counter[str] = Counter(records=0, samples=0, positions=0, correct=0)
-    dropped: Counter[str] = Counter()
+    counts = _Counts()
     with StoreWriter(out, description, shard_samples=SHARD_SAMPLES, restart=restart) as writer:
         for shard, group in enumerate(_groups(read())):
-            found = [judge.sample(kept) for kept in group]
-            good = [sample for sample in found if isinstance(sample, Sample)]
-            lost = Counter(reason for reason in found if isinstance(reason, str))
+            found = [judge.judge(kept) for kept in group]
+            if judge.placement.fault is not None:
+                fault = _commonest([v.reason for v in found], judge.placement.fault)
+                raise InputError(f"{sources[0]}: {fault}; none of its records is believed")
+            lost = counts.add(found)
             if shard not in writer.committed:
+                good = [verdict.sample for verdict in found if verdict.sample is not None]
                 writer.write(shard, good, counts=lost)
-            right = sum(sample.response.correct is True for sample in good)
-            totals.update(records=len(group), samples=len(good), correct=right)
-            totals["positions"] += sum(map(len, good))
-            dropped += lost
-        if not totals["samples"]:
-            _refuse(sources[0], dropped)
-        summary: dict[str, object] = {
-            **totals,
-            "dropped": dict(sorted(dropped.items())),
-            "bytes_per_position": description.bytes_per_position,
-        }
+        if not counts.samples:
+            _refuse(sources[0], counts.dropped)
+        summary = counts.as_json() | {"bytes_per_position": description.bytes_per_position}
         if not writer.finished:
             writer.finish(made.tokenizer.vocabulary(), summary)
     return summary
+
+
+def _commonest(reasons: Sequence[str], fault: str) -> str:
+    """The shift that most records name, where they do; else ``fault``."""
+    (most, count), *_ = Counter(reasons).most_common(1)
+    return most if names_shift(most) and 2 * count > len(reasons) else fault
+
+
+class Verdict(NamedTuple):
+    """The sample of a record, or why there is none; a reason beside a sample is no drop."""
+
+    sample: Sample | None
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What became of the records so far."""
+
+    records: int = 0
+    samples: int = 0
+    positions: int = 0
+    correct: int = 0
+    cut: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def add(self, verdicts: Sequence[Verdict]) -> Counter[str]:
+        """Count the records of one shard; returns its own part of the reasons."""
+        good = [verdict.sample for verdict in verdicts if verdict.sample is not None]
+        reasons = Counter(verdict.reason for verdict in verdicts if verdict.reason)
+        self.records += len(verdicts)
+        self.samples += len(good)
+        self.positions += sum(map(len, good))
+        self.correct += sum(sample.response.correct is True for sample in good)
+        self.cut += reasons[CUT]
+        self.dropped.update(v.reason for v in verdicts if v.reason and v.sample is None)
+        return reasons
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "records": self.records,
+            "samples": self.samples,
+            "positions": self.positions,
+            "correct": self.correct,
+            "cut_by_length": self.cut,
+            "dropped": dict(sorted(self.dropped.items())),
+        }
 
 
 def _refuse(source: Path, dropped: Counter[str]) -> NoReturn:
@@ -123,6 +174,7 @@ def _describe(
         fingerprint=made.tokenizer.fingerprint,
         vocabulary_size=made.width,
         k=min(made.top_k, made.width),
+        temperature=made.temperature,
         dataset=f"sha256:{hashlib.sha256(asked.encode()).hexdigest()}",
         settings={
             "mode": "import", "source": f"sha256:{digest.hexdigest()}", "tail": "complement",
@@ -135,26 +187,38 @@ class _Judge:
     """Makes samples of records; keys are examples' ids and how often each came before."""
 
     def __init__(self, made: Import) -> None:
+        self.placement = Placement()
         self._made = made
         self._proof = Proof(made.tokenizer, made.top_k, made.width)
         self._by_id = {example.id: example for example in made.examples}
         self._by_question = {question_key(e.question): e for e in made.examples}
         self._seen: Counter[str] = Counter()
 
-    def sample(self, kept: Kept) -> Sample | str:
+    def judge(self, kept: Kept) -> Verdict:
         """The sample of a record, or why there is none."""
         if isinstance(kept.reply, str):
-            return kept.reply
+            return Verdict(None, kept.reply)
         try:
             scored = self._proof.believe(kept.reply)
         except BadReplyError as error:
-            return str(error)
+            return Verdict(None, str(error))
+        fault = self._misplaced(scored) or _other_text(kept.shown, scored, self._made.tokenizer)
+        if fault is not None:
+            return Verdict(None, fault)
         example = self._example(kept)
         if self._made.examples and example is None:
-            return "no example has this id or question"
+            return Verdict(None, "no example has this id or question")
         name = example.id if example is not None else kept.name
         self._seen[name] += 1
-        return _sample(name, self._seen[name] - 1, kept.prompt, scored, example, self._made.kind)
+        sample = _sample(name, self._seen[name] - 1, kept.prompt, scored, example, self._made.kind)
+        return Verdict(sample, CUT if scored.finish == "length" else "")
+
+    def _misplaced(self, scored: ScoredText) -> str | None:
+        """Why the rows are not those of the tokens; None where they are."""
+        rows = (scored.token_ids, scored.topk_ids, scored.topk_logprobs)
+        evidence = weigh(*rows, hot=(self._made.temperature or 1) > 1)
+        self.placement.add(evidence)
+        return fault_of(evidence, *rows)
 
     def _example(self, kept: Kept) -> Example | None:
         if kept.name in self._by_id:
@@ -166,12 +230,27 @@ class _Judge:
         return inside[0] if len(inside) == 1 else None
 
 
+def _other_text(shown: str | None, scored: ScoredText, tokenizer: Tokenizer) -> str | None:
+    """Why ``shown`` is not the text of the tokens; None where it is, or they go on with a stop."""
+    if shown is None:
+        return None
+    for name in tokenizer.special_tokens():
+        shown = shown.replace(name, "")
+    said, spelled = ("".join(t.replace("\ufffd", "").split()) for t in (shown, scored.text))
+    if spelled.startswith(said):
+        return None
+    if said.startswith(spelled):
+        return "the text goes on after its tokens"
+    return "the text is not what the tokens spell"
+
+
 def _sample(
     name: str, number: int, prompt: str, scored: ScoredText, example: Example | None, kind: Kind
 ) -> Sample:
     correct = None
     if example is not None:
-        correct = is_correct(scored.text, example.answer, kind=kind, choices=example.choices)
+        right = is_correct(scored.text, example.answer, kind=kind, choices=example.choices)
+        correct = right and scored.finish != "length"
     response = Response(
         example_id=name,
         sample=number,
@@ -179,6 +258,7 @@ def _sample(
         text=scored.text,
         answer=find_answer(scored.text, kind=kind),
         correct=correct,
+        finished=scored.finish in ("eos", "stop"),
     )
     return padded_sample(
         response,

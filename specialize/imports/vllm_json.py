@@ -16,13 +16,14 @@ that are named by their text are dropped, because several ids may have one text.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from specialize.answers import Kind
 from specialize.datasets.reading import json_lines
+from specialize.imports.finish import finish_of
+from specialize.imports.own_tokens import own_logprob
 from specialize.imports.replies import Import, Kept, write_kept
 from specialize.records import Example
 from specialize.store.sealed import Json
@@ -31,6 +32,7 @@ from specialize.tokens import Tokenizer, load_tokenizer
 
 _TOKEN = re.compile(r"token_id:(\d+)")
 _EXPECTED = "JSON lines with log-probabilities of vLLM, an OpenAI client or axolotl"
+_APART = ("reasoning_content", "reasoning", "tool_calls", "function_call")
 Record = Mapping[str, Json]
 
 
@@ -41,6 +43,7 @@ def import_json(
     tokenizer: str,
     teacher: str,
     top_k: int = 5,
+    temperature: float | None = None,
     examples: Sequence[Example] = (),
     kind: Kind = "number",
     restart: bool = False,
@@ -51,14 +54,16 @@ def import_json(
         tokenizer: the teacher's, a directory or hub id.
         teacher: its name, for the store.
         top_k: entries a position; a record with fewer is dropped.
+        temperature: at which the texts were sampled; above 1 tokens may miss their rows' entries.
         examples: whose answers judge the texts; a record must then have the id or question of one.
 
     Raises:
-        InputError: the file is not JSON lines; names the line.
+        InputError: the file is not JSON lines, and names the line; or its rows are not those of its
+            tokens, and says which shift would fit.
         NothingPassedError: no record is left.
     """
     loaded = load_tokenizer(tokenizer)
-    made = Import(teacher, loaded, top_k, loaded.size, examples, kind)
+    made = Import(teacher, loaded, top_k, loaded.size, examples, kind, temperature)
 
     def read() -> Iterator[Kept]:
         for number, (_, record) in enumerate(json_lines(source, _EXPECTED)):
@@ -76,8 +81,10 @@ def _records(record: Record, name: str, tokenizer: Tokenizer) -> Iterator[Kept]:
         body = _body(record)
         choices = body.get("choices") if body is not None else None
         if isinstance(choices, list):
-            for choice in choices:
-                yield Kept(identity, asked, _of_choice(choice))
+            replies = [_of_choice(choice, tokenizer) for choice in choices]
+            _check_usage(body, replies)
+            for choice, reply in zip(choices, replies, strict=True):
+                yield Kept(identity, asked, reply, _shown(choice))
         else:
             yield Kept(identity, asked, _of_rows(record, asked, tokenizer))
     except BadReplyError as error:
@@ -97,7 +104,16 @@ def _body(record: Record) -> Record | None:
     return body if isinstance(body, dict) else None
 
 
-def _of_choice(choice: Record) -> Reply:
+def _check_usage(body: Record, replies: Sequence[Reply]) -> None:
+    """The server counts what it wrote, the end of each text or not; fewer tokens were lost."""
+    usage = body.get("usage")
+    said = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    kept = sum(len(reply.tokens) for reply in replies)
+    if isinstance(said, int) and not kept <= said <= kept + len(replies):
+        raise BadReplyError("the server counts other tokens than are kept")
+
+
+def _of_choice(choice: Record, tokenizer: Tokenizer) -> Reply:
     told = choice["logprobs"]
     if told is None:
         raise BadReplyError("no log-probabilities")
@@ -113,11 +129,20 @@ def _of_choice(choice: Record) -> Reply:
             tuple((_id(token), _number(value)) for token, value in row.items())
             for row in told["top_logprobs"]
         )
-    return Reply(tokens, own, entries, None, "length" if _was_cut(choice) else "stop")
+    finish = finish_of(choice.get("finish_reason"), tokens, tokenizer.ends)
+    return Reply(tokens, own, entries, None, finish)
 
 
-def _was_cut(choice: Record) -> bool:
-    return choice.get("finish_reason") == "length"
+def _shown(choice: Record) -> str | None:
+    """The text beside the tokens, where all of it is there: a message may hold part of it apart."""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        shown = choice.get("text")
+    elif any(message.get(apart) for apart in _APART):
+        return None
+    else:
+        shown = message.get("content")
+    return shown if isinstance(shown, str) and shown else None
 
 
 def _of_rows(record: Record, prompt: str, tokenizer: Tokenizer) -> Reply:
@@ -139,16 +164,8 @@ def _of_rows(record: Record, prompt: str, tokenizer: Tokenizer) -> Reply:
         raise BadReplyError("more rows than tokens" if rows else "no log-probabilities")
     tokens = ids[len(ids) - len(rows) :]
     own = [own_logprob(token, row) for token, row in zip(tokens, rows, strict=True)]
-    return Reply(tuple(tokens), tuple(own), tuple(rows), None, "stop")
-
-
-def own_logprob(token: int, row: Entries) -> float:
-    """Of a token that is not among the entries: the most that it can have had."""
-    listed = dict(row)
-    if token in listed:
-        return listed[token]
-    rest = 1 - math.fsum(math.exp(value) for value in listed.values())
-    return min([*listed.values(), math.log(rest) if rest > 0 else -9999.0])
+    finish = finish_of(record.get("finish_reason"), tokens, tokenizer.ends)
+    return Reply(tuple(tokens), tuple(own), tuple(rows), None, finish)
 
 
 def _entries(row: Sequence[Record]) -> Entries:

@@ -227,3 +227,74 @@ def test_the_published_samples(tmp_path: Path, data_dir: Path) -> None:
         assert [pieces[i] for i in a.token_id.tolist()] == [known[i] for i in b.token_id.tolist()]
         np.testing.assert_array_equal(topk_logprob(a), topk_logprob(b))
         np.testing.assert_array_equal(a.distributions.tail, b.distributions.tail)
+
+
+def test_a_replacement_character_is_no_token(tmp_path: Path) -> None:
+    """As an entry its mass joins the tail; a sampled one leaves the sample's tokens unknown."""
+    entry = [*RIGHT[:2], step("So", 0.5, ("\ufffd", 0.3), ("!", 0.1)), *RIGHT[3:]]
+    sampled = [*RIGHT[:3], step("\ufffd", 0.9, ("!", 0.06)), *RIGHT[4:]]
+    source = write_json(tmp_path / "s.json", [entry, sampled])
+    found = import_codex(source, tmp_path / "o", examples=EXAMPLES)
+    assert found["skipped"] == {"a replacement character in place of a token's bytes": 1}
+    store = Store.open(tmp_path / "o")
+    row = store[EXAMPLES[0].id, 0]
+    assert "\ufffd".encode() not in store.vocabulary().values()
+    assert np.exp(float(row.distributions.tail[0])) == pytest.approx(0.4, rel=5e-3)
+
+
+def test_what_the_service_says_twice_must_agree(tmp_path: Path) -> None:
+    differ, missing = json.loads(json.dumps([RIGHT, RIGHT]))
+    differ[4][0][1] = 0.5
+    missing[4][0] = [" eggs", 0.9]
+    source = write_json(tmp_path / "s.json", [RIGHT, differ, missing])
+    found = import_codex(source, tmp_path / "o", examples=EXAMPLES)
+    assert found["skipped"] == {
+        "a token and its entry differ": 1,
+        "a token is likelier than listed entries, but not listed": 1,
+    }
+
+
+def test_steps_that_do_not_spell_the_output(tmp_path: Path) -> None:
+    source = write_text(tmp_path / "s.txt", {0: [RIGHT, WRONG]})
+    whole = source.read_text()
+    source.write_text(whole.replace("Model output 1: The answer is 8", "Model output 1: It is 8"))
+    found = import_codex(source, tmp_path / "o", examples=EXAMPLES)
+    assert found["skipped"] == {"the output is not what the steps spell": 1}
+
+
+def lists_beside(sample: list[Pairs], order: list[int]) -> list[Pairs]:
+    """The sampled tokens with the lists of other steps, so that nothing contradicts itself."""
+    inside = sample[2:-2]
+    made = []
+    for own, at in zip(inside, order, strict=True):
+        others = inside[at][1:]
+        known = dict(map(tuple, others))
+        token = own[0][0]
+        least = min([p for _, p in others], default=0.0)
+        made.append([[token, known.get(token, min(least, own[0][1]))], *others])
+    return [*sample[:2], *made, *sample[-2:]]
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("kind", ["early", "late", "shuffled"])
+def test_published_samples_with_lists_of_other_steps(
+    data_dir: Path, tmp_path: Path, kind: str
+) -> None:
+    published = json.loads((data_dir / "codex" / "codex_q0_samples_top5.json").read_text())
+    rng = np.random.default_rng(5)
+    broken = []
+    for sample in published:
+        places = np.arange(len(sample) - 4)
+        order = {
+            "early": np.roll(places, -1), "late": np.roll(places, 1),
+            "shuffled": rng.permutation(places),
+        }[kind]  # fmt: skip
+        broken.append(lists_beside(sample, order.tolist()))
+    source = write_json(tmp_path / "s.json", broken)
+    question = Example("gsm8k/train/00000", "Natalia sold clips?", "72")
+    says = {"early": "too early", "late": "too late", "shuffled": "not among the entries"}[kind]
+    with pytest.raises(InputError, match=says):
+        import_codex(source, tmp_path / "o", examples=[question])
+    source = write_json(tmp_path / "m.json", [*published, *broken[:10]])
+    found = import_codex(source, tmp_path / "m", examples=[question])
+    assert (found["samples"], sum(found["skipped"].values())) == (50, 10)

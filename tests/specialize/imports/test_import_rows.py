@@ -20,6 +20,16 @@ from specialize.store import Sample, Store, verify
 from specialize.store.export import export_store
 from specialize.teacher.protocol import ScoredText
 from specialize.tokens import Tokenizer, load_tokenizer
+from tests.support.import_forms import (
+    JSON_FORMS,
+    JsonForm,
+    axolotl,
+    chat_batch,
+    completion,
+    distillkit_folder,
+    named,
+    write_lines,
+)
 from tests.support.scripted_teacher import ScriptedTeacher
 from tests.support.store_samples import topk_id, topk_logprob
 
@@ -54,60 +64,8 @@ def same_rows(sample: Sample, text: ScoredText, *, atol: float = 2e-3) -> None:
 # ---- JSON --------------------------------------------------------------------------------------
 
 
-def named(token: int) -> str:
-    return f"token_id:{token}"
-
-
-def pairs(text: ScoredText) -> list[list[tuple[int, float]]]:
-    rows = zip(text.topk_ids.tolist(), text.topk_logprobs.tolist(), strict=True)
-    return [list(zip(ids, values, strict=True)) for ids, values in rows]
-
-
-def completion(text: ScoredText) -> dict[str, object]:
-    told = {
-        "tokens": [named(t) for t in text.token_ids.tolist()],
-        "token_logprobs": text.token_logprobs.tolist(),
-        "top_logprobs": [{named(i): v for i, v in row} for row in pairs(text)],
-    }
-    return {"choices": [{"text": text.text, "logprobs": told, "finish_reason": "stop"}]}
-
-
-def chat_batch(text: ScoredText) -> dict[str, object]:
-    rows = zip(text.token_ids.tolist(), text.token_logprobs.tolist(), pairs(text), strict=True)
-    content = [
-        {
-            "token": named(token), "logprob": value,
-            "top_logprobs": [{"token": named(i), "logprob": v} for i, v in row],
-        }
-        for token, value, row in rows
-    ]  # fmt: skip
-    choice = {"message": {"content": text.text}, "logprobs": {"content": content}}
-    return {"response": {"body": {"choices": [choice]}}}
-
-
-def axolotl(text: ScoredText) -> dict[str, object]:
-    rows = [[{"token": named(i), "logprob": v} for i, v in row] for row in pairs(text)]
-    return {"text": text.text, "logprobs": [None, *rows]}
-
-
-def axolotl_two(text: ScoredText) -> dict[str, object]:
-    return {
-        "input_ids": [5, 6, *text.token_ids.tolist()],
-        "target_token_ids": text.topk_ids.tolist(),
-        "logprobs": text.topk_logprobs.tolist(),
-    }
-
-
-FORMS = [completion, chat_batch, axolotl, axolotl_two]
-
-
-def write_lines(path: Path, records: list[object]) -> Path:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return path
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_json_rows_come_back(form: object, scored: list[ScoredText], tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", JSON_FORMS)
+def test_json_rows_come_back(form: JsonForm, scored: list[ScoredText], tmp_path: Path) -> None:
     source = write_lines(tmp_path / "rows.jsonl", [form(text) for text in scored])
     told = import_json(source, tmp_path / "s", tokenizer=TEACHER, teacher="big", top_k=K)
     assert (told["records"], told["samples"], told["dropped"]) == (3, 3, {})
@@ -202,51 +160,6 @@ def test_a_line_that_is_no_json(tmp_path: Path) -> None:
 
 
 # ---- DistillKit --------------------------------------------------------------------------------
-
-BITS = 10  # 600 ids
-
-
-def packed(ids: np.ndarray) -> list[list[int]]:
-    each = ids.astype(np.int64)[:, :, None] >> np.arange(BITS - 1, -1, -1) & 1
-    return np.packbits(each.reshape(len(ids), -1).astype(np.uint8), axis=1).tolist()
-
-
-def exact(values: np.ndarray, dtype: str) -> np.ndarray:
-    """(R, bytes) of numbers; bf16 is the upper half of a float32."""
-    if dtype == "bfloat16":
-        upper = (np.ascontiguousarray(values, "<f4").view("<u4") >> 16).astype("<u2")
-        return upper.view(np.uint8)
-    return np.ascontiguousarray(values, dtype).view(np.uint8)
-
-
-def distillkit_folder(
-    path: Path, texts: list[ScoredText], *, dtype: str = "float32", delta: bool = False
-) -> Path:
-    path.mkdir()
-    config = {
-        "d": 600, "k": K, "exact_k": K, "exact_dtype": dtype, "residual_bins": [],
-        "delta_encoding": delta,
-    }  # fmt: skip
-    (path / CONFIG).write_text(yaml.safe_dump(config))
-    rows = []
-    for text in texts:
-        values = text.topk_logprobs
-        if delta:
-            values = np.diff(values, axis=1, prepend=0)
-        rows.append(
-            {
-                "input_ids": [7, *text.token_ids.tolist()],
-                "compressed_logprobs": exact(values, dtype).tolist(),
-                "bytepacked_indices": packed(text.topk_ids),
-            }
-        )
-    nested = pa.list_(pa.list_(pa.uint8()))
-    schema = pa.schema(
-        [("input_ids", pa.list_(pa.uint64())), ("compressed_logprobs", nested),
-         ("bytepacked_indices", nested)]
-    )  # fmt: skip
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), path / "data_0.parquet")
-    return path
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""Texts whose tokens were drawn from their rows, as a teacher draws them; ways to misplace them.
+
+A row's masses come first, then the place that the token has in it: an entry or the tail, drawn by
+these masses. The other entries are tokens of the corpus, as often as they are there, so that rows
+share tokens by chance as those of a real teacher do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from specialize.imports.own_tokens import own_logprob
+from specialize.teacher.protocol import ScoredText
+from specialize.tokens import Tokenizer
+
+NAMES = ["Ann", "Ben", "Mia", "Tom", "Seven boxes", "The farmer", "Nobody"]
+VERBS = ["has", "buys", "sells", "finds", "counts"]
+THINGS = ["pens", "red apples", "boxes of four pens", "eggs", "coins", "old books"]
+
+
+def sentences(rng: np.random.Generator, count: int) -> str:
+    """A few sentences of toy arithmetic."""
+    made = []
+    for _ in range(count):
+        a, b = rng.integers(2, 99, 2)
+        name, verb, thing = rng.choice(NAMES), rng.choice(VERBS), rng.choice(THINGS)
+        made.append(f"{name} {verb} {a} {thing} and {b} more, {a} + {b} = {a + b}.")
+    return "\n".join(made)
+
+
+def drawn(
+    rng: np.random.Generator,
+    tokenizer: Tokenizer,
+    *,
+    k: int = 5,
+    sharpness: float = 3.0,
+    temperature: float = 1.0,
+    count: int = 1,
+) -> ScoredText:
+    """A text with rows of ``k`` entries from which its tokens were drawn.
+
+    Args:
+        sharpness: 1 for flat rows, 3 for those of a sure teacher.
+        temperature: at which the places were drawn; 0: the most probable entry always.
+        count: sentences.
+    """
+    text = sentences(rng, count)
+    tokens = np.array(tokenizer.encode(text), np.int32)
+    corpus = np.unique(tokenizer.encode(sentences(rng, 20)))
+    ids = np.zeros((len(tokens), k), np.int32)
+    masses = np.zeros((len(tokens), k))
+    for row, token in enumerate(tokens):
+        spread = np.sort(rng.dirichlet(np.ones(k + 1)) ** sharpness)[::-1]
+        spread = spread / spread.sum()
+        masses[row], tail = spread[:k], spread[k]
+        chances = np.append(masses[row], tail)
+        tempered = chances ** (1 / temperature) if temperature else chances == chances.max()
+        place = int(rng.choice(k + 1, p=tempered / tempered.sum()))
+        others = rng.choice(corpus[corpus != token], k - (place < k), replace=False)
+        ids[row] = np.insert(others, place, token) if place < k else others
+    logprobs = np.log(masses).astype(np.float32)
+    return _scored(text, tokens, ids, logprobs)
+
+
+def _scored(text: str, tokens: np.ndarray, ids: np.ndarray, logprobs: np.ndarray) -> ScoredText:
+    """With the log-probability of a token that its own row may say."""
+    own = []
+    for token, entries, values in zip(
+        tokens.tolist(), ids.tolist(), logprobs.tolist(), strict=True
+    ):
+        own.append(own_logprob(token, tuple(zip(entries, values, strict=True))))
+    tails = np.log1p(-np.exp(logprobs.astype(np.float64)).sum(axis=1).clip(max=1 - 1e-9))
+    return ScoredText(
+        text, tokens, np.array(own, np.float32), ids, logprobs, tails.astype(np.float32), "given"
+    )
+
+
+def _with_rows(text: ScoredText, order: np.ndarray) -> ScoredText:
+    """Row ``order[i]`` beside token i."""
+    return _scored(text.text, text.token_ids, text.topk_ids[order], text.topk_logprobs[order])
+
+
+def misplaced(text: ScoredText, rng: np.random.Generator) -> Iterator[tuple[str, ScoredText]]:
+    """The text with rows in another order, shifted, and with one missing in the middle."""
+    rows = np.arange(len(text))
+    shift = int(rng.choice([-3, -2, -1, 1, 2, 3]))
+    yield "shuffled", _with_rows(text, rng.permutation(rows))
+    yield f"shifted by {shift}", _with_rows(text, (rows + shift) % len(rows))
+    cut = int(rng.integers(1, 4))
+    lost = len(rows) // 3
+    yield (
+        "with a gap",
+        _with_rows(text, np.concatenate([rows[:lost], (rows[lost:] + cut) % len(rows)])),
+    )
+
+
+def cut_rows(text: ScoredText, count: int) -> ScoredText:
+    """The text without its last ``count`` tokens and rows; the words stay."""
+    parts = (
+        text.token_ids,
+        text.token_logprobs,
+        text.topk_ids,
+        text.topk_logprobs,
+        text.tail_logprobs,
+    )
+    ids, own, entries, logprobs, tails = (part[:-count] for part in parts)
+    return replace(
+        text, token_ids=ids, token_logprobs=own, topk_ids=entries, topk_logprobs=logprobs,
+        tail_logprobs=tails,
+    )  # fmt: skip
