@@ -114,51 +114,54 @@ def tinyllm(
     print_result(found, as_json)
 
 
+_ROW_OPTIONS = (
+    as_json_option,
+    click.option("--restart", is_flag=True, help="Delete what is there and start over."),
+    click.option(
+        "--path",
+        default=None,
+        help="The set's file or directory.  [default: download from the hub]",
+    ),
+    click.option(
+        "--data",
+        "name",
+        default=None,
+        metavar="SET",
+        callback=own_file,
+        help="Set whose answers grade the texts.",
+    ),
+    click.option(
+        "--temperature",
+        default=None,
+        type=click.FloatRange(min=0),
+        help="Temperature at which the texts were sampled.  [default: not known]",
+    ),
+    click.option(
+        "--top-k",
+        default=5,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help="Entries stored per position.",
+    ),
+    click.option(
+        "--tokenizer",
+        required=True,
+        metavar="MODEL",
+        help="The teacher's tokenizer: directory, file or hub id.",
+    ),
+    click.option(
+        "--teacher",
+        required=True,
+        metavar="NAME",
+        help="The teacher's name, recorded in the store.",
+    ),
+    click.argument("out", type=FOLDER),
+)
+
+
 def _rows_of_a_teacher(command: Callable[..., None]) -> Callable[..., None]:
     """The arguments of imports that bring rows of a teacher whose tokenizer can be had."""
-    for option in (
-        as_json_option,
-        click.option("--restart", is_flag=True, help="Delete what is there and start over."),
-        click.option(
-            "--path",
-            default=None,
-            help="The set's file or directory.  [default: download from the hub]",
-        ),
-        click.option(
-            "--data",
-            "name",
-            default=None,
-            metavar="SET",
-            callback=own_file,
-            help="Set whose answers grade the texts.",
-        ),
-        click.option(
-            "--temperature",
-            default=None,
-            type=click.FloatRange(min=0),
-            help="Temperature at which the texts were sampled.  [default: not known]",
-        ),
-        click.option(
-            "--top-k",
-            default=5,
-            show_default=True,
-            type=click.IntRange(min=1),
-            help="Entries stored per position.",
-        ),
-        click.option(
-            "--tokenizer",
-            required=True,
-            metavar="MODEL",
-            help="The teacher's tokenizer: directory, file or hub id.",
-        ),
-        click.option(
-            "--teacher",
-            required=True,
-            metavar="NAME",
-            help="The teacher's name, recorded in the store.",
-        ),
-        click.argument("out", type=FOLDER),
-    ):
+    for option in _ROW_OPTIONS:
         command = option(command)
     return command
 
