@@ -98,7 +98,9 @@ class RowSet:
         total = hashlib.sha256()
         for row in self.rows:
             total.update(f"{row.key[0]}\0{row.key[1]}\0{row.objective}\0".encode())
-            for values in (row.prompt_ids, row.target_ids, row.distributions.logprobs):
+            rows = row.distributions
+            entries = (rows.indptr, rows.ids, rows.logprobs, rows.tail)
+            for values in (row.prompt_ids, row.target_ids, *entries):
                 total.update(len(values).to_bytes(8, "little"))
                 total.update(np.ascontiguousarray(values).tobytes())
         return total.hexdigest()
