@@ -267,6 +267,28 @@ def test_many_shards_are_read_at_random(tmp_path: Path) -> None:
         same_sample(store[one.response.key], one, store.description)
 
 
+def test_samples_that_are_kept_hold_no_file_open(tmp_path: Path) -> None:
+    """However many shards there are: a shell allows 256 files on some systems."""
+    count = 80
+    with StoreWriter(tmp_path, description(), shard_samples=1) as writer:
+        for number in range(count):
+            writer.write(number, [sample(number)])
+        writer.finish(None, {})
+    program = (
+        "import resource, sys\n"
+        "from specialize.store import Store\n"
+        "store = Store.open(sys.argv[1])\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (75, hard))\n"  # the reader keeps 64 open
+        "print(len([one for shard in store.shards() for one in shard]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.returncode) == (str(count), 0), done.stderr
+
+
 def test_digest_tells_stores_apart(tmp_path: Path, store: Path) -> None:
     write_store(tmp_path / "same")
     write_store(tmp_path / "fewer", 2)
