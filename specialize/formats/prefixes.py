@@ -58,6 +58,10 @@ class TaskPrefix:
     def separator(self) -> str:
         return "\n"
 
+    @property
+    def needs_rationale(self) -> bool:
+        return self.wants != "answer"
+
     def prompt(self, example: Example, demonstrations: Sequence[Example] = ()) -> str:
         """``<prefix>: <question>``; one that ends with a mark, as ``[label]``, has no colon."""
         if demonstrations:

@@ -65,6 +65,11 @@ class PromptFormat(Protocol):
         """What stands between prompt and target where both are one text (a causal student)."""
         ...
 
+    @property
+    def needs_rationale(self) -> bool:
+        """Whether the target, and each demonstration, is written with a rationale."""
+        ...
+
     def prompt(self, example: Example, demonstrations: Sequence[Example] = ()) -> str: ...
 
     def target(self, rationale: str, answer: str) -> str: ...
@@ -82,6 +87,10 @@ class Format:
     def __post_init__(self) -> None:
         if self.demonstrations < 0:
             raise ValueError(f"a prompt can not hold {self.demonstrations} demonstrations")
+
+    @property
+    def needs_rationale(self) -> bool:
+        return self.cot
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from specialize.formats import DemonstrationPool, Format, PromptFormat
+from specialize.formats import DemonstrationPool, PromptFormat
 from specialize.records import Example
 from specialize.rows.targets import Target
 from specialize.tokens import Tokenizer
@@ -61,8 +61,8 @@ def prompts_of(
         yield from (Question(form.prompt(t.example), t.example.context) for t in targets)
         return
     # a chain-of-thought prompt can only show examples that have a rationale
-    shows_rationale = isinstance(form, Format) and form.cot
-    pool = DemonstrationPool([e for e in examples if e.rationale.strip() or not shows_rationale])
+    able = [e for e in examples if e.rationale.strip() or not form.needs_rationale]
+    pool = DemonstrationPool(able)
     for target in targets:
         key = f"{name}\0{target.example.id}\0{target.sample}"
         digest = hashlib.sha256(key.encode()).digest()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from align.sparse import SparseDistributions, concatenate, one_hot
 from specialize.answers import Kind
-from specialize.formats import Format, PromptFormat
+from specialize.formats import PromptFormat
 from specialize.formats.quality import rationale_fault
 from specialize.records import Example, Response
 from specialize.store import Sample, Store
@@ -68,8 +68,7 @@ def gold_targets(
     Returns:
         The targets, and why others are not among them.
     """
-    wants_rationale = form.cot if isinstance(form, Format) else form.wants != "answer"
-    able = [e for e in examples if e.rationale.strip() or not wants_rationale]
+    able = [e for e in examples if e.rationale.strip() or not form.needs_rationale]
     texts = [lead + form.target(example.rationale, example.answer) for example in able]
     encoded = tokenizer.encode_batch(texts, eos=True)
     ids = [np.array(tokens, np.int32) for tokens in encoded]

@@ -24,7 +24,6 @@ from specialize.formats import (
     DemonstrationPool,
     Format,
     PromptFormat,
-    TaskPrefix,
     by_name,
     parse_prompt_file,
 )
@@ -98,7 +97,7 @@ def build_asks(
         _refuse_half_characters(example.id, prompt)
         text = None
         if settings.mode == "score":
-            if _needs_rationale(form) and not example.rationale.strip():
+            if form.needs_rationale and not example.rationale.strip():
                 left_out.append(example.id)
                 continue
             target = form.target(example.rationale, example.answer)
@@ -192,12 +191,6 @@ def _prompter(
     published = parse_prompt_file(settings.prompt_file)
     form = published.format(cot=wanted.cot)
     return _Prompter(form, None, seed, published.demonstrations)
-
-
-def _needs_rationale(form: PromptFormat) -> bool:
-    if isinstance(form, TaskPrefix):
-        return form.wants == "rationale"
-    return isinstance(form, Format) and form.cot
 
 
 def _digest(value: Sequence[tuple[str | int | None, ...]]) -> str:
