@@ -25,8 +25,9 @@ specialize.errors specialize.records
 specialize specialize.losses specialize.io
 specialize.answers
 specialize.formats specialize.tokens specialize.models specialize.store specialize.artifacts
+specialize.selection
 specialize.config specialize.targets
-specialize.datasets specialize.students specialize.teacher specialize.selection specialize.recipes
+specialize.datasets specialize.students specialize.teacher specialize.recipes
 specialize.rows specialize.imports specialize.report
 specialize.evaluate specialize.train
 specialize.pipeline specialize.inspection

@@ -32,6 +32,14 @@ _SHARD = ".shard-"
 
 
 @dataclass(frozen=True, slots=True)
+class Grade:
+    """Whether one example was answered correctly."""
+
+    id: str
+    correct: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One answer of one model, graded.
 
@@ -50,6 +58,10 @@ class Prediction:
     task: str = ""
     refused: bool = False
     samples: tuple[str, ...] = ()  # all drawn texts, where ``text`` is the majority's
+
+    @property
+    def grade(self) -> Grade:
+        return Grade(self.id, self.correct)
 
     def to_line(self) -> str:
         values = asdict(self)

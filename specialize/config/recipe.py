@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from specialize.config.names import Name, check_name
 from specialize.config.strict import Positive, PositiveNumber, Seed, Strict
 from specialize.config.training import Lora, Optimization, Running, Training
 from specialize.formats import FORMAT_NAMES, is_format_name
+from specialize.selection.rules import RULES, rule_by_name
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _KEY = re.compile(r"\bsk-\w")
@@ -37,6 +38,21 @@ ServerKind = Literal[
     "vllm", "vllm-tokens", "vllm-chat", "sglang", "llama.cpp", "openai", "openai-chat"
 ]  # fmt: skip
 Role = Literal["in-distribution", "out-of-distribution", "general"]
+
+
+def _is_rule(name: str) -> str:
+    rule_by_name(name)
+    return name
+
+
+RuleName = Annotated[
+    str,
+    AfterValidator(_is_rule),
+    Field(
+        description="; ".join(f"{form.written}: {form.chooses}" for form in RULES),
+        examples=[form.written for form in RULES],
+    ),
+]
 
 
 class Dataset(Strict):
@@ -261,7 +277,7 @@ class Recipe(Strict):
     lora: Lora | None = None  # None: every weight is trained
     running: Running = Running()
     evaluation: Evaluation = Evaluation()
-    selection: Literal["in-distribution", "out-of-distribution", "mean"] = "mean"
+    selection: RuleName = "mean"  # the rule that chooses the checkpoint
     seed: Seed = 0
 
     @model_validator(mode="after")

@@ -10,13 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, comb, sqrt
 from statistics import NormalDist
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from specialize.artifacts.predictions import Prediction
-
 _DRAWS = 10_000
+
+
+class Graded(Protocol):
+    """An example's answer, judged: a prediction or its grade."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def correct(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +39,8 @@ class Paired:
     def __post_init__(self) -> None:
         if min(self.only_first, self.only_second) < 0 or self.discordant > self.total:
             raise ValueError(
-                f"{self.only_first} and {self.only_second} examples of {self.total} can not be "
-                f"right for one model only"
+                f"{self.only_first} and {self.only_second} examples of {self.total} cannot be "
+                f"answered correctly by one model only"
             )
 
     @property
@@ -72,10 +81,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def pair(first: Sequence[Prediction], second: Sequence[Prediction]) -> Paired:
-    """Compare two models' predictions, example by example; those of one model only are left out."""
-    right = {prediction.id: prediction.correct for prediction in second}
-    both = [(p.correct, right[p.id]) for p in first if p.id in right]
+def pair(first: Sequence[Graded], second: Sequence[Graded]) -> Paired:
+    """Compare two models' answers, example by example; those of one model only are left out."""
+    correct = {answer.id: answer.correct for answer in second}
+    both = [(answer.correct, correct[answer.id]) for answer in first if answer.id in correct]
     return Paired(sum(a and not b for a, b in both), sum(b and not a for a, b in both), len(both))
 
 
@@ -87,7 +96,7 @@ def difference_interval(
     Resampling n pairs with replacement is a multinomial draw of the counts, so no example is
     touched (percentile interval, 10,000 draws; Efron & Tibshirani 1993, chapter 13). Half a pair
     is added to each of the four outcomes (Agresti & Min 2005, doi:10.1002/sim.1781): where two
-    models never differ, the interval still has the width of what so few examples can not show.
+    models never differ, the interval still has the width of what so few examples cannot show.
 
     Args:
         parts: a weight and the counts of each set.
@@ -113,7 +122,7 @@ def crossed_interval(
     Both are drawn again, each by itself, so that what the answers to one question, or those of one
     training run, have in common is not counted as several observations (the pigeonhole bootstrap,
     Owen 2007, doi:10.1214/07-AOAS122, whose variance is rather too large than too small where rows
-    are many; a few seeds can not show more than their own spread). Percentile interval.
+    are many; a few seeds cannot show more than their own spread). Percentile interval.
 
     Args:
         differences: (seeds, questions) first model's score less the second's.

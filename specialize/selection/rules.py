@@ -3,6 +3,8 @@
     rule_by_name("mean")              the mean of in-distribution and out-of-distribution accuracy
     rule_by_name("within-drop:0.02")  in-distribution, at most 2 points below the best OOD mean
 
+``RULES`` is the table of all of them: recipes, ``--rule`` and the documentation follow it.
+
 The published method is the choice by validation accuracy off the training distribution (Fu et al.
 2023, arXiv:2301.12726); the others are here because which loss is worth which gain is the user's
 to say. All values are shares from 0 to 1, and higher is better.
@@ -10,9 +12,10 @@ to say. All values are shares from 0 to 1, and higher is better.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from difflib import get_close_matches
+from typing import Literal, Protocol
 
 from specialize.artifacts.selection import Candidate, Judged
 from specialize.errors import ConfigurationError
@@ -220,37 +223,83 @@ BEST_OUT_OF_DISTRIBUTION = WeightedMean(0.0)
 BEST_MEAN = WeightedMean(0.5)
 
 
+@dataclass(frozen=True, slots=True)
+class RuleForm:
+    """How a rule is written in a recipe or behind ``--rule``, and what it chooses.
+
+    ``make`` takes the number after the colon, None where none was written.
+    """
+
+    written: str
+    chooses: str
+    make: Callable[[float | None], Rule]
+    number: Literal["none", "optional", "required"] = "none"
+
+    @property
+    def name(self) -> str:
+        return self.written.partition("[")[0].partition(":")[0]
+
+
+RULES: tuple[RuleForm, ...] = (
+    RuleForm(
+        "in-distribution", "the highest in-distribution accuracy", lambda _: BEST_IN_DISTRIBUTION
+    ),
+    RuleForm(
+        "out-of-distribution",
+        "the highest mean accuracy on the out-of-distribution sets",
+        lambda _: BEST_OUT_OF_DISTRIBUTION,
+    ),
+    RuleForm("mean", "the highest mean of the two", lambda _: BEST_MEAN),
+    RuleForm(
+        "mean:WEIGHT",
+        "the same with in-distribution accuracy weighted by WEIGHT, the other by 1 - WEIGHT",
+        lambda weight: WeightedMean(0.5 if weight is None else weight),
+        "required",
+    ),
+    RuleForm(
+        "within-drop[:DROP]",
+        "the highest in-distribution accuracy at most DROP (0.02) below the best mean "
+        "out-of-distribution accuracy",
+        lambda drop: WithinDrop() if drop is None else WithinDrop(drop),
+        "optional",
+    ),
+    RuleForm(
+        "general-floor[:SHARE]",
+        "the highest mean among those that keep SHARE (0.9) of the student's general accuracy",
+        lambda share: GeneralFloor() if share is None else GeneralFloor(share),
+        "optional",
+    ),
+    RuleForm(
+        "knee",
+        "the knee of the front of in-distribution against out-of-distribution accuracy",
+        lambda _: Knee(),
+    ),
+)
+
+
 def rule_by_name(name: str) -> Rule:
-    """The rule called ``name``, with its number behind a colon where it takes one.
+    """The rule that ``name`` writes, with its number after a colon where it takes one.
 
     Raises:
-        ConfigurationError: no such rule, or a number that it can not take.
+        ConfigurationError: no such rule (a similar name is suggested), or a number that it cannot
+            take.
     """
-    plain, _, number = name.partition(":")
-    fixed: Mapping[str, Rule] = {
-        "in-distribution": BEST_IN_DISTRIBUTION,
-        "out-of-distribution": BEST_OUT_OF_DISTRIBUTION,
-        "mean": BEST_MEAN,
-        "knee": Knee(),
-    }
-    if name in fixed:
-        return fixed[name]
+    plain, colon, text = name.partition(":")
+    fitting = [form for form in RULES if form.name == plain and _takes(form, bool(colon))]
+    if not fitting:
+        known = ", ".join(form.written for form in RULES)
+        close = get_close_matches(plain, [form.name for form in RULES], n=1)
+        hint = f"did you mean {close[0]!r}? " if close and close[0] != plain else ""
+        raise ConfigurationError(f"unknown rule {name!r}; {hint}known rules: {known}")
     try:
-        match plain:
-            case "mean" | "weighted":
-                return WeightedMean(float(number))
-            case "within-drop":
-                return WithinDrop(float(number)) if number else WithinDrop()
-            case "general-floor":
-                return GeneralFloor(float(number)) if number else GeneralFloor()
-    except ConfigurationError:
-        raise
+        number = float(text) if colon else None
     except ValueError:
-        raise ConfigurationError(f"rule {name!r}: {number!r} is no number") from None
-    raise ConfigurationError(
-        f"unknown rule {name!r}; known: {', '.join(fixed)}, mean:WEIGHT, within-drop:DROP, "
-        f"general-floor:SHARE"
-    )
+        raise ConfigurationError(f"rule {name!r}: {text!r} is not a number") from None
+    return fitting[0].make(number)
+
+
+def _takes(form: RuleForm, number: bool) -> bool:
+    return form.number == "optional" or (form.number == "required") == number
 
 
 def weighted_value(candidate: Candidate, weights: Weights) -> float:

@@ -1,24 +1,23 @@
 """Selection: validation scores of every checkpoint -> the one to keep, and why.
 
-    select(recipe, run)                         by the recipe's rule
-    select(recipe, run, "general-floor:0.8")    by another
+    select(results, recipe.evaluation.sets, recipe.selection, format_="zero-shot-cot")
+    select(results, recipe.evaluation.sets, "general-floor:0.8", format_="zero-shot-cot")
 
-Only validation scores count; a test score is refused. Of checkpoints that the validation examples
-can not tell apart from the best, the earliest is taken: it has forgotten least. Not told apart is
-what lies within one standard error of the best (Breiman et al. 1984, the rule of one standard
-error), the error being that of the paired difference in the rule's own value.
+Only validation scores count; a test score is refused. Among checkpoints that the validation
+examples cannot distinguish from the best, the earliest is taken: it has forgotten least. Two are
+not distinguished when they lie within one standard error of each other (Breiman et al. 1984, the
+rule of one standard error), the error being that of the paired difference in the rule's own value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Protocol
 
-from specialize.artifacts.predictions import PredictionFile
-from specialize.artifacts.scores import CheckpointScore, read_scores
+from specialize.artifacts.results import RunResults
+from specialize.artifacts.scores import CheckpointScore
 from specialize.artifacts.selection import Candidate, Comparison, Judged, Selection
-from specialize.config.recipe import EvaluationSet, Recipe
 from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.selection.paired_tests import (
     Paired,
@@ -40,62 +39,73 @@ _HOPELESS = 0.02  # accuracy that no rule can choose by
 _LEVEL = 0.05  # of significance
 _MANY = 50_000  # examples beyond which it is no advice to use more
 
-# For two checkpoints and a set: the counts of examples that only one of them answers rightly.
+# For two checkpoints and a set: the counts of examples that only one of them answers correctly.
 Compare = Callable[[str, str, str], Paired]
 
 
+class ScoredSet(Protocol):
+    """An evaluation set, as far as selection needs to know it."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def role(self) -> str: ...
+
+
 def select(
-    recipe: Recipe,
-    run: Path,
-    rule: Rule | str | None = None,
+    results: RunResults,
+    sets: Sequence[ScoredSet],
+    rule: Rule | str,
     *,
+    format_: str,
     errors: float = 1.0,
 ) -> Selection:
     """Choose the run's checkpoint and write ``selection.json``.
 
     Args:
-        rule: a rule or its name; None: the recipe's.
+        sets: the recipe's evaluation sets; a candidate has a score on each of them.
+        rule: a rule or its name.
+        format_: the prompt format that decides.
         errors: standard errors within which two checkpoints count as equal; 0: only equal
             values do.
 
     Raises:
         NothingPassedError: no checkpoint has a score on every set, or the rule refuses all.
-        ConfigurationError: the recipe has no set of a role that the rule needs.
+        ConfigurationError: there is no set of a role that the rule needs.
     """
-    chosen_rule = _fitting(recipe, recipe.selection if rule is None else rule)
-    scores = [s for s in read_scores(run / "scores.jsonl") if s.split == "validation"]
-    format_ = recipe.evaluation.formats[0]
+    used, note = _fitting(sets, rule_by_name(rule) if isinstance(rule, str) else rule)
+    scores = [score for score in results.scores if score.split == "validation"]
 
     def compare(first: str, second: str, set_: str) -> Paired:
-        files = [
-            PredictionFile.of(run, name, set_, "validation", format_) for name in (first, second)
-        ]
-        return pair(files[0].read(), files[1].read())
+        answers = (results.grades(name, set_, "validation", format_) for name in (first, second))
+        return pair(*answers)
 
-    sets = recipe.evaluation.sets
-    selection = choose(scores, sets, chosen_rule, format_=format_, compare=compare, errors=errors)
-    selection.write(run)
+    selection = choose(scores, sets, used, format_=format_, compare=compare, errors=errors)
+    selection = replace(selection, warnings=(*note, *selection.warnings))
+    selection.write(results.run)
     return selection
 
 
-def _fitting(recipe: Recipe, rule: Rule | str) -> Rule:
-    """The rule, if the recipe has sets of the roles that it needs."""
-    made = rule_by_name(rule) if isinstance(rule, str) else rule
-    roles = {spec.role for spec in recipe.evaluation.sets}
-    missing = sorted(made.roles - roles)
-    if missing == ["out-of-distribution"] and made.name == "mean":
-        return BEST_IN_DISTRIBUTION
+def _fitting(sets: Sequence[ScoredSet], rule: Rule) -> tuple[Rule, tuple[str, ...]]:
+    """The rule that these sets allow, and a note where it is not the given one."""
+    missing = sorted(rule.roles - {spec.role for spec in sets})
+    if missing == ["out-of-distribution"] and rule.name == "mean":
+        used = BEST_IN_DISTRIBUTION
+        return used, (
+            f"rule {rule.name!r} became {used.name!r}: the recipe has no out-of-distribution set",
+        )
     if missing:
         raise ConfigurationError(
-            f"rule {made.name!r} needs {' and '.join(missing)} sets, of which the recipe has "
+            f"rule {rule.name!r} needs {' and '.join(missing)} sets, of which the recipe has "
             f"none; add one to evaluation.sets or name another rule"
         )
-    return made
+    return rule, ()
 
 
 def choose(
     scores: Sequence[CheckpointScore],
-    sets: Sequence[EvaluationSet],
+    sets: Sequence[ScoredSet],
     rule: Rule,
     *,
     format_: str,
@@ -147,7 +157,7 @@ def _refuse_test(scores: Sequence[CheckpointScore]) -> None:
 
 
 def _candidates(
-    scores: Sequence[CheckpointScore], sets: Sequence[EvaluationSet], format_: str
+    scores: Sequence[CheckpointScore], sets: Sequence[ScoredSet], format_: str
 ) -> tuple[list[Candidate], list[str]]:
     """Checkpoints with a score on every set, by step; and the names of those without."""
     found: dict[tuple[int, str], dict[str, float]] = {}
@@ -172,7 +182,7 @@ class _Ballot:
     """Compares two candidates over the sets that the rule weighs."""
 
     rule: Rule
-    sets: Sequence[EvaluationSet]
+    sets: Sequence[ScoredSet]
     compare: Compare | None
 
     def parts(self, first: Candidate, second: Candidate) -> list[tuple[float, Paired]]:
@@ -212,7 +222,7 @@ class _Ballot:
 def _earliest_equal(
     best: Judged, allowed: Sequence[Judged], ballot: _Ballot, errors: float
 ) -> Judged:
-    """The earliest candidate that the examples can not tell from the best one."""
+    """The earliest candidate that the examples cannot distinguish from the best one."""
     for rival in sorted(allowed, key=lambda j: j.candidate.step):
         if rival.candidate.step >= best.candidate.step:
             break
@@ -276,7 +286,7 @@ def _warnings(
 
 
 def _inseparable(chosen: Judged, compared: Sequence[Comparison]) -> list[str]:
-    """Which others the validation examples can not tell from the chosen one, and how many could."""
+    """Which others the validation examples do not separate from the chosen one."""
     close = [c for c in compared if c.p_adjusted >= _LEVEL]
     if not close:
         return []

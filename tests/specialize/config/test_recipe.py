@@ -19,6 +19,7 @@ from specialize.config.yaml_files import (
 )
 from specialize.errors import ConfigurationError
 from specialize.recipes import RECIPES, find_recipe
+from specialize.selection.rules import RULES, RuleForm
 
 PLAIN = """
 name: small
@@ -171,3 +172,26 @@ def test_an_empty_recipe_names_what_is_missing() -> None:
     with pytest.raises(ConfigurationError, match="student"):
         build_recipe({})
     assert "student" in Recipe.model_fields
+
+
+@pytest.mark.parametrize("form", RULES, ids=lambda form: form.written)
+def test_every_selection_rule_is_a_recipe_s(tmp_path: Path, form: RuleForm) -> None:
+    name = form.written.replace("[", "").replace("]", "")
+    for placeholder in ("WEIGHT", "DROP", "SHARE"):
+        name = name.replace(placeholder, "0.25")
+    recipe = read_recipe(written(tmp_path, f"{PLAIN}selection: {name}\n"))
+    assert recipe.selection == name
+    assert override_recipe(recipe, [f"selection={name}"]).selection == name
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("kne", "selection.*unknown rule 'kne'; did you mean 'knee'"),
+        ("within-drop:x", "'x' is not a number"),
+        ("mean:1.5", "a weight lies between 0 and 1"),
+    ],
+)
+def test_a_rule_that_is_none_is_refused(tmp_path: Path, rule: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        read_recipe(written(tmp_path, f"{PLAIN}selection: {rule}\n"))

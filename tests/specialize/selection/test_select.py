@@ -11,21 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specialize.artifacts.predictions import Prediction, PredictionFile, Settings
+from specialize.artifacts.results import RunResults
 from specialize.artifacts.scores import Accuracy, CheckpointScore, write_scores
 from specialize.artifacts.selection import (
     Candidate,
     ScoredOnTest,
+    Selection,
     read_selection,
     read_tested,
     record_test,
 )
-from specialize.config.recipe import Dataset, Evaluation, EvaluationSet, Objective, Recipe
+from specialize.config.recipe import EvaluationSet
 from specialize.errors import ConfigurationError, InputError, NothingPassedError
 from specialize.selection.paired_tests import Paired, holm
 from specialize.selection.rules import (
     BEST_IN_DISTRIBUTION,
     BEST_MEAN,
     BEST_OUT_OF_DISTRIBUTION,
+    RULES,
     GeneralFloor,
     Knee,
     WithinDrop,
@@ -33,6 +36,7 @@ from specialize.selection.rules import (
     rule_by_name,
 )
 from specialize.selection.stage import choose, select
+from tests.support.opened_files import counted_opens
 
 ROLES = {
     "near": "in-distribution",
@@ -250,9 +254,14 @@ def test_a_set_of_tasks_counts_by_its_macro_average() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("best", "unknown rule 'best'; known: in-distribution"),
-        ("mean:x", "rule 'mean:x': 'x' is no number"),
-        ("mean:", "'' is no number"),
+        ("best", "unknown rule 'best'; known rules: in-distribution"),
+        ("kneee", "unknown rule 'kneee'; did you mean 'knee'"),
+        ("within_drop:0.1", "did you mean 'within-drop'"),
+        ("knee:3", "unknown rule 'knee:3'; known rules"),
+        ("in-distribution:1", "unknown rule"),
+        ("mean:x", "rule 'mean:x': 'x' is not a number"),
+        ("mean:", "'' is not a number"),
+        ("mean:nan", "a weight lies between 0 and 1"),
         ("mean:2", "a weight lies between 0 and 1"),
         ("within-drop:-1", "a drop lies between 0 and 1"),
         ("general-floor:9", "a share to keep lies between 0 and 1"),
@@ -263,16 +272,25 @@ def test_rules_that_are_none(name: str, message: str) -> None:
         rule_by_name(name)
 
 
+def test_the_table_holds_seven_rules_that_all_choose() -> None:
+    written = {
+        form.written: form.written.replace("[:DROP]", ":0.03").replace("[:SHARE]", ":0.8")
+        for form in RULES
+    } | {"mean:WEIGHT": "mean:0.7"}
+    assert len(written) == 7
+    for form in RULES:
+        rule = rule_by_name(written[form.written])
+        assert rule.name == written[form.written]
+        assert choose(scores_of(TABLE), SETS, rule, format_=FORMAT).rule == rule.name
+        if form.number == "optional":
+            assert rule_by_name(form.name).name.startswith(f"{form.name}:")
+
+
 # ---- the stage: files in a run ------------------------------------------------------------------
 
 
-def _recipe(**evaluation) -> Recipe:
-    return Recipe(
-        student="student",
-        train_on=Dataset(set="jsonl", path="train.jsonl"),
-        objectives=(Objective(name="a", format="zero-shot-answer", target="answer"),),
-        evaluation=Evaluation(**({"sets": tuple(SETS)} | evaluation)),
-    )
+def _select(run: Path, rule: str = "mean", *, sets=SETS, errors: float = 1.0) -> Selection:
+    return select(RunResults(run), sets, rule, format_=FORMAT, errors=errors)
 
 
 def _write_run(run: Path, table: dict[int, tuple[int, int, int, int]]) -> None:
@@ -305,13 +323,13 @@ def _write_run(run: Path, table: dict[int, tuple[int, int, int, int]]) -> None:
 
 def test_select_writes_what_it_says(tmp_path: Path) -> None:
     _write_run(tmp_path, TABLE)
-    made = select(_recipe(), tmp_path)
+    made = _select(tmp_path)
     assert made.checkpoint == "step-000020"
     assert made.runner_up is not None
     assert made.runner_up.p_value < 0.1
     assert read_selection(tmp_path) == made
     first = (tmp_path / "selection.json").read_bytes()
-    assert select(_recipe(), tmp_path) == made
+    assert _select(tmp_path) == made
     assert (tmp_path / "selection.json").read_bytes() == first
     assert json.loads(first)["step"] == 20
     assert made.summary()["runner_up"] == "step-000030"
@@ -319,26 +337,26 @@ def test_select_writes_what_it_says(tmp_path: Path) -> None:
 
 def test_select_passes_over_what_the_examples_can_not_tell_apart(tmp_path: Path) -> None:
     _write_run(tmp_path, TABLE | {15: (50, 44, 45, 50)})
-    made = select(_recipe(), tmp_path)
+    made = _select(tmp_path)
     assert (made.step, made.passed_over.step) == (15, 20)
-    assert select(_recipe(), tmp_path, errors=0).step == 20
+    assert _select(tmp_path, errors=0).step == 20
 
 
 def test_every_other_is_compared_with_holm_s_correction(tmp_path: Path) -> None:
     _write_run(tmp_path, TABLE)
-    made = select(_recipe(), tmp_path)
+    made = _select(tmp_path)
     assert [c.step for c in made.compared] == [30, 40, 10]
     assert made.compared[0] == made.runner_up
     assert [c.p_adjusted for c in made.compared] == holm([c.p_value for c in made.compared])
     assert all(c.p_adjusted >= c.p_value for c in made.compared)
     _write_run(tmp_path, {10: (10, 9, 9, 9), 20: (90, 90, 90, 90), 30: (15, 15, 15, 0)})
-    made = select(_recipe(), tmp_path)
+    made = _select(tmp_path)
     assert not any("do not separate" in warning for warning in made.warnings)
 
 
 def test_what_the_examples_can_not_separate_is_said(tmp_path: Path) -> None:
     _write_run(tmp_path, TABLE | {15: (50, 44, 44, 50), 16: (50, 43, 46, 50)})
-    made = select(_recipe(), tmp_path)
+    made = _select(tmp_path)
     (said,) = [warning for warning in made.warnings if "do not separate" in warning]
     assert said.startswith(f"the 300 validation examples do not separate {made.checkpoint} from ")
     close = [c for c in made.compared if c.p_adjusted >= 0.05]
@@ -350,10 +368,10 @@ def test_what_the_examples_can_not_separate_is_said(tmp_path: Path) -> None:
 
 def test_a_test_is_put_on_record(tmp_path: Path) -> None:
     _write_run(tmp_path, TABLE)
-    first = select(_recipe(), tmp_path)
+    first = _select(tmp_path)
     assert read_tested(tmp_path) == []
     assert record_test(tmp_path, first) == record_test(tmp_path, first)
-    second = select(_recipe(), tmp_path, "in-distribution")
+    second = _select(tmp_path, "in-distribution")
     assert [t.step for t in record_test(tmp_path, second)] == [20, 30]
     assert read_tested(tmp_path)[0] == ScoredOnTest("step-000020", 20, "mean", first.value)
     (tmp_path / "tested.jsonl").write_text("{}\n")
@@ -361,23 +379,36 @@ def test_a_test_is_put_on_record(tmp_path: Path) -> None:
         read_tested(tmp_path)
 
 
+def test_select_reads_every_file_once(tmp_path: Path) -> None:
+    _write_run(tmp_path, TABLE)
+    with counted_opens(tmp_path) as opened:
+        _select(tmp_path)
+    assert set(opened.values()) == {1}
+    read = {path.parent.name for path in opened if path.suffix == ".jsonl"} - {tmp_path.name}
+    assert read == {"step-000010", "step-000020", "step-000030", "step-000040"}
+
+
 def test_select_ignores_test_scores_in_the_file(tmp_path: Path) -> None:
     _write_run(tmp_path, TABLE)
-    before = select(_recipe(), tmp_path)
+    before = _select(tmp_path)
     tested = [score(40, name, 100, split="test") for name in ROLES]
     write_scores(tmp_path / "scores.jsonl", [*scores_of(TABLE), *tested])
-    assert select(_recipe(), tmp_path) == before
+    assert _select(tmp_path) == before
 
 
 def test_select_without_what_it_needs(tmp_path: Path) -> None:
     assert read_selection(tmp_path) is None
     with pytest.raises(InputError, match=r"scores\.jsonl"):
-        select(_recipe(), tmp_path)
+        _select(tmp_path)
     near = tuple(SETS[:1])
     _write_run(tmp_path, TABLE)
     with pytest.raises(ConfigurationError, match="needs out-of-distribution sets, of which the"):
-        select(_recipe(sets=near), tmp_path, "within-drop")
-    assert select(_recipe(sets=near), tmp_path).rule == "in-distribution"
+        _select(tmp_path, "within-drop", sets=near)
+    became = _select(tmp_path, sets=near)
+    assert became.rule == "in-distribution"
+    assert became.warnings[0] == (
+        "rule 'mean' became 'in-distribution': the recipe has no out-of-distribution set"
+    )
     (tmp_path / "selection.json").write_text("{}")
     with pytest.raises(InputError, match="is no selection"):
         read_selection(tmp_path)
