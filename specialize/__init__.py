@@ -46,7 +46,7 @@ _NAMES = {
     "write_targets": ("specialize.targets.stage", "write_targets"),
     "train": ("specialize.train", "train"),
     "evaluate": ("specialize.evaluate", "evaluate"),
-    "select": ("specialize.selection.stage", "select"),
+    "select": ("specialize.pipeline", "select"),
     "write_report": ("specialize.report", "write_report"),
     # the loss, for a training loop of your own
     "SparseTargets": ("specialize.losses.kernel", "SparseTargets"),

@@ -14,10 +14,10 @@ from specialize.evaluate import evaluate as evaluate
 from specialize.losses import sparse_kl as sparse_kl
 from specialize.losses.kernel import SparseTargets as SparseTargets
 from specialize.pipeline import run_recipe as run
+from specialize.pipeline import select as select
 from specialize.records import Example as Example
 from specialize.records import Response as Response
 from specialize.report import write_report as write_report
-from specialize.selection.stage import select as select
 from specialize.store import Store as Store
 from specialize.store import StoreWriter as StoreWriter
 from specialize.store import verify as verify

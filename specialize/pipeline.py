@@ -9,7 +9,7 @@
     report.html report.md       report
 
 A stage that is finished is not repeated, so that the same call continues after any interruption.
-What needs torch is imported where it is needed: planning and selecting start without it.
+What is slow to import is imported where it is needed: planning and selecting start without torch.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from specialize import datasets
-from specialize.artifacts.selection import read_selection, record_test
+from specialize.artifacts.results import RunResults
+from specialize.artifacts.selection import Selection, read_selection, record_test
 from specialize.config.recipe import Recipe, Teacher
 from specialize.config.trust import check_remote_code
 from specialize.config.user_files import is_own_file, load_file
@@ -29,10 +31,11 @@ from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
 from specialize.io.progress import waiting
 from specialize.records import Example
+from specialize.selection.stage import select as choose_checkpoint
 from specialize.students import checkpoints
-from specialize.targets.stage import write_targets
-from specialize.teacher.protocol import Teacher as AnyTeacher
-from specialize.train.preparation import check_packages, check_student, finished, prepare
+
+if TYPE_CHECKING:
+    from specialize.teacher.protocol import Teacher as AnyTeacher
 
 
 def run_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
@@ -44,15 +47,18 @@ def run_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
     Raises:
         SpecializeError: whatever a stage refuses; what was finished before stays.
     """
+    from specialize.train.preparation import check_packages, check_student
+
     check_packages(recipe)
     check_student(recipe.student)
     record_recipe(recipe, run)
     make_targets(recipe, run)
     train_run(recipe, run)
-    evaluate_run(run, "validation")
-    selected = select_run(run, None)
-    evaluate_run(run, "test")
-    return {**selected, **report_runs([run], run, None)}
+    results = RunResults(run)
+    evaluate_run(run, "validation", results=results)
+    selected = select_run(run, None, results=results)
+    evaluate_run(run, "test", results=results)
+    return {**selected, **report_runs([run], run, None, results=results)}
 
 
 def train_run(recipe: Recipe, run: Path) -> dict[str, object]:
@@ -61,6 +67,8 @@ def train_run(recipe: Recipe, run: Path) -> dict[str, object]:
     Raises:
         SpecializeError: as ``prepare`` and ``train``.
     """
+    from specialize.train.preparation import finished, prepare
+
     done = finished(recipe, run)
     if done is not None:
         record_recipe(recipe, run)
@@ -79,6 +87,8 @@ def make_targets(recipe: Recipe, run: Path) -> None:
     Raises:
         ConfigurationError: a teacher is neither a model nor an imported store.
     """
+    from specialize.targets.stage import write_targets
+
     wanted = {name for objective in recipe.objectives for name in objective.teachers}
     for name, teacher in recipe.teachers.items():
         responses, targets = run / "responses" / name, run / "targets" / name
@@ -218,6 +228,7 @@ def evaluate_run(
     overrides: Sequence[str] = (),
     shard: str | None = None,
     processes: int = 1,
+    results: RunResults | None = None,
 ) -> dict[str, object]:
     """Score checkpoints on one split; predictions that still hold are not made again.
 
@@ -226,7 +237,8 @@ def evaluate_run(
 
     Args:
         shard: "0/4": only every fourth example, and no scores; see ``evaluate.shards``.
-        processes: so many shards at once, then what they answered is put together.
+        processes: number of shards that run at once; their answers are then put together.
+        results: receives the scores, for later stages of the same process.
 
     Raises:
         ConfigurationError: no such checkpoint, or nothing was selected yet.
@@ -235,24 +247,30 @@ def evaluate_run(
     if overrides:
         recipe = override_recipe(recipe, overrides)
         record_recipe(recipe, run)
-    if split == "test" and steps:
-        raise ConfigurationError(
-            "test is scored for the selected checkpoint alone; leave the steps away"
-        )
-    wanted = _test_steps(run) if split == "test" else list(steps)
-    chosen = _at_steps(run, wanted) if wanted else None
-    from specialize.evaluate import Shard, evaluate, evaluate_teachers, run_shards
+    chosen = _asked(run, split, steps)
+    from specialize.evaluate import Shard, evaluate
 
     if processes > 1:
+        from specialize.evaluate.processes import run_shards
+
         named = [word for step in steps for word in ("--step", str(step))]
         run_shards(["evaluate", str(run), "--split", split, *named], processes)
     part = Shard.parse(shard) if shard is not None else None
-    scores = evaluate(recipe, run, checkpoints=chosen, split=split, shard=part)
-    if split == "test":
-        scores += evaluate_teachers(recipe, run, split=split, shard=part)
-    return {
-        f"{s.checkpoint}/{s.set}/{s.format}": round(s.macro_average, 4) for s in scores
-    }  # fmt: skip
+    scores = evaluate(
+        recipe, run, checkpoints=chosen, split=split, shard=part,
+        with_teachers=split == "test", results=results,
+    )  # fmt: skip
+    return {f"{s.checkpoint}/{s.set}/{s.format}": round(s.macro_average, 4) for s in scores}
+
+
+def _asked(run: Path, split: Split, steps: Sequence[int]) -> list[checkpoints.Checkpoint] | None:
+    """The checkpoints to score; None: every one."""
+    if split == "test" and steps:
+        raise ConfigurationError(
+            "test is scored for the selected checkpoint alone; leave out the steps"
+        )
+    wanted = _test_steps(run) if split == "test" else list(steps)
+    return _at_steps(run, wanted) if wanted else None
 
 
 def _test_steps(run: Path) -> list[int]:
@@ -278,11 +296,32 @@ def _at_steps(run: Path, steps: Sequence[int]) -> list[checkpoints.Checkpoint]:
     return [complete[step] for step in steps]
 
 
-def select_run(run: Path, rule: str | None) -> dict[str, object]:
-    """Choose by validation scores; writes ``selection.json``."""
-    from specialize.selection.stage import select
+def select(
+    recipe: Recipe, run: Path, rule: str | None = None, *, results: RunResults | None = None
+) -> Selection:
+    """Choose the run's checkpoint by its validation scores; writes ``selection.json``.
 
-    selection = select(recorded_recipe(run), run, rule)
+    Args:
+        rule: the name of a rule (``selection.rules.RULES``); None: the recipe's.
+        results: scores and grades that this process has already; None: they are read.
+
+    Raises:
+        NothingPassedError: no checkpoint has a score on every set, or the rule refuses all.
+        ConfigurationError: there is no such rule, or no set of a role that it needs.
+    """
+    return choose_checkpoint(
+        results or RunResults(run),
+        recipe.evaluation.sets,
+        rule or recipe.selection,
+        format_=recipe.evaluation.formats[0],
+    )
+
+
+def select_run(
+    run: Path, rule: str | None, *, results: RunResults | None = None
+) -> dict[str, object]:
+    """Choose by validation scores and the run's recipe; see ``select``."""
+    selection = select(recorded_recipe(run), run, rule, results=results)
     return {
         "selected_step": selection.step,
         "checkpoint": selection.checkpoint,
@@ -292,7 +331,13 @@ def select_run(run: Path, rule: str | None) -> dict[str, object]:
     }
 
 
-def report_runs(runs: Sequence[Path], out: Path, repository: str | None) -> dict[str, object]:
+def report_runs(
+    runs: Sequence[Path],
+    out: Path,
+    repository: str | None,
+    *,
+    results: RunResults | None = None,
+) -> dict[str, object]:
     """The report of one run, perhaps sent to the hub; of several runs their comparison in ``out``.
 
     Raises:
@@ -306,7 +351,7 @@ def report_runs(runs: Sequence[Path], out: Path, repository: str | None) -> dict
         read = [(recorded_recipe(run), run) for run in runs]
         return {"comparison": str(write_comparison(read, out))}
     recipe = recorded_recipe(runs[0])
-    written: dict[str, object] = {"report": str(write_report(recipe, runs[0]))}
+    written: dict[str, object] = {"report": str(write_report(recipe, runs[0], results=results))}
     if repository is not None:
         written["pushed"] = push(runs[0], recipe, repository)
     return written

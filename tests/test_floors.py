@@ -115,6 +115,7 @@ LATE_IMPORTS = {
     "specialize.cli.inspect",
     "specialize.pipeline",
     "specialize.datasets.hub",
+    "specialize.evaluate.stage",
 }
 
 
@@ -128,6 +129,7 @@ LATE_IMPORTS = {
         "import specialize.report, specialize.recipes, specialize.rows, specialize.datasets",
         "import specialize.teacher.dump, specialize.teacher.served",
         "import specialize.pipeline, specialize.imports.codex, specialize.train.preparation",
+        "import specialize.evaluate",
     ],
 )
 def test_starts_without_torch(code: str) -> None:

@@ -26,8 +26,9 @@ from transformers import PreTrainedModel
 
 from specialize.answers import is_correct
 from specialize.config.recipe import Recipe
-from specialize.evaluate import Limits, evaluate_model, generate
-from specialize.evaluate.planning import Asked, plan_evaluation
+from specialize.evaluate import evaluate_model
+from specialize.evaluate.generation import Limits, generate
+from specialize.evaluate.planning import EvaluationPlan, PromptedSet
 from specialize.quickstart.run import MODELS, Size, quickstart_recipe, write_data
 from specialize.students.student import load_model
 from specialize.tokens import load_tokenizer
@@ -66,7 +67,7 @@ def engine(model: PreTrainedModel, prompts: Prompts, limits: Limits) -> Tokens:
     return [found[i] for i in range(len(prompts))]
 
 
-def plain_job(path: Path, plan: Sequence[Asked], limit: int, rows: int, out: Path) -> int:
+def plain_job(path: Path, plan: Sequence[PromptedSet], limit: int, rows: int, out: Path) -> int:
     """A whole evaluation as a script without us would do it; returns how many are correct."""
     model, tokenizer = load_model(path).eval(), load_tokenizer(path)
     lines, right = [], 0
@@ -94,7 +95,7 @@ def least(work: Callable[[], object], repeats: int) -> float:
 
 
 def whole_job(
-    path: Path, recipe: Recipe, out: Path, plan: Sequence[Asked], options: argparse.Namespace
+    path: Path, recipe: Recipe, out: Path, plan: Sequence[PromptedSet], options: argparse.Namespace
 ) -> dict[str, object]:
     def ours() -> None:
         shutil.rmtree(out / "run", ignore_errors=True)
@@ -151,7 +152,7 @@ def measure(options: argparse.Namespace, out: Path) -> dict[str, object]:
     recipe = recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update=asking)})
     path = MODELS / options.model if (MODELS / options.model).is_dir() else Path(options.model)
     model, tokenizer = load_model(path).eval(), load_tokenizer(path)
-    plan = plan_evaluation(recipe, "validation")
+    plan = EvaluationPlan(recipe).of("validation")
     eos = bool(model.config.is_encoder_decoder)
     prompts = [tokenizer.encode_batch(list(asked.prompts), eos=eos) for asked in plan]
     limits = Limits(recipe.evaluation.max_new_tokens, recipe.evaluation.batch_tokens)

@@ -23,6 +23,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import xxhash
+
 from specialize.errors import InputError
 from specialize.io.files import write_atomically
 from specialize.records import Example
@@ -91,12 +93,23 @@ class Settings:
     limited: bool
     max_new_tokens: int
     decoding: str = "greedy"
+    # digest of what the grades in the complete file follow from; "": not graded to the end
+    graded: str = ""
 
     def permits_reuse_of(self, other: Settings) -> bool:
-        ours, theirs = (
-            (s.model, s.max_new_tokens, s.decoding) for s in (self, other)
+        return (self.model, self.max_new_tokens, self.decoding) == (
+            other.model, other.max_new_tokens, other.decoding
         )  # fmt: skip
-        return ours == theirs
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPredictions:
+    """What a file holds: its whole lines, a digest of them, and how many bytes they take."""
+
+    predictions: tuple[Prediction, ...] = ()
+    digest: str = ""
+    whole_bytes: int = 0
+    torn: bool = False  # something without an end of line follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +127,15 @@ class PredictionFile:
         """The file of one of several processes; ``suffix`` begins with ``.shard-``."""
         return PredictionFile(self.path.with_suffix(f"{suffix}.jsonl"))
 
-    def take_shards(self, settings: Settings) -> None:
-        """Append what shards predicted under the same settings, and remove their files."""
-        for path in sorted(self.path.parent.glob(f"{glob.escape(self.path.stem)}{_SHARD}*.jsonl")):
-            shard = PredictionFile(path)
-            before = shard.settings()
-            if before is not None and settings.permits_reuse_of(before):
-                self.append(shard.read())
-            for file in (path, shard.settings_path):
-                file.unlink(missing_ok=True)
+    def shards(self) -> list[PredictionFile]:
+        """The files that shards of this one wrote and nobody has taken over yet."""
+        found = self.path.parent.glob(f"{glob.escape(self.path.stem)}{_SHARD}*.jsonl")
+        return [PredictionFile(path) for path in sorted(found)]
+
+    def remove(self) -> None:
+        """Delete the file and its settings, where they are."""
+        for path in (self.path, self.settings_path):
+            path.unlink(missing_ok=True)
 
     @property
     def settings_path(self) -> Path:
@@ -132,7 +145,7 @@ class PredictionFile:
         """What the file holds under; None where there is no such file yet."""
         try:
             values = json.loads(self.settings_path.read_text(encoding="utf-8"))
-            values = {"decoding": "greedy"} | values
+            values = {"decoding": "greedy", "graded": ""} | values
             return Settings(**{field.name: values[field.name] for field in fields(Settings)})
         except FileNotFoundError:
             return None
@@ -142,47 +155,56 @@ class PredictionFile:
                 f"evaluate again"
             ) from None
 
-    def start(self, settings: Settings) -> list[Prediction]:
-        """Make ready to append under ``settings``; returns the predictions that still hold."""
-        before = self.settings()
-        kept = before is not None and settings.permits_reuse_of(before)
-        predictions = self.read() if kept else []
-        if not kept:
-            self.path.unlink(missing_ok=True)
-        if before != settings:
-            values = json.dumps(asdict(settings), ensure_ascii=False, sort_keys=True, indent=1)
-            write_atomically(self.settings_path, f"{values}\n".encode())
-        self._drop_torn_line()
-        return predictions
+    def write_settings(self, settings: Settings) -> None:
+        values = json.dumps(asdict(settings), ensure_ascii=False, sort_keys=True, indent=1)
+        write_atomically(self.settings_path, f"{values}\n".encode())
 
-    def read(self) -> list[Prediction]:
+    def read(self) -> tuple[Prediction, ...]:
         """Every whole line, in the file's order; a torn last one is ignored.
 
         Raises:
             InputError: a line before the last is no prediction.
         """
-        if not self.path.exists():
-            return []
-        *lines, _torn = self.path.read_bytes().split(b"\n")
-        return [_parse(line, self.path, number) for number, line in enumerate(lines, 1)]
+        return self.read_stored().predictions
+
+    def read_stored(self) -> StoredPredictions:
+        """The same with a digest of the lines; nothing where there is no file."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return StoredPredictions()
+        whole, end, torn = content.rpartition(b"\n")
+        lines = whole.split(b"\n") if end else []
+        return StoredPredictions(
+            tuple(_parse(line, self.path, number) for number, line in enumerate(lines, 1)),
+            content_digest(whole + end),
+            len(whole + end),
+            bool(torn),
+        )
 
     def append(self, predictions: Iterable[Prediction]) -> None:
         with self.path.open("ab") as file:
-            file.write("".join(p.to_line() for p in predictions).encode())
+            file.write(to_lines(predictions))
 
     def replace(self, predictions: Iterable[Prediction]) -> None:
         """Put exactly these lines into the file, whole or not at all."""
-        content = "".join(p.to_line() for p in predictions).encode()
-        if not self.path.exists() or self.path.read_bytes() != content:
-            write_atomically(self.path, content)
+        write_atomically(self.path, to_lines(predictions))
 
-    def _drop_torn_line(self) -> None:
-        if self.path.exists():
-            content = self.path.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole != len(content):
-                with self.path.open("r+b") as file:
-                    file.truncate(whole)
+    def drop_torn_line(self, stored: StoredPredictions) -> None:
+        """Cut the file behind its whole lines, so that it can be appended to."""
+        if stored.torn:
+            with self.path.open("r+b") as file:
+                file.truncate(stored.whole_bytes)
+
+
+def to_lines(predictions: Iterable[Prediction]) -> bytes:
+    """The content of a file of predictions."""
+    return "".join(prediction.to_line() for prediction in predictions).encode()
+
+
+def content_digest(content: bytes) -> str:
+    """32 hex digits that change with the content."""
+    return xxhash.xxh3_128_hexdigest(content)
 
 
 def prediction_files(run: Path) -> list[PredictionFile]:

@@ -30,6 +30,7 @@ from specialize.cli.data import data
 from specialize.cli.dump import dump
 from specialize.cli.imports import export, import_
 from specialize.cli.inspect import env, inspect, recipes, schema, verify
+from specialize.selection.rules import rules_table
 
 
 class _Commands(Sectioned):
@@ -241,9 +242,11 @@ def evaluate(
     print_result(found, as_json)
 
 
-@cli.command()
+@cli.command(epilog=f"\b\nRules:\n{rules_table()}")
 @click.argument("run", type=FOLDER)
-@click.option("--rule", default=None, help="Selection rule.  [default: the recipe's]")
+@click.option(
+    "--rule", default=None, metavar="RULE", help="One of the rules below.  [default: the recipe's]"
+)
 @as_json_option
 def select(run: Path, rule: str | None, as_json: bool) -> None:
     """Choose a checkpoint of RUN by its validation scores only."""

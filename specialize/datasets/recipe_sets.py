@@ -1,7 +1,8 @@
 """Which examples a recipe trains on, and which it holds out.
 
-    training_examples(recipe)                      -> GSM8K train without every held-out question
-    evaluation_examples(spec, "validation")        -> 500 of GSM8K test
+    sets = RecipeSets(recipe)
+    sets.training()                           -> GSM8K train without every held-out question
+    sets.evaluation(spec, "validation")       -> 500 of GSM8K test
 
 No example of a validation or test split can be trained on or shown as a demonstration: an
 example with a held-out id is refused, one that merely repeats a held-out question in a set of
@@ -11,7 +12,7 @@ its own is dropped and counted.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -41,39 +42,88 @@ class TrainingSet:
         return self.examples + self.unlabelled
 
 
+class RecipeSets:
+    """The sets that a recipe names; each file of them is read once, however often it is needed."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._loaded: dict[tuple[str, str | None, str | None], list[Example]] = {}
+        self._held_out: dict[str, list[Example]] | None = None
+
+    def training(self) -> TrainingSet:
+        """The training examples, none of which is in a validation or test split.
+
+        Raises:
+            ConfigurationError: a training example carries the id of a held-out one.
+        """
+        kept, dropped = self._allowed(self.recipe.train_on)
+        known = {example.id for example in kept}
+        unlabelled: list[Example] = []
+        for spec in self.recipe.unlabelled:
+            found, lost = self._allowed(spec)
+            dropped += lost
+            unlabelled += [replace(e, answer="", rationale="") for e in found if e.id not in known]
+            known |= {example.id for example in found}
+        return TrainingSet(tuple(kept), dropped, tuple(unlabelled))
+
+    def held_out(self) -> dict[str, list[Example]]:
+        """Every example of every validation and test split, by ``<set>/<split>``."""
+        if self._held_out is None:
+            splits: tuple[Split, ...] = ("validation", "test")
+            self._held_out = {
+                f"{spec.label}/{split}": self.evaluation(spec, split)
+                for spec in self.recipe.evaluation.sets
+                for split in splits
+            }
+        return self._held_out
+
+    def evaluation(self, spec: EvaluationSet, split: Split) -> list[Example]:
+        """The examples of one split of an evaluation set, cut to its limit.
+
+        Protocol ``paper`` draws validation by a fixed seed (Fu et al. 2023, arXiv:2301.12726),
+        ``index`` takes the published positions as validation, ``first`` takes the first ``limit``
+        examples (of every task) as validation and the next as test, ``files`` reads one file per
+        split, ``published`` takes the set's own splits.
+        """
+        if spec.protocol == "files":
+            path = (spec.path or "").replace("{split}", split)
+            return self._load(spec.set, path, None)[: spec.limit]
+        if spec.protocol == "published":
+            return self._load(spec.set, spec.path, split)[: spec.limit]
+        examples = self._load(spec.set, spec.path, spec.split)
+        if spec.protocol == "first":
+            return _first(examples, spec.limit or len(examples), split)
+        if spec.protocol == "index":
+            rest, chosen = datasets.code_split(examples, Path(spec.index or ""))
+            return (chosen if split == "validation" else rest)[: spec.limit]
+        return datasets.paper_split(spec.set, examples)[split][: spec.limit]
+
+    def _allowed(self, spec: Dataset) -> tuple[list[Example], int]:
+        """The wanted part of a set without held-out examples, and how many these were."""
+        examples = self._load(spec.set, spec.path, spec.split)
+        if spec.exclude_index is not None:
+            examples, _ = datasets.code_split(examples, Path(spec.exclude_index))
+        if spec.limit is not None:
+            examples = examples[: spec.limit]
+        datasets.check_disjoint_ids(examples, self.held_out())
+        kept, dropped = datasets.drop_overlaps(examples, self.held_out())
+        if not kept:
+            raise ConfigurationError(
+                f"set {spec.set!r} leaves no training example: {len(examples)} read, "
+                f"{len(dropped)} of them are held out for evaluation"
+            )
+        return take_fraction(kept, spec.fraction), len(dropped)
+
+    def _load(self, name: str, path: str | None, split: str | None) -> list[Example]:
+        key = (name, path, split)
+        if key not in self._loaded:
+            self._loaded[key] = datasets.load(name, path, split=split)
+        return self._loaded[key]
+
+
 def training_examples(recipe: Recipe) -> TrainingSet:
-    """The recipe's training examples, none of which is in a validation or test split.
-
-    Raises:
-        ConfigurationError: a training example carries the id of a held-out one.
-    """
-    held_out = held_out_examples(recipe)
-    kept, dropped = _allowed(recipe.train_on, held_out)
-    known = {example.id for example in kept}
-    unlabelled: list[Example] = []
-    for spec in recipe.unlabelled:
-        found, lost = _allowed(spec, held_out)
-        dropped += lost
-        unlabelled += [replace(e, answer="", rationale="") for e in found if e.id not in known]
-        known |= {example.id for example in found}
-    return TrainingSet(tuple(kept), dropped, tuple(unlabelled))
-
-
-def _allowed(spec: Dataset, held_out: Mapping[str, Sequence[Example]]) -> tuple[list[Example], int]:
-    """The wanted part of a set without what is held out, and how many these were."""
-    examples = datasets.load(spec.set, spec.path, split=spec.split)
-    if spec.exclude_index is not None:
-        examples, _ = datasets.code_split(examples, Path(spec.exclude_index))
-    if spec.limit is not None:
-        examples = examples[: spec.limit]
-    datasets.check_disjoint_ids(examples, held_out)
-    kept, dropped = datasets.drop_overlaps(examples, held_out)
-    if not kept:
-        raise ConfigurationError(
-            f"set {spec.set!r} leaves no training example: {len(examples)} read, {len(dropped)} "
-            f"of them are held out for evaluation"
-        )
-    return take_fraction(kept, spec.fraction), len(dropped)
+    """The recipe's training examples; see ``RecipeSets.training``."""
+    return RecipeSets(recipe).training()
 
 
 def take_fraction(examples: Sequence[Example], fraction: float) -> list[Example]:
@@ -86,37 +136,6 @@ def take_fraction(examples: Sequence[Example], fraction: float) -> list[Example]
     ranked = sorted(examples, key=lambda example: hashlib.sha256(example.id.encode()).digest())
     taken = {example.id for example in ranked[: max(1, round(fraction * len(ranked)))]}
     return [example for example in examples if example.id in taken]
-
-
-def held_out_examples(recipe: Recipe) -> dict[str, list[Example]]:
-    """Every example of every validation and test split, by ``<set>/<split>``."""
-    return {
-        f"{spec.label}/{split}": evaluation_examples(spec, split)
-        for spec in recipe.evaluation.sets
-        for split in ("validation", "test")
-    }
-
-
-def evaluation_examples(spec: EvaluationSet, split: Split) -> list[Example]:
-    """The examples of one split of an evaluation set, cut to its limit.
-
-    Protocol ``paper`` draws validation by a fixed seed (Fu et al. 2023, arXiv:2301.12726),
-    ``index`` takes the published positions as validation, ``first`` takes the first ``limit``
-    examples (of every task) as validation and the next as test, ``files`` reads one file per
-    split, ``published`` takes the set's own splits.
-    """
-    if spec.protocol == "files":
-        path = (spec.path or "").replace("{split}", split)
-        return datasets.load(spec.set, path)[: spec.limit]
-    if spec.protocol == "published":
-        return datasets.load(spec.set, spec.path, split=split)[: spec.limit]
-    examples = datasets.load(spec.set, spec.path, split=spec.split)
-    if spec.protocol == "first":
-        return _first(examples, spec.limit or len(examples), split)
-    if spec.protocol == "index":
-        rest, chosen = datasets.code_split(examples, Path(spec.index or ""))
-        return (chosen if split == "validation" else rest)[: spec.limit]
-    return datasets.paper_split(spec.set, examples)[split][: spec.limit]
 
 
 def _first(examples: Sequence[Example], count: int, split: Split) -> list[Example]:

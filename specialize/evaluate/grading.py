@@ -3,20 +3,24 @@
     "... The answer is 18" for gold "18"   ->  Prediction(answer="18", correct=True, ...)
     1,000 predictions of step-000400       ->  CheckpointScore(accuracy=Accuracy(262, 1000), ...)
 
-Kept predictions are graded again whenever they are read here, which costs nothing beside
-generating them: a score always follows the present rules for answers.
+A score always follows the present rules for answers: ``rules_digest`` changes with them, and what
+was graded under another one is graded again (``sheets``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
+from specialize import answers
 from specialize.answers import find_answer, is_correct
-from specialize.artifacts.predictions import Prediction, Settings
+from specialize.artifacts.predictions import Prediction, Settings, content_digest
 from specialize.artifacts.scores import Accuracy, CheckpointScore
 from specialize.config.recipe import Recipe
-from specialize.evaluate.planning import Asked
+from specialize.evaluate import voting
+from specialize.evaluate.planning import PromptedSet
 from specialize.evaluate.voting import majority
 from specialize.records import Example
 
@@ -42,8 +46,15 @@ def grade(prediction: Prediction, example: Example, kind: str) -> Prediction:
     )
 
 
+@cache
+def rules_digest() -> str:
+    """Of the source of everything that grades: with other rules it is another one."""
+    sources = [*Path(answers.__file__).parent.rglob("*.py"), Path(voting.__file__), Path(__file__)]
+    return content_digest(b"\0".join(path.read_bytes() for path in sorted(sources)))
+
+
 def score(settings: Settings, predictions: Sequence[Prediction]) -> CheckpointScore:
-    """The score of one complete set of predictions; tasks apart where the set has several."""
+    """The score of one complete set of predictions; split by task where the set has several."""
     tasks = sorted({prediction.task for prediction in predictions})
     parts = {task: _accuracy([p for p in predictions if p.task == task]) for task in tasks}
     return CheckpointScore(
@@ -59,19 +70,22 @@ def score(settings: Settings, predictions: Sequence[Prediction]) -> CheckpointSc
     )
 
 
-def settings_of(asked: Asked, checkpoint: str, step: int, model: str, recipe: Recipe) -> Settings:
-    """Under what the predictions of ``asked`` by a model hold."""
+def settings_of(
+    prompted: PromptedSet, checkpoint: str, step: int, model: str, recipe: Recipe
+) -> Settings:
+    """What a model's answers to ``prompted`` hold under; ``model`` is the digest of its files."""
+    spec = prompted.spec
     return Settings(
         checkpoint=checkpoint,
         step=step,
         model=model,
-        set=asked.spec.label,
-        split=asked.split,
-        role=asked.spec.role,
-        format=asked.format,
-        kind=asked.kind,
-        examples=len(asked.examples),
-        limited=asked.spec.limit is not None and asked.spec.protocol != "first",
+        set=spec.label,
+        split=prompted.split,
+        role=spec.role,
+        format=prompted.format,
+        kind=prompted.kind,
+        examples=len(prompted.examples),
+        limited=spec.limit is not None and spec.protocol != "first",
         max_new_tokens=recipe.evaluation.max_new_tokens,
         decoding=_decoding(recipe),
     )
@@ -80,14 +94,14 @@ def settings_of(asked: Asked, checkpoint: str, step: int, model: str, recipe: Re
 def _decoding(recipe: Recipe) -> str:
     """How answers come about, in words that differ where answers may."""
     evaluation = recipe.evaluation
-    said = "greedy"
+    decoding = "greedy"
     if evaluation.samples > 1:
-        said = (
+        decoding = (
             f"majority of {evaluation.samples} at temperature {evaluation.temperature:g}, seed "
             f"{recipe.seed}"
         )
     stops = ", ".join(map(repr, evaluation.stop))
-    return f"{said}; ends at {stops}" if stops else said
+    return f"{decoding}; ends at {stops}" if stops else decoding
 
 
 def _accuracy(predictions: Sequence[Prediction]) -> Accuracy:

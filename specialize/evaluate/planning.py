@@ -1,8 +1,8 @@
 """What is asked: every set of a recipe, in every format, with its prompts.
 
-    plan_evaluation(recipe, "validation")
-    -> Asked(set gsm8k, format zero-shot-cot, prompts ["Q: Janet's ducks lay 16 eggs ...", ...])
-       Asked(set gsm8k, format in-context-cot, prompts ["Q: ...\\n\\nQ: Janet's ducks ...", ...])
+    EvaluationPlan(recipe).of("validation")
+    -> PromptedSet(gsm8k, zero-shot-cot, prompts ["Q: Janet's ducks lay 16 eggs ...", ...])
+       PromptedSet(gsm8k, in-context-cot, prompts ["Q: ...\\n\\nQ: Janet's ducks ...", ...])
 
 The demonstrations of an in-context format are the same for every question, split and checkpoint:
 those of the set's own ``prompts`` (a published file for each task) or of the recipe's prompt file,
@@ -12,20 +12,17 @@ question.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from specialize import datasets
+from specialize.artifacts.predictions import content_digest, prompt_digest
 from specialize.config.recipe import EvaluationSet, Recipe
-from specialize.datasets.recipe_sets import (
-    Split,
-    evaluation_examples,
-    held_out_examples,
-    training_examples,
-)
+from specialize.datasets.recipe_sets import RecipeSets, Split
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool, PromptFormat, by_name, parse_prompt_file
 from specialize.records import Example, question_key
@@ -36,7 +33,7 @@ _DRAW = 0x64656D6F  # sets the draw of demonstrations apart from other draws of 
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PromptedSet:
     """One set in one format: ``prompts[i]`` asks for ``examples[i]``.
 
     A prompt of more than ``max_prompt_tokens`` loses words of its context, if it has one, as in
@@ -50,86 +47,107 @@ class Asked:
     examples: tuple[Example, ...]
     prompts: tuple[str, ...]
     max_prompt_tokens: int
+    prompt_digests: tuple[str, ...] = field(init=False, repr=False)
+    digest: str = field(init=False, repr=False)  # of all that a grade needs to know of the set
+
+    def __post_init__(self) -> None:
+        digests = tuple(prompt_digest(prompt) for prompt in self.prompts)
+        facts = [
+            (example.id, digest, example.answer, example.choices, example.task)
+            for example, digest in zip(self.examples, digests, strict=True)
+        ]
+        object.__setattr__(self, "prompt_digests", digests)
+        object.__setattr__(self, "digest", content_digest(json.dumps([self.kind, facts]).encode()))
 
 
-def plan_evaluation(recipe: Recipe, split: Split) -> list[Asked]:
-    """Every set of the recipe in every format, in the recipe's order.
+class EvaluationPlan:
+    """What a recipe asks of every model: made once for each split, every set read once."""
 
-    Raises:
-        ConfigurationError: no sets, two of one name, a split without examples, a format or kind
-            that is not known, or a demonstration that is held out.
-    """
-    labels = [spec.label for spec in recipe.evaluation.sets]
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe, self.sets = recipe, RecipeSets(recipe)
+        self._splits: dict[Split, tuple[PromptedSet, ...]] = {}
+        self._formats: dict[str, Asking] = {}
+        self._held_out: dict[str, str] | None = None
+
+    def of(self, split: Split) -> tuple[PromptedSet, ...]:
+        """Every set of the recipe in every format, in the recipe's order.
+
+        Raises:
+            ConfigurationError: no sets, two of one name, a split without examples, a format or
+                kind that is not known, or a demonstration that is held out.
+        """
+        if split not in self._splits:
+            self._splits[split] = tuple(self._plan(split))
+        return self._splits[split]
+
+    def _plan(self, split: Split) -> Iterator[PromptedSet]:
+        recipe = self.recipe
+        _check_names([spec.label for spec in recipe.evaluation.sets])
+        for name in recipe.evaluation.formats:
+            if name not in self._formats:
+                self._formats[name] = self._asking(name)
+        for spec in recipe.evaluation.sets:
+            examples = tuple(self.sets.evaluation(spec, split))
+            if not examples:
+                raise ConfigurationError(f"set {spec.label!r} has no example in its {split} split")
+            kind = spec.kind or datasets.kind_of(spec.set)
+            for name, common in self._formats.items():
+                own = spec.prompts if name.startswith("in-context") else None
+                by_task = self._by_task(own, name, examples) if own else {}
+                prompts = tuple(_prompt(example, by_task, common) for example in examples)
+                longest = recipe.training.max_prompt_tokens
+                yield PromptedSet(spec, split, name, kind, examples, prompts, longest)
+
+    def _asking(self, name: str) -> Asking:
+        """A format and the demonstrations that it shows where a set has none of its own."""
+        evaluation = self.recipe.evaluation
+        form = by_name(name, max(1, evaluation.demonstrations))
+        if not form.demonstrations:
+            return form, ()
+        if evaluation.prompt_file is None:
+            return form, self._drawn(form.demonstrations)
+        return self._published(Path(evaluation.prompt_file), name)
+
+    def _by_task(self, folder: str, name: str, examples: Sequence[Example]) -> dict[str, Asking]:
+        """The published prompt of every task, ``<task>.txt`` (Suzgun et al., arXiv:2210.09261)."""
+        tasks = dict.fromkeys(example.task for example in examples)
+        return {task: self._published(Path(folder) / f"{task}.txt", name) for task in tasks}
+
+    def _published(self, path: Path, name: str) -> Asking:
+        published = parse_prompt_file(path)
+        held_out = self._held_out_questions()
+        for shown in published.demonstrations:
+            if question_key(shown.question) in held_out:
+                raise ConfigurationError(
+                    f"prompt file {path}: demonstration {shown.id!r} asks the held-out question "
+                    f"{held_out[question_key(shown.question)]!r}; remove it"
+                )
+        return published.format(cot=name.endswith("cot")), published.demonstrations
+
+    def _held_out_questions(self) -> Mapping[str, str]:
+        """The id of every held-out example by its question."""
+        if self._held_out is None:
+            self._held_out = {
+                question_key(example.question): example.id
+                for examples in self.sets.held_out().values()
+                for example in examples
+            }
+        return self._held_out
+
+    def _drawn(self, count: int) -> list[Example]:
+        rng = np.random.default_rng([self.recipe.seed, _DRAW])
+        first = self.sets.evaluation(self.recipe.evaluation.sets[0], "validation")[0]
+        return DemonstrationPool(self.sets.training().examples).draw(first, count, rng)
+
+
+def _check_names(labels: Sequence[str]) -> None:
     if not labels:
         raise ConfigurationError("the recipe names no evaluation.sets, so nothing can be compared")
     for label in labels:
         if labels.count(label) > 1:
             raise ConfigurationError(f"two evaluation sets are named {label!r}; give one a name")
-    asking = {name: _asking(name, recipe) for name in recipe.evaluation.formats}
-    asked = []
-    for spec in recipe.evaluation.sets:
-        examples = tuple(evaluation_examples(spec, split))
-        if not examples:
-            raise ConfigurationError(f"set {spec.label!r} has no example in its {split} split")
-        for name, common in asking.items():
-            own = spec.prompts if name.startswith("in-context") else None
-            by_task = _by_task(own, name, examples, recipe) if own else {}
-            prompts = tuple(_prompt(example, by_task, common) for example in examples)
-            most = recipe.training.max_prompt_tokens
-            asked.append(Asked(spec, split, name, _kind(spec), examples, prompts, most))
-    return asked
-
-
-def _kind(spec: EvaluationSet) -> str:
-    return spec.kind or datasets.kind_of(spec.set)
 
 
 def _prompt(example: Example, by_task: Mapping[str, Asking], common: Asking) -> str:
     form, shown = by_task.get(example.task, common)
     return form.prompt(example, shown)
-
-
-def _asking(name: str, recipe: Recipe) -> Asking:
-    """A format and the demonstrations that it shows where a set has none of its own."""
-    form = by_name(name, max(1, recipe.evaluation.demonstrations))
-    if not form.demonstrations:
-        return form, ()
-    if recipe.evaluation.prompt_file is None:
-        return form, _drawn(form.demonstrations, recipe)
-    return _published(Path(recipe.evaluation.prompt_file), name, _held_out(recipe))
-
-
-def _by_task(
-    folder: str, name: str, examples: Sequence[Example], recipe: Recipe
-) -> dict[str, Asking]:
-    """The published prompt of every task, from ``<task>.txt`` (Suzgun et al., arXiv:2210.09261)."""
-    held_out = _held_out(recipe)
-    tasks = dict.fromkeys(example.task for example in examples)
-    return {task: _published(Path(folder) / f"{task}.txt", name, held_out) for task in tasks}
-
-
-def _held_out(recipe: Recipe) -> dict[str, str]:
-    """The id of every held-out example by its question."""
-    return {
-        question_key(example.question): example.id
-        for examples in held_out_examples(recipe).values()
-        for example in examples
-    }
-
-
-def _published(path: Path, name: str, held_out: Mapping[str, str]) -> Asking:
-    published = parse_prompt_file(path)
-    for shown in published.demonstrations:
-        if question_key(shown.question) in held_out:
-            raise ConfigurationError(
-                f"prompt file {path}: demonstration {shown.id!r} asks the held-out question "
-                f"{held_out[question_key(shown.question)]!r}; remove it"
-            )
-    return published.format(cot=name.endswith("cot")), published.demonstrations
-
-
-def _drawn(count: int, recipe: Recipe) -> list[Example]:
-    examples = training_examples(recipe).examples
-    rng = np.random.default_rng([recipe.seed, _DRAW])
-    first = evaluation_examples(recipe.evaluation.sets[0], "validation")[0]
-    return DemonstrationPool(examples).draw(first, count, rng)

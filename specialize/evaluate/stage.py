@@ -1,32 +1,28 @@
 """The stage: checkpoints answer evaluation sets; predictions and scores go into the run.
 
     evaluate(recipe, run)                                    every checkpoint, validation splits
-    evaluate(recipe, run, checkpoints=[chosen], split="test")
-    evaluate_teachers(recipe, run, split="test")
+    evaluate(recipe, run, checkpoints=[chosen], split="test", with_teachers=True)
 
 What was predicted before and still holds is not asked again: an interrupted evaluation goes on
-where it stopped, and a second one loads no model. ``scores.jsonl`` is rewritten from all
-predictions that hold.
+where it stopped, and one with nothing to ask loads no model. At the end ``scores.jsonl`` is
+rewritten from all predictions of the run that hold. Each file is read, and graded, at most once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from specialize.artifacts.predictions import (
-    PredictionFile,
-    Settings,
-    prediction_files,
-    write_questions,
-)
-from specialize.artifacts.scores import CheckpointScore, write_scores
+from specialize.artifacts.predictions import PredictionFile, prediction_files, write_questions
+from specialize.artifacts.results import RunResults
+from specialize.artifacts.scores import CheckpointScore
 from specialize.config.recipe import Recipe
 from specialize.datasets.recipe_sets import Split
-from specialize.evaluate.asking import Work, answer, holding
-from specialize.evaluate.grading import grade, score, settings_of
-from specialize.evaluate.planning import Asked, plan_evaluation
+from specialize.evaluate.grading import score, settings_of
+from specialize.evaluate.planning import EvaluationPlan, PromptedSet
 from specialize.evaluate.shards import Shard
+from specialize.evaluate.sheets import AnswerSheet
 from specialize.evaluate.subjects import Subject, run_subjects, subject, teachers
 from specialize.io.progress import progress
 from specialize.students import checkpoints as checkpoints_of
@@ -40,6 +36,8 @@ def evaluate(
     checkpoints: Sequence[Checkpoint] | None = None,
     split: Split = "validation",
     shard: Shard | None = None,
+    with_teachers: bool = False,
+    results: RunResults | None = None,
 ) -> list[CheckpointScore]:
     """Let checkpoints answer every set of the recipe in every format.
 
@@ -47,99 +45,133 @@ def evaluate(
         run: the run's directory; receives ``predictions/`` and ``scores.jsonl``.
         checkpoints: whom to ask; None: the student before training and every complete checkpoint.
         shard: answer only these examples, into files of the shard's own, and score nothing.
+        with_teachers: ask the recipe's teachers that are models too, as ``teacher-<name>``.
+        results: receives the scores and grades; later stages of the same process read them there.
 
     Returns:
-        The scores of those asked, by step, set and format; none of a shard.
+        The scores of those asked, by step, set and format; teachers last; none of a shard.
     """
-    return _evaluate(recipe, run, run_subjects(recipe, run, checkpoints), split, shard)
-
-
-def evaluate_teachers(
-    recipe: Recipe, run: Path, *, split: Split, shard: Shard | None = None
-) -> list[CheckpointScore]:
-    """The same for the recipe's teachers that are models; their labels are ``teacher-<name>``."""
-    return _evaluate(recipe, run, teachers(recipe), split, shard)
+    asked = run_subjects(recipe, run, checkpoints)
+    if with_teachers:
+        asked += teachers(recipe)
+    return _evaluate(recipe, results or RunResults(run), asked, split, shard)
 
 
 def evaluate_model(
     recipe: Recipe, run: Path, model: str | Path, *, label: str, step: int, split: Split
 ) -> list[CheckpointScore]:
     """The same for any model directory or hub id, causal or encoder-decoder."""
-    return _evaluate(recipe, run, [subject(model, label, step)], split, None)
+    return _evaluate(recipe, RunResults(run), [subject(model, label, step)], split, None)
+
+
+class _Asking(NamedTuple):
+    """A model and its sheets, one for each set and format."""
+
+    model: Path
+    sheets: list[AnswerSheet]
 
 
 def _evaluate(
-    recipe: Recipe, run: Path, subjects: Sequence[Subject], split: Split, shard: Shard | None
+    recipe: Recipe,
+    results: RunResults,
+    subjects: Sequence[Subject],
+    split: Split,
+    shard: Shard | None,
 ) -> list[CheckpointScore]:
-    plan = plan_evaluation(recipe, split)
-    for asked in plan:
-        write_questions(run, asked.spec.label, split, asked.examples)
-    work = [(who, [_open(who, asked, run, recipe, shard) for asked in plan]) for who in subjects]
-    total = (
-        sum(len(asked.examples) for asked in plan) * len(subjects) // (shard or Shard(0, 1)).count
-    )
-    missing = sum(len(part.missing) for _, parts in work for part in parts)
-    with progress(f"evaluate ({split})", total, done=max(0, total - missing)) as advance:
-        for who, parts in work:
-            if any(part.missing for part in parts):
-                answer(who.model, parts, recipe.evaluation, recipe.seed, advance)
+    plan = EvaluationPlan(recipe)
+    for prompted in {each.spec.label: each for each in plan.of(split)}.values():
+        write_questions(results.run, prompted.spec.label, split, prompted.examples)
+    asking = [
+        _Asking(
+            who.model, [_open(who, each, results.run, recipe, shard) for each in plan.of(split)]
+        )
+        for who in subjects
+    ]
+    _ask(asking, recipe, split)
     if shard is not None:
         return []
+    _settle(recipe, results, plan, [sheet for each in asking for sheet in each.sheets], subjects)
     labels = [who.label for who in subjects]
-    scores = refresh_scores(recipe, run)
-    return [s for s in scores if s.split == split and s.checkpoint in labels]
+    found = [s for s in results.scores if s.split == split and s.checkpoint in labels]
+    return sorted(found, key=lambda score: labels.index(score.checkpoint))
 
 
-def _open(who: Subject, asked: Asked, run: Path, recipe: Recipe, shard: Shard | None) -> Work:
-    """Open a file of predictions and see which of them still hold."""
-    file = PredictionFile.of(run, who.label, asked.spec.label, asked.split, asked.format)
-    settings = settings_of(asked, who.label, who.step, who.digest, recipe)
-    if shard is None:
-        file.start(settings)
-        file.take_shards(settings)
-        return Work(asked, file, holding(asked, file.read()))
-    own, before = file.of_shard(shard.suffix), file.settings()
-    known = file.read() if before is not None and settings.permits_reuse_of(before) else []
-    return Work(asked, own, holding(asked, known + own.start(settings)), shard)
+def _ask(asking: Sequence[_Asking], recipe: Recipe, split: Split) -> None:
+    """Let every model answer what is missing on its sheets."""
+    sheets = [sheet for each in asking for sheet in each.sheets]
+    missing = sum(len(sheet.missing) for sheet in sheets)
+    total = sum(len(sheet.prompted.examples) // sheet.shard.count for sheet in sheets)
+    with progress(f"evaluate ({split})", total, done=max(0, total - missing)) as advance:
+        if not missing:
+            return
+        from specialize.evaluate.asking import answer
+
+        for model, own in asking:
+            if any(sheet.missing for sheet in own):
+                answer(model, own, recipe.evaluation, recipe.seed, advance)
 
 
-def refresh_scores(recipe: Recipe, run: Path) -> list[CheckpointScore]:
-    """Rewrite ``scores.jsonl`` from every complete file of predictions that holds for the recipe.
+def _open(
+    who: Subject, prompted: PromptedSet, run: Path, recipe: Recipe, shard: Shard | None
+) -> AnswerSheet:
+    """A file of predictions, ready to be added to, with those that still hold."""
+    file = PredictionFile.of(run, who.label, prompted.spec.label, prompted.split, prompted.format)
+    settings = settings_of(prompted, who.label, who.step, who.digest, recipe)
+    sheet = AnswerSheet.read(file, settings, prompted, found=file.settings())
+    if shard is not None:
+        sheet = sheet.of_shard(shard)
+    sheet.begin()
+    return sheet
 
-    Files are put into their set's order and graded by the present rules for answers.
-    """
-    files = [(file, file.settings()) for file in prediction_files(run)]
-    known = [(file, settings) for file, settings in files if settings is not None]
-    digests = {
-        who.label: who.digest for who in run_subjects(recipe, run, checkpoints_of.complete(run))
-    }
-    plans: dict[str, Mapping[tuple[str, str], Asked]] = {}
+
+def _settle(
+    recipe: Recipe,
+    results: RunResults,
+    plan: EvaluationPlan,
+    asked: Sequence[AnswerSheet],
+    subjects: Sequence[Subject],
+) -> None:
+    """Score every complete sheet of the run: those just asked, and what earlier calls left."""
+    done = {sheet.file.path for sheet in asked}
+    others = [file for file in prediction_files(results.run) if file.path not in done]
     scores = []
-    for file, settings in known:
-        if settings.split not in plans:
-            split: Split = "test" if settings.split == "test" else "validation"
-            plans[split] = {(a.spec.label, a.format): a for a in plan_evaluation(recipe, split)}
-        asked = plans[settings.split].get((settings.set, settings.format))
-        if asked is None:
-            continue
-        digest = digests.get(settings.checkpoint, settings.model)
-        present = settings_of(asked, settings.checkpoint, settings.step, digest, recipe)
-        if present.permits_reuse_of(settings):
-            scores += _settle(file, present, asked)
+    for sheets in (asked, _kept(recipe, results.run, plan, others, subjects)):
+        for sheet in sheets:
+            predictions = sheet.settle()
+            if predictions is not None:
+                results.keep(sheet.file, predictions)
+                scores.append(score(sheet.settings, predictions))
     order = {spec.label: i for i, spec in enumerate(recipe.evaluation.sets)}
     formats = recipe.evaluation.formats
     scores.sort(
         key=lambda s: (s.step, s.checkpoint, s.split, order[s.set], formats.index(s.format))
     )
-    write_scores(run / "scores.jsonl", scores)
-    return scores
+    results.replace_scores(scores)
 
 
-def _settle(file: PredictionFile, present: Settings, asked: Asked) -> list[CheckpointScore]:
-    """Order and grade a file; its score, or nothing where predictions are missing."""
-    found = holding(asked, file.read())
-    if len(found) < len(asked.examples):
-        return []
-    graded = [grade(found[example.id], example, asked.kind) for example in asked.examples]
-    file.replace(graded)
-    return [score(present, graded)]
+def _kept(
+    recipe: Recipe,
+    run: Path,
+    plan: EvaluationPlan,
+    files: Sequence[PredictionFile],
+    subjects: Sequence[Subject],
+) -> Iterable[AnswerSheet]:
+    """The sheets of other files that hold for the recipe, one at a time."""
+    digests = {who.label: who.digest for who in subjects}
+    unknown = [c for c in checkpoints_of.complete(run) if c.name not in digests]
+    digests |= {who.label: who.digest for who in run_subjects(recipe, run, unknown)}
+    for file in files:
+        found = file.settings()
+        if found is None:
+            continue
+        split: Split = "test" if found.split == "test" else "validation"
+        fitting = [
+            each
+            for each in plan.of(split)
+            if (each.spec.label, each.format) == (found.set, found.format)
+        ]
+        for prompted in fitting:
+            model = digests.get(found.checkpoint, found.model)
+            present = settings_of(prompted, found.checkpoint, found.step, model, recipe)
+            if present.permits_reuse_of(found):
+                yield AnswerSheet.read(file, present, prompted, found=found)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from specialize.artifacts.predictions import Prediction, PredictionFile, read_questions
+from specialize.artifacts.predictions import Prediction
+from specialize.artifacts.results import RunResults
 from specialize.config.recipe import EvaluationSet
 from specialize.records import Example
+from specialize.report.outcome import Outcome
 
 Kind = Literal["fixed", "broken", "still wrong", "still right", "wrong", "right"]
 KINDS: tuple[Kind, ...] = ("fixed", "broken", "still wrong", "still right", "wrong", "right")
@@ -51,23 +52,18 @@ class Cases:
 
 
 def collect_cases(
-    run: Path,
-    sets: Sequence[EvaluationSet],
-    split: str,
-    format_: str,
-    chosen: str,
-    before: str | None,
+    results: RunResults, sets: Sequence[EvaluationSet], format_: str, outcome: Outcome
 ) -> Cases:
-    """Cases of every set that the chosen checkpoint answered on ``split``."""
+    """Cases of every set that the chosen checkpoint answered on the outcome's split."""
+    split, before = outcome.split, outcome.before
     found: dict[str, list[Case]] = {}
     counts: dict[str, Mapping[str, int]] = {}
     for spec in sets:
-        after = PredictionFile.of(run, chosen, spec.label, split, format_).read()
+        after = results.predictions(outcome.after, spec.label, split, format_)
         first: dict[str, Prediction] = {}
         if before is not None:
-            file = PredictionFile.of(run, before, spec.label, split, format_)
-            first = {p.id: p for p in file.read()}
-        questions = read_questions(run, spec.label, split)
+            first = {p.id: p for p in results.predictions(before, spec.label, split, format_)}
+        questions = results.questions(spec.label, split)
         cases = [_case(spec.label, p, first.get(p.id), questions.get(p.id)) for p in after]
         kinds = Counter(case.kind for case in cases)
         found[spec.label] = cases

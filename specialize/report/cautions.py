@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from specialize.artifacts.predictions import PredictionFile
-from specialize.artifacts.scores import CheckpointScore
-from specialize.artifacts.selection import Selection, read_tested
+from specialize.artifacts.results import RunResults
+from specialize.artifacts.selection import ScoredOnTest, Selection
 from specialize.config.recipe import Recipe
 from specialize.report.outcome import Outcome
 
@@ -19,8 +17,8 @@ _CUT = 0.05
 
 def cautions(
     recipe: Recipe,
-    run: Path,
-    scores: Sequence[CheckpointScore],
+    results: RunResults,
+    tested: Sequence[ScoredOnTest],
     selection: Selection | None,
     outcome: Outcome | None,
 ) -> list[str]:
@@ -35,15 +33,15 @@ def cautions(
             "are validation scores, which selection makes too high."
         )
     if outcome is not None:
-        said += _of_outcome(outcome, scores)
-    others = _other_test_scores(run, scores, selection)
+        said += _of_outcome(outcome)
+    others = _other_test_scores(results, tested, selection)
     if others:
         said.append(
             f"Other checkpoints were scored on the test split too ({', '.join(others)}). If any "
             f"of those scores led to a decision, the test scores here are no longer unbiased."
         )
     said += [f"{warning[0].upper()}{warning[1:]}." for warning in selection.warnings]
-    return said + _of_predictions(recipe, run, selection, outcome)
+    return said + _of_predictions(recipe, results, selection, outcome)
 
 
 def _limits(recipe: Recipe) -> list[str]:
@@ -60,7 +58,7 @@ def _limits(recipe: Recipe) -> list[str]:
     ]
 
 
-def _of_outcome(outcome: Outcome, scores: Sequence[CheckpointScore]) -> list[str]:
+def _of_outcome(outcome: Outcome) -> list[str]:
     said = []
     sets = [line for line in outcome.lines if not line.is_mean]
     hopeless = [line.name for line in sets if line.after and line.after.value < _HOPELESS]
@@ -85,23 +83,23 @@ def _of_outcome(outcome: Outcome, scores: Sequence[CheckpointScore]) -> list[str
 
 
 def _other_test_scores(
-    run: Path, scores: Sequence[CheckpointScore], selection: Selection
+    results: RunResults, tested: Sequence[ScoredOnTest], selection: Selection
 ) -> list[str]:
     """Trained checkpoints other than the selected one whose test scores were seen."""
+    scores = results.scores if results.is_scored else ()
     seen = {s.checkpoint for s in scores if s.split == "test" and s.step > 0}
-    seen |= {tested.checkpoint for tested in read_tested(run)}
+    seen |= {each.checkpoint for each in tested}
     return sorted(seen - {selection.checkpoint})
 
 
 def _of_predictions(
-    recipe: Recipe, run: Path, selection: Selection, outcome: Outcome | None
+    recipe: Recipe, results: RunResults, selection: Selection, outcome: Outcome | None
 ) -> list[str]:
     """Of the chosen checkpoint: responses cut by the longest length, prompts refused."""
     said, cut, refused = [], [], []
     split = outcome.split if outcome else "validation"
     for spec in recipe.evaluation.sets:
-        file = PredictionFile.of(run, selection.checkpoint, spec.label, split, selection.format)
-        predictions = file.read()
+        predictions = results.predictions(selection.checkpoint, spec.label, split, selection.format)
         unfinished = sum(not p.finished and not p.refused for p in predictions)
         turned_away = sum(p.refused for p in predictions)
         if unfinished > _CUT * len(predictions):

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from specialize.artifacts.predictions import Prediction, PredictionFile
+from specialize.artifacts.predictions import Grade
+from specialize.artifacts.results import RunResults
 from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
 from specialize.io.nested import flatten
@@ -33,7 +34,7 @@ class Entry:
     """One run: a name that no other of the comparison has, and its report's data."""
 
     name: str
-    path: Path
+    results: RunResults
     data: ReportData
     outcome: Outcome
 
@@ -69,16 +70,21 @@ def compare(runs: Sequence[tuple[Recipe, Path]]) -> Comparison:
     """
     if len(runs) < 2:
         raise ConfigurationError("a comparison needs at least two runs")
-    read = [(path, gather(recipe, path)) for recipe, path in runs]
-    for path, data in read:
+    read = [
+        (results, gather(recipe, results))
+        for recipe, results in ((recipe, RunResults(path)) for recipe, path in runs)
+    ]
+    for results, data in read:
         if data.selection is None:
-            raise ConfigurationError(f"{path} has no selection.json; run specialize select first")
+            raise ConfigurationError(
+                f"{results.run} has no selection.json; run specialize select first"
+            )
     tested = all(data.outcome is not None and data.outcome.split == "test" for _, data in read)
     split = "test" if tested else "validation"
-    names = _names([path for path, _ in read])
+    names = _names([results.run for results, _ in read])
     entries = tuple(
-        Entry(name, path, data, _outcome_on(split, path, data))
-        for name, (path, data) in zip(names, read, strict=True)
+        Entry(name, results, data, _outcome_on(split, results, data))
+        for name, (results, data) in zip(names, read, strict=True)
     )
     sets = tuple(
         (line.name, line.role)
@@ -104,14 +110,14 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return [str(path) for path in whole]
 
 
-def _outcome_on(split: str, path: Path, data: ReportData) -> Outcome:
+def _outcome_on(split: str, results: RunResults, data: ReportData) -> Outcome:
     known = data.outcome
     if known is None or data.selection is None or known.split == split:
         return known or Outcome(split, None, "", (), ())
     # another run has no test scores, so test scores of this one do not count either
     scores = [score for score in data.scores if score.split == split]
     sets, chosen = data.recipe.evaluation.sets, data.selection.checkpoint
-    return outcome(path, scores, sets, data.format, chosen)
+    return outcome(results, scores, sets, data.format, chosen)
 
 
 def _answered(entry: Entry, name: str) -> bool:
@@ -126,16 +132,15 @@ def _against(
     made: dict[tuple[str, str], Change] = {}
     for entry in entries[1:]:
         for name, _ in sets:
-            counts = pair(*(_predictions(one, name, split) for one in (entry, entries[0])))
+            counts = pair(*(_grades(one, name, split) for one in (entry, entries[0])))
             if counts.total:
                 made[entry.name, name] = _change(counts)
     adjusted = holm([change.p_value for change in made.values()])
     return {key: Against(made[key], p) for key, p in zip(made, adjusted, strict=True)}
 
 
-def _predictions(entry: Entry, name: str, split: str) -> list[Prediction]:
-    file = PredictionFile.of(entry.path, entry.outcome.after, name, split, entry.data.format)
-    return file.read()
+def _grades(entry: Entry, name: str, split: str) -> tuple[Grade, ...]:
+    return entry.results.grades(entry.outcome.after, name, split, entry.data.format)
 
 
 def _change(counts: Paired) -> Change:

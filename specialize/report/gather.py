@@ -6,10 +6,10 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from specialize import __version__
-from specialize.artifacts.scores import CheckpointScore, read_scores
+from specialize.artifacts.results import RunResults
+from specialize.artifacts.scores import CheckpointScore
 from specialize.artifacts.selection import ScoredOnTest, Selection, read_selection, read_tested
 from specialize.config.recipe import Recipe
 from specialize.errors import InputError
@@ -62,32 +62,33 @@ class ReportData:
     versions: Mapping[str, str]
 
 
-def gather(recipe: Recipe, run: Path) -> ReportData:
-    """Read a run.
+def gather(recipe: Recipe, results: RunResults) -> ReportData:
+    """Everything that the report of a run shows; each of its files is read once.
 
     Raises:
         InputError: the directory is missing, or a file in it is damaged.
     """
+    run = results.run
     if not run.is_dir():
         raise InputError(f"there is no run at {run}; name a run's directory")
     selection = read_selection(run)
-    scores = read_scores(run / "scores.jsonl") if (run / "scores.jsonl").exists() else []
+    scores = results.scores if results.is_scored else ()
+    tested = read_tested(run)
     sets = recipe.evaluation.sets
     format_ = selection.format if selection else recipe.evaluation.formats[0]
     metrics = read_metrics(run / "metrics.jsonl")
     found, cases, readings = None, Cases((), {}), Readings((), ())
     if selection is not None:
-        found = outcome(run, scores, sets, format_, selection.checkpoint)
-        chosen, split = selection.checkpoint, found.split
-        cases = collect_cases(run, sets, split, format_, chosen, found.before)
-        readings = read_in_every_mode(run, sets, split, format_, chosen)
+        found = outcome(results, scores, sets, format_, selection.checkpoint)
+        cases = collect_cases(results, sets, format_, found)
+        readings = read_in_every_mode(results, sets, format_, found)
     measures = ("nats", "bits_per_byte", "agreement", "tail_mass", "student_mass", "hard")
     return ReportData(
         recipe=recipe,
         format=format_,
         selection=selection,
-        tested=tuple(read_tested(run)),
-        scores=tuple(scores),
+        tested=tuple(tested),
+        scores=scores,
         curves=tuple(curves(scores, sets, format_)),
         outcome=found,
         formats=tuple(_formats(recipe, scores, found)),
@@ -97,7 +98,7 @@ def gather(recipe: Recipe, run: Path) -> ReportData:
         stores=tuple(store_facts(run)),
         cases=cases,
         readings=readings,
-        cautions=tuple(cautions(recipe, run, scores, selection, found)),
+        cautions=tuple(cautions(recipe, results, tested, selection, found)),
         versions=_versions(),
     )
 

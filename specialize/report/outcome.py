@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from specialize.artifacts.predictions import PredictionFile
+from specialize.artifacts.results import RunResults
 from specialize.artifacts.scores import CheckpointScore
 from specialize.config.recipe import EvaluationSet
 from specialize.selection.paired_tests import Paired, difference_interval, pair
@@ -74,7 +73,7 @@ class Outcome:
 
 
 def outcome(
-    run: Path,
+    results: RunResults,
     scores: Sequence[CheckpointScore],
     sets: Sequence[EvaluationSet],
     format_: str,
@@ -89,7 +88,7 @@ def outcome(
     lines: list[Line] = []
     for role in ROLES:
         labels = [spec.label for spec in sets if spec.role == role]
-        parts = {label: _parts(run, chosen, before, label, split, format_) for label in labels}
+        parts = {label: _parts(results, chosen, before, label, split, format_) for label in labels}
         of_role = [
             _line(label, role, known, before, chosen, teachers, parts[label]) for label in labels
         ]
@@ -100,14 +99,12 @@ def outcome(
 
 
 def _parts(
-    run: Path, chosen: str, before: str | None, label: str, split: str, format_: str
+    results: RunResults, chosen: str, before: str | None, label: str, split: str, format_: str
 ) -> list[tuple[float, Paired]]:
-    """Right after against right before, example by example; tasks apart, each of equal weight."""
+    """Correct after against correct before, by example; tasks split, each of equal weight."""
     if before is None:
         return []
-    after, first = (
-        PredictionFile.of(run, name, label, split, format_).read() for name in (chosen, before)
-    )
+    after, first = (results.predictions(name, label, split, format_) for name in (chosen, before))
     tasks = sorted({prediction.task for prediction in after})
     counts = [pair([p for p in after if p.task == task], first) for task in tasks]
     return [(1 / len(tasks), part) for part in counts] if all(c.total for c in counts) else []

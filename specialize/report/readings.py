@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from specialize.answers import Mode, find_answer, is_correct
-from specialize.artifacts.predictions import Prediction, PredictionFile, read_questions
+from specialize.artifacts.predictions import Prediction
+from specialize.artifacts.results import RunResults
 from specialize.config.recipe import EvaluationSet
+from specialize.records import Example
+from specialize.report.outcome import Outcome
 
 MODES: tuple[Mode, ...] = ("flexible", "strict", "legacy")
 MOST = 10  # disagreements shown
@@ -62,21 +64,20 @@ class Readings:
 
 
 def read_in_every_mode(
-    run: Path, sets: Sequence[EvaluationSet], split: str, format_: str, chosen: str
+    results: RunResults, sets: Sequence[EvaluationSet], format_: str, outcome: Outcome
 ) -> Readings:
-    """Grade the chosen checkpoint's kept responses under every mode."""
+    """The chosen checkpoint's responses under every mode; flexible is as evaluation graded them."""
+    split, chosen = outcome.split, outcome.after
     found: list[Reading] = []
     tasks: list[TaskReading] = []
     telling: list[Disagreement] = []
     for spec in sets:
-        file = PredictionFile.of(run, chosen, spec.label, split, format_)
-        settings, predictions = file.settings(), file.read()
+        settings = results.settings(chosen, spec.label, split, format_)
+        predictions = results.predictions(chosen, spec.label, split, format_)
         if settings is None or not predictions:
             continue
-        choices = {e.id: e.choices for e in read_questions(run, spec.label, split).values()}
-        graded = [
-            _disagreement(spec.label, p, settings.kind, choices.get(p.id, ())) for p in predictions
-        ]
+        questions = results.questions(spec.label, split)
+        graded = [_graded(spec.label, p, settings.kind, questions.get(p.id)) for p in predictions]
         found.append(
             Reading(
                 spec.label,
@@ -107,19 +108,21 @@ def _by_task(
     ]
 
 
-def _disagreement(
-    set_: str, prediction: Prediction, kind: str, choices: tuple[str, ...]
-) -> Disagreement:
+def _graded(set_: str, prediction: Prediction, kind: str, example: Example | None) -> Disagreement:
     text, gold = prediction.text, prediction.gold
+    choices = example.choices if example else ()
+    answers: dict[Mode, str | None] = {"flexible": prediction.answer}
+    correct: dict[Mode, bool] = {"flexible": prediction.correct}
+    for mode in MODES[1:]:
+        answers[mode] = find_answer(text, mode=mode, kind=kind)
+        correct[mode] = is_correct(text, gold, kind=kind, mode=mode, choices=choices)
     return Disagreement(
         set=set_,
         id=prediction.id,
         gold=gold,
         ending=text if len(text) <= _END else f"... {text[-_END:]}",
-        answers={mode: find_answer(text, mode=mode, kind=kind) for mode in MODES},
-        correct={
-            mode: is_correct(text, gold, kind=kind, mode=mode, choices=choices) for mode in MODES
-        },
+        answers=answers,
+        correct=correct,
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from specialize.artifacts.results import RunResults
 from specialize.config.recipe import Recipe
 from specialize.io.files import write_atomically
 from specialize.report.canvas import Drawing
@@ -24,8 +25,11 @@ from specialize.report.page import html_page
 from specialize.report.text import markdown, scores_csv, training_csv
 
 
-def write_report(recipe: Recipe, run: Path) -> Path:
+def write_report(recipe: Recipe, run: Path, *, results: RunResults | None = None) -> Path:
     """Write the report of ``run``; what the run lacks is said in it.
+
+    Args:
+        results: scores and predictions that this process has already; None: they are read.
 
     Returns:
         The path of ``report.html``.
@@ -33,7 +37,7 @@ def write_report(recipe: Recipe, run: Path) -> Path:
     Raises:
         InputError: there is no such run, or a file in it is damaged.
     """
-    data = gather(recipe, run)
+    data = gather(recipe, results or RunResults(run))
     drawings = draw_all(data)
     write_figures(run / "figures", [d for section in drawings.values() for d in section])
     for name, text in (("scores", scores_csv(data.scores)), ("training", training_csv(data))):

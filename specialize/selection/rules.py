@@ -15,12 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from textwrap import fill
 from typing import Literal, Protocol
 
 from specialize.artifacts.selection import Candidate, Judged
 from specialize.errors import ConfigurationError
 
 Weights = Mapping[str, float]
+
+_WIDTH = 78  # characters of a line of ``rules_table``
+_WRITTEN = 22  # of these, for how a rule is written
 
 
 class Rule(Protocol):
@@ -275,6 +279,21 @@ RULES: tuple[RuleForm, ...] = (
         lambda _: Knee(),
     ),
 )
+
+
+def rules_table() -> str:
+    """The rules with what they choose, one under the other, for a command's help."""
+    indent = " " * (_WRITTEN + 4)
+    return "\n".join(
+        fill(
+            form.chooses,
+            width=_WIDTH,
+            initial_indent=f"  {form.written:{_WRITTEN}}  ",
+            subsequent_indent=indent,
+            break_on_hyphens=False,
+        )
+        for form in RULES
+    )
 
 
 def rule_by_name(name: str) -> Rule:

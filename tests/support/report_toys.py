@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from specialize.answers import find_answer, is_correct
 from specialize.artifacts.predictions import Prediction, PredictionFile, Settings, write_questions
 from specialize.artifacts.scores import Accuracy, CheckpointScore, write_scores
 from specialize.config.recipe import Dataset, Evaluation, EvaluationSet, Objective, Recipe, Teacher
+from specialize.pipeline import select
 from specialize.records import Example, Response
-from specialize.selection.stage import select
 from specialize.store import StoreDescription, StoreWriter, padded_sample
 
 SETS = {
@@ -84,7 +85,9 @@ def _answer(
     examples = [toy_example(spec.label, split, i) for i in range(count)]
     write_questions(run, spec.label, split, examples)
     file = PredictionFile.of(run, label, spec.label, split, "zero-shot-cot")
-    file.start(
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    file.remove()
+    file.write_settings(
         Settings(
             checkpoint=label,
             step=step,
@@ -171,3 +174,10 @@ def _write_targets(path: Path, rng: np.random.Generator) -> None:
 def with_texts(prediction: Prediction, text: str) -> Prediction:
     """The same prediction with another text and answer."""
     return replace(prediction, text=text, answer=text)
+
+
+def regraded(prediction: Prediction, text: str) -> Prediction:
+    """The same prediction with another text, graded as evaluation does."""
+    answer = find_answer(text, kind="number")
+    correct = is_correct(text, prediction.gold, kind="number")
+    return replace(prediction, text=text, answer=answer, correct=correct)

@@ -22,15 +22,9 @@ from specialize.artifacts.predictions import PredictionFile, prediction_files, r
 from specialize.artifacts.scores import read_scores
 from specialize.config.recipe import Recipe, Teacher
 from specialize.errors import ConfigurationError, InputError
-from specialize.evaluate import (
-    Limits,
-    asking,
-    evaluate,
-    evaluate_model,
-    evaluate_teachers,
-    generate,
-)
-from specialize.evaluate.planning import plan_evaluation
+from specialize.evaluate import asking, evaluate, evaluate_model
+from specialize.evaluate.generation import Limits, generate
+from specialize.evaluate.planning import EvaluationPlan
 from specialize.models.context import context_length
 from specialize.records import Example
 from specialize.students import checkpoints
@@ -340,10 +334,11 @@ def test_test_split_and_teacher_stand_apart(world: tuple[Recipe, Path], tmp_path
     )
     chosen = write_checkpoint(run, 10)
     evaluate(recipe, run)
-    tested = evaluate(recipe, run, checkpoints=[chosen], split="test")
-    taught = evaluate_teachers(recipe, run, split="test")
-    assert {(s.checkpoint, s.split) for s in tested} == {("step-000010", "test")}
-    assert {(s.checkpoint, s.step, s.split) for s in taught} == {("teacher-big", -1, "test")}
+    tested = evaluate(recipe, run, checkpoints=[chosen], split="test", with_teachers=True)
+    assert [(s.checkpoint, s.step, s.split) for s in tested] == [
+        *[("step-000010", 10, "test")] * 3,
+        *[("teacher-big", -1, "test")] * 3,
+    ]
     found = {(s.checkpoint, s.split) for s in read_scores(run / "scores.jsonl")}
     assert found == {
         ("teacher-big", "test"),
@@ -392,7 +387,7 @@ def test_demonstrations_are_fixed_and_from_training(world: tuple[Recipe, Path]) 
         update={"formats": ("zero-shot-answer", "in-context-cot")}
     )
     recipe = recipe.model_copy(update={"evaluation": several})
-    validation, test = plan_evaluation(recipe, "validation"), plan_evaluation(recipe, "test")
+    validation, test = EvaluationPlan(recipe).of("validation"), EvaluationPlan(recipe).of("test")
     assert [a.format for a in validation] == ["zero-shot-answer", "in-context-cot"] * 3
     shown = {
         prompt[: prompt.rindex("Q: ")]
@@ -417,9 +412,9 @@ def test_a_held_out_demonstration_is_refused(world: tuple[Recipe, Path], tmp_pat
     update = {"formats": ("in-context-cot",), "prompt_file": str(prompt)}
     evaluation = recipe.evaluation.model_copy(update=update)
     with pytest.raises(ConfigurationError, match="asks the held-out question 'far/test/002'"):
-        plan_evaluation(recipe.model_copy(update={"evaluation": evaluation}), "validation")
+        EvaluationPlan(recipe.model_copy(update={"evaluation": evaluation})).of("validation")
     prompt.write_text("Q: How old is it?\nLet's think step by step\nOld.\nThe answer is 90\n\n")
-    asked = plan_evaluation(recipe.model_copy(update={"evaluation": evaluation}), "validation")
+    asked = EvaluationPlan(recipe.model_copy(update={"evaluation": evaluation})).of("validation")
     assert asked[0].prompts[0].startswith("Q: How old is it?\nLet's think step by step\nOld.\n")
 
 

@@ -15,10 +15,10 @@ from specialize.artifacts.scores import read_scores
 from specialize.config.recipe import EvaluationSet, Recipe
 from specialize.config.yaml_files import record_recipe
 from specialize.errors import ConfigurationError, SpecializeError
-from specialize.evaluate import Limits, Shard, asking, evaluate, generate
-from specialize.evaluate.generation import Draws, Stop
-from specialize.evaluate.planning import plan_evaluation
-from specialize.evaluate.shards import run_shards
+from specialize.evaluate import Shard, asking, evaluate
+from specialize.evaluate.generation import Draws, Limits, Stop, generate
+from specialize.evaluate.planning import EvaluationPlan
+from specialize.evaluate.processes import run_shards
 from specialize.evaluate.voting import majority, seed_of
 from specialize.pipeline import evaluate_run
 from specialize.records import Example
@@ -234,9 +234,9 @@ def test_every_task_has_its_published_prompt(world: tuple[Recipe, Path], tmp_pat
         prompts=str(prompts),
     )  # fmt: skip
     recipe = _with(recipe, sets=(spec,), formats=("in-context-cot", "in-context-answer"))
-    cot, answer = plan_evaluation(recipe, "validation")
+    cot, answer = EvaluationPlan(recipe).of("validation")
     assert [e.id for e in cot.examples] == ["t/0", "t/2", "t/1", "t/3"], "two of every task"
-    tested = plan_evaluation(recipe, "test")[0].examples
+    tested = EvaluationPlan(recipe).of("test")[0].examples
     assert [e.id for e in tested] == ["t/4", "t/6", "t/5", "t/7"]
     assert cot.prompts[0] == (
         "Do sort.\n\nQ: sort ten?\nA: Let's think step by step.\nHm. So the answer is 10.\n\n"
@@ -249,7 +249,7 @@ def test_every_task_has_its_published_prompt(world: tuple[Recipe, Path], tmp_pat
         "Q: sort 4?\nA: Let's think step by step. So the answer is 4."
     )
     with pytest.raises(ConfigurationError, match=r"sort\.txt: .* held-out question 't/4'"):
-        plan_evaluation(recipe, "validation")
+        EvaluationPlan(recipe).of("validation")
 
 
 @pytest.mark.realdata
@@ -261,7 +261,7 @@ def test_published_prompts_of_all_27_tasks(world: tuple[Recipe, Path], data_dir:
         prompts=str(data_dir / "bbh" / "cot-prompts"),
     )  # fmt: skip
     recipe = _with(recipe, sets=(spec,), formats=("in-context-cot", "in-context-answer"))
-    cot, answer = plan_evaluation(recipe, "validation")
+    cot, answer = EvaluationPlan(recipe).of("validation")
     assert len(cot.examples) == 27 * 60
     for example, prompt, short in zip(cot.examples, cot.prompts, answer.prompts, strict=True):
         published = (data_dir / "bbh" / "cot-prompts" / f"{example.task}.txt").read_text()

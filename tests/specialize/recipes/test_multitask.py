@@ -17,7 +17,7 @@ from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import build_recipe
 from specialize.datasets.recipe_sets import take_fraction, training_examples
 from specialize.errors import ConfigurationError
-from specialize.evaluate.planning import plan_evaluation
+from specialize.evaluate.planning import EvaluationPlan
 from specialize.formats import by_name
 from specialize.pipeline import evaluate_run, make_targets, run_recipe
 from specialize.recipes import RECIPES
@@ -174,11 +174,10 @@ def test_test_rows_reach_nothing_but_the_test(world: Path, tmp_path: Path) -> No
     shutil.copytree(world / "run", run)
     rows = prepare_rows(recipe, run)
     assert {row.key[0] for row in rows.rows} <= {e.id for e in train}
-    for asked in plan_evaluation(
-        build_recipe(recipe.model_dump() | {"evaluation": {
-            **recipe.evaluation.model_dump(), "formats": ["in-context-cot"], "demonstrations": 2,
-        }}), "test",
-    ):  # fmt: skip
+    shown_in = {"formats": ["in-context-cot"], "demonstrations": 2}
+    evaluation = recipe.evaluation.model_dump() | shown_in
+    plan = EvaluationPlan(build_recipe(recipe.model_dump() | {"evaluation": evaluation}))
+    for asked in plan.of("test"):
         for prompt, example in zip(asked.prompts, asked.examples, strict=True):
             shown = prompt.casefold().replace(example.question.casefold(), "", 1)
             assert not any(question in shown for question in forbidden)

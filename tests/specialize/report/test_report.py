@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from specialize.artifacts.predictions import PredictionFile, prediction_files
+from specialize.artifacts.results import RunResults
 from specialize.artifacts.scores import Accuracy, CheckpointScore, read_scores, write_scores
 from specialize.config.recipe import EvaluationSet, Recipe
 from specialize.errors import InputError
@@ -23,9 +24,8 @@ from specialize.report import write_report
 from specialize.report.cases import shorten
 from specialize.report.gather import gather
 from specialize.report.measures import pace
-from specialize.report.readings import read_in_every_mode
 from specialize.report.text import fenced, plain
-from tests.support.report_toys import SETS, toy_recipe, with_texts, write_toy_run
+from tests.support.report_toys import SETS, regraded, toy_recipe, with_texts, write_toy_run
 
 INJECTIONS = (
     "<script>alert(1)</script>",
@@ -344,8 +344,8 @@ def test_readings_part_where_the_last_number_is_not_the_answer(tmp_path: Path) -
     file = PredictionFile.of(tmp_path, chosen, "shop", "test", "zero-shot-cot")
     texts = ["The answer is {}. Check: 1 + 1 = 2", "It comes to {}", "no idea\nnone at all"]
     predictions = [replace(p, gold="12") for p in file.read()]
-    file.replace(with_texts(p, texts[min(i, 2)].format(p.gold)) for i, p in enumerate(predictions))
-    found = read_in_every_mode(tmp_path, recipe.evaluation.sets, "test", "zero-shot-cot", chosen)
+    file.replace(regraded(p, texts[min(i, 2)].format(p.gold)) for i, p in enumerate(predictions))
+    found = gather(recipe, RunResults(tmp_path)).readings
     assert dict(found.sets[0].correct) == {"flexible": 2, "strict": 1, "legacy": 1}
     assert dict(found.sets[0].unread) == {"flexible": 6, "strict": 7, "legacy": 6}
     verdicts = [tuple(one.correct.values()) for one in found.disagreements]
@@ -363,7 +363,7 @@ def test_tasks_are_shown_by_themselves_and_as_their_mean(tmp_path: Path) -> None
             tasks = ["plain", "plain", "hard"] * 4
             file.replace(replace(p, task=t) for p, t in zip(file.read(), tasks, strict=True))
     write_report(recipe, tmp_path)
-    readings = gather(recipe, tmp_path).readings
+    readings = gather(recipe, RunResults(tmp_path)).readings
     assert [(t.task, t.examples) for t in readings.tasks] == [("hard", 4), ("plain", 8)]
     shares = [t.correct["strict"] / t.examples for t in readings.tasks]
     text = _page(tmp_path).text

@@ -298,7 +298,9 @@ def _write_run(run: Path, table: dict[int, tuple[int, int, int, int]]) -> None:
     scores = scores_of(table)
     for one in scores:
         file = PredictionFile.of(run, one.checkpoint, one.set, one.split, one.format)
-        file.start(
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        file.remove()
+        file.write_settings(
             Settings(
                 checkpoint=one.checkpoint,
                 step=one.step,

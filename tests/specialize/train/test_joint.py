@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from transformers import AutoModelForSeq2SeqLM, T5Config
 
 from align.sparse import SparseDistributions, one_hot
-from specialize.artifacts.predictions import PredictionFile
+from specialize.artifacts.predictions import PredictionFile, Settings
 from specialize.config.recipe import EvaluationSet, Optimization, Training
 from specialize.config.yaml_files import build_recipe
 from specialize.errors import NothingPassedError
-from specialize.evaluate.asking import Work, _fitting
-from specialize.evaluate.planning import Asked
+from specialize.evaluate.asking import _fitting
+from specialize.evaluate.planning import PromptedSet
+from specialize.evaluate.sheets import AnswerSheet
 from specialize.formats import by_name
 from specialize.losses import measured_kl
 from specialize.records import Example, Response
@@ -325,12 +326,15 @@ def test_evaluation_cuts_contexts_as_training_does(
     asked = [Example("x/0", "How many?", "1", context=context), Example("x/1", "How many?", "1")]
     form = by_name("predict")
     spec = EvaluationSet(set="jsonl", role="general", protocol="published")
-    part = Asked(
+    prompted = PromptedSet(
         spec, "test", "predict", "number", tuple(asked), tuple(map(form.prompt, asked)), 30
     )
-    work = Work(part, PredictionFile(tmp_path / "none.jsonl"), {})
-    asking, (long, short) = _fitting(model, tokenizer, [work], lambda units: None)
-    assert asking == [(work, 0), (work, 1)]
+    settings = Settings(
+        "step-000000", 0, "m", "jsonl", "test", "general", "predict", "number", 2, False, 9
+    )
+    sheet = AnswerSheet(prompted, settings, PredictionFile(tmp_path / "none.jsonl"), {})
+    asking, (long, short) = _fitting(model, tokenizer, [sheet], lambda units: None)
+    assert asking == [(sheet, 0), (sheet, 1)]
     assert 28 <= len(long) <= 30
     assert tokenizer.decode(long).endswith("How many?")
     assert short == tokenizer.encode("predict: How many?", eos=True)
