@@ -47,6 +47,16 @@ def toy_recipe(names: Sequence[str] = tuple(SETS), **values: object) -> Recipe:
     return Recipe(**(given | values))
 
 
+def renamed(recipe: Recipe, extra: str) -> Recipe:
+    """With names that no recipe may have: the report does not lean on that check."""
+    sets = tuple(
+        spec.model_copy(update={"name": f"{spec.name}{extra}"}) for spec in recipe.evaluation.sets
+    )
+    evaluation = recipe.evaluation.model_copy(update={"sets": sets})
+    names = {"name": f"{recipe.name}{extra}", "student": f"{recipe.student}{extra}"}
+    return recipe.model_copy(update={**names, "evaluation": evaluation})
+
+
 def write_toy_run(
     run: Path, recipe: Recipe, *, count: int = 120, steps: Sequence[int] = STEPS, test: bool = True,
     seed: int = 5,

@@ -25,7 +25,7 @@ from specialize.report.cases import shorten
 from specialize.report.gather import gather
 from specialize.report.measures import pace
 from specialize.report.text import fenced, plain
-from tests.support.report_toys import SETS, regraded, toy_recipe, with_texts, write_toy_run
+from tests.support.report_toys import SETS, regraded, renamed, toy_recipe, with_texts, write_toy_run
 
 INJECTIONS = (
     "<script>alert(1)</script>",
@@ -187,8 +187,7 @@ def test_markup_in_data_stays_text(tmp_path: Path) -> None:
     plain_run, attacked_run = tmp_path / "plain", tmp_path / "attacked"
     for run, extra in ((plain_run, ""), (attacked_run, EVERY)):
         run.mkdir()
-        names = [f"{name}{extra}" for name in ("shop", "farm")]
-        recipe = toy_recipe(names, name=f"toy{extra}", student=f"student{extra}")
+        recipe = renamed(toy_recipe(("shop", "farm")), extra)
         _attack(recipe, run, extra)
         write_report(recipe, run)
     clean, page = _page(plain_run), _page(attacked_run)

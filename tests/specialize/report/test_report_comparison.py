@@ -21,7 +21,7 @@ from specialize.report.comparison import compare
 from specialize.selection.paired_tests import holm, pair
 from tests.specialize.report.test_report import EVERY, Page
 from tests.support.report_toys import SETS as TOY_SETS
-from tests.support.report_toys import toy_recipe, write_toy_run
+from tests.support.report_toys import renamed, toy_recipe, write_toy_run
 
 SETS = tuple(TOY_SETS)[:3]
 
@@ -85,7 +85,7 @@ def test_markup_in_a_comparison_stays_text(tmp_path: Path) -> None:
     for extra in ("", EVERY):
         made = []
         for number in range(2):
-            recipe = toy_recipe([f"shop{extra}", "farm"], name=f"toy{number}{extra}")
+            recipe = renamed(toy_recipe(("shop", "farm"), name=f"toy{number}"), extra)
             run = tmp_path / f"run{number}{len(extra)}"
             run.mkdir()
             write_toy_run(run, recipe, count=10, steps=(0, 10))
