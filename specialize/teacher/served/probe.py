@@ -2,9 +2,9 @@
 
 A few requests, none of them kept. They show that the server is there and serves the model; that
 its tokenizer is ours; that every token has its row, with as many entries as asked for; that rows
-are before temperature and nucleus; that they stand at their tokens (a text drawn almost without
-chance must be of first entries); and that given texts get the rows that sampled ones had. The
-verdict stands in ``store.json``, and a dump is continued only where it is still the same::
+are before temperature and nucleus; that they are those of their tokens (a text drawn almost without
+chance must consist of first entries); and that given texts get the rows that sampled ones had. The
+verdict is written into ``store.json``, and a dump is continued only where it is still the same::
 
     {"kind": "vllm", "entries": 5, "raw": true, "scores": true, "tokenizer": "same", ...}
 """
@@ -130,7 +130,7 @@ async def _verdict(asker: Asker, settings: Settings, server: Server, prompt: Pro
 
 
 async def _written(asker: Asker, prompt: Prompt, settings: Sampling, seed: int) -> ScoredText:
-    """A text that is believed; others, shorter ones, where it cannot be told what was drawn.
+    """A text that is believed; others, shorter ones, where the tokens of one cannot be identified.
 
     Raises:
         BadReplyError: none of a few is believed.
@@ -198,7 +198,7 @@ def _check_places(cold: ScoredText, server: Server) -> None:
         raise TeacherError(
             f"the {server.kind} server at {server.urls[0]} returns rows that are not those of its "
             f"tokens: {int(first.sum())} of {len(cold)} tokens drawn at temperature 0.01 are first "
-            f"entries; its rows are shifted, or it does not draw as it is told"
+            f"entries; its rows are shifted, or it does not sample as it is asked to"
         )
 
 

@@ -120,7 +120,7 @@ class Proof:
         )
 
     def check_tokens(self, reply: Reply) -> str:
-        """The text of the tokens: what the server calls it begins it, or the other way round.
+        """The text of the tokens: what the server shows begins it, or the other way round.
 
         A server leaves out a stop text, shows parts of characters in its own way, and may trim
         the space in front; special tokens are in neither, and nor is the end.
@@ -130,8 +130,8 @@ class Proof:
         written = reply.tokens[:-1] if reply.finish == "eos" else reply.tokens
         text = self.tokenizer.decode(written)
         if reply.text is not None:
-            said, spelled = (t.replace("\ufffd", "").lstrip() for t in (reply.text, text))
-            if not (spelled.startswith(said) or (said.startswith(spelled) and spelled)):
+            shown, spelled = (t.replace("\ufffd", "").lstrip() for t in (reply.text, text))
+            if not (spelled.startswith(shown) or (shown.startswith(spelled) and spelled)):
                 raise BadReplyError("the text is not what the tokens spell")
         return text
 

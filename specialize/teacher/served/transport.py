@@ -5,7 +5,7 @@
 
 What may pass (408, 409, 425, 429, 5xx, lost connections, timeouts) is tried again, at the address
 that is free first, after ``Retry-After`` or a growing pause, until ``retry_seconds`` are over. What
-will not pass ends at once. The key stands in one header and in no message, log or file.
+will not pass is refused at once. The key is in one header and in no message, log or file.
 """
 
 from __future__ import annotations
@@ -161,8 +161,8 @@ class Transport:
         if status == 200:
             self.sent += 1
             return body.replace(self._key.encode(), b"***") if self._key else body
-        said = self._clean(" ".join(body[:2000].decode("utf-8", "replace").split())[:300])
-        what = f"status {status}" + (f": {said}" if said else "")
+        message = self._clean(" ".join(body[:2000].decode("utf-8", "replace").split())[:300])
+        what = f"status {status}" + (f": {message}" if message else "")
         if status == 500 and b"grammar" in body:  # llama.cpp: it would fail again
             raise RefusedError(f"the teacher at {address.url} refuses a request with {what}")
         if status in LATER or (status >= 500 and status != 501):
@@ -201,13 +201,13 @@ async def _read(response: httpx2.Response, most: int) -> bytes:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds from now: a number, or a date (RFC 9110, section 10.2.3)."""
-    said = headers.get("retry-after", "").strip()
-    if not said:
+    after = headers.get("retry-after", "").strip()
+    if not after:
         return None
-    if re.fullmatch(r"\d+(\.\d+)?", said):
-        return float(said)
+    if re.fullmatch(r"\d+(\.\d+)?", after):
+        return float(after)
     try:
-        date = email.utils.parsedate_to_datetime(said)
+        date = email.utils.parsedate_to_datetime(after)
     except ValueError:
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

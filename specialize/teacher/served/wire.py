@@ -125,7 +125,7 @@ def parse_body(raw: bytes) -> Json:
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
         raise BadReplyError("a key stands twice")
-    return found
+    return unique

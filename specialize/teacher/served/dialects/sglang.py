@@ -37,7 +37,7 @@ class Stop(Shape):
 
 
 class Meta(Shape):
-    """What is said of a text; positions that were not asked for are null."""
+    """What the server reports of a text; positions that were not asked for are null."""
 
     finish_reason: Stop | None = None
     completion_tokens: int | None = None
@@ -166,8 +166,8 @@ def _flat_rows(about: Meta, flat: str) -> list[Entries]:
     try:
         count, width = about.input_top_logprobs_shape
         values, ids = (
-            np.frombuffer(base64.b64decode(told, validate=True), kind).reshape(-1, width)
-            for told, kind in ((flat, "<f4"), (about.input_top_logprobs_idx_flat_b64, "<i4"))
+            np.frombuffer(base64.b64decode(packed, validate=True), kind).reshape(-1, width)
+            for packed, kind in ((flat, "<f4"), (about.input_top_logprobs_idx_flat_b64, "<i4"))
         )
     except ValueError as error:
         raise BadReplyError(

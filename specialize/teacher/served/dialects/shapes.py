@@ -61,8 +61,8 @@ class Logprobs(Shape):
     content: list[Row] | None = None
 
 
-class Said(Shape):
-    """A chat's answer; servers differ in the name of what the model thought before it."""
+class Message(Shape):
+    """The message of a chat; servers differ in their name for the thinking before it."""
 
     content: str | None = None
     reasoning_content: str | None = None
@@ -83,7 +83,7 @@ class Choice(Shape):
     finish_reason: str | None = None
     stop_reason: int | str | None = None  # vLLM: the id or text that ended it
     text: str | None = None
-    message: Said | None = None
+    message: Message | None = None
     token_ids: list[int] | None = None
     logprobs: Logprobs | None = None
     prompt_logprobs: list[PromptRow] | None = None
@@ -183,7 +183,7 @@ class Reader:
         """The text of ``choice`` with its rows.
 
         Raises:
-            BadReplyError: no rows, a token that cannot be told, or an unknown end.
+            BadReplyError: no rows, a token that cannot be identified, or an unknown end.
         """
         listed = choice.logprobs
         if listed is not None and listed.content is not None:
@@ -204,11 +204,11 @@ class Reader:
         if choice.token_ids is not None and list(tokens) != choice.token_ids[: len(tokens)]:
             raise BadReplyError("entries are not those of the tokens")
         finish = self.speaker.finish(tokens, choice.finish_reason or "", choice.stop_reason)
-        said = choice.message
+        message = choice.message
         reply = Reply(tokens, logprobs, entries, choice.text, finish, model)
-        if said is None:
+        if message is None:
             return reply
-        return replace(reply, text=said.content or "", thinking=said.thinking)
+        return replace(reply, text=message.content or "", thinking=message.thinking)
 
     def _entries(self, listed: list[Entry]) -> Entries:
         return tuple((self._id(entry), entry.logprob) for entry in listed)

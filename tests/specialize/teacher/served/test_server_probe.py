@@ -1,4 +1,4 @@
-"""The probe: servers that can not be teachers are refused, with the way out."""
+"""The probe: servers that cannot be teachers are refused, with the way out."""
 
 from __future__ import annotations
 
