@@ -11,11 +11,12 @@ import sys
 import time
 import traceback
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from specialize.config import trust
 from specialize.config.recipe import Server, Teacher
 from specialize.config.yaml_files import build_teacher
 from specialize.errors import ConfigurationError, TeacherError
@@ -248,6 +249,15 @@ def test_a_key_is_in_no_file_and_no_output(tmp_path: Path) -> None:
     assert all(b"Bearer ***" in answered and b"CANARY" not in answered for answered in raw)
 
 
+@pytest.fixture
+def allowed() -> Iterator[None]:
+    """The user lets the key go to the server of the test."""
+    trust.allow_key("TEACHER_KEY", "127.0.0.1")
+    yield
+    trust.revoke()
+
+
+@pytest.mark.usefixtures("allowed")
 def test_a_key_is_in_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEACHER_KEY", KEY)
     for says in (
@@ -287,6 +297,7 @@ def test_keys_in_a_recipe_are_refused_unseen(values: dict[str, object]) -> None:
     assert "CANARY" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.usefixtures("allowed")
 def test_an_empty_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEACHER_KEY", raising=False)
     server = server_of("http://127.0.0.1:9", key_variable="TEACHER_KEY")
