@@ -106,7 +106,14 @@ def make_targets(recipe: Recipe, run: Path) -> None:
                 student=recipe.student,
                 policy=recipe.alignment.policy,
                 top_k=recipe.alignment.top_k,
+                temperature=recipe.training.temperature if name in _distributions(recipe) else 1.0,
             )
+
+
+def _distributions(recipe: Recipe) -> set[str]:
+    """The teachers whose distributions the student learns."""
+    wanted = (o for o in recipe.objectives if o.target == "distribution")
+    return {name for objective in wanted for name in objective.teachers}
 
 
 def _dump(recipe: Recipe, teacher: Teacher, responses: Path) -> None:

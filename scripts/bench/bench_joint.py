@@ -34,7 +34,7 @@ from transformers import AutoModelForSeq2SeqLM, T5Config
 
 from align.sparse import one_hot
 from specialize import datasets
-from specialize.config.recipe import Optimization, Training
+from specialize.config.training import Optimization, Training
 from specialize.imports.palm import import_palm
 from specialize.imports.tinyllm import FIRST, SECOND, import_tinyllm
 from specialize.losses import measured_kl

@@ -155,6 +155,13 @@ def run(recipe: Path, out: Path, dry_run: bool, overrides: tuple[str, ...], as_j
     help="Entries kept per student position; the rest joins the tail.",
 )
 @click.option(
+    "--temperature",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Of the rows: that of the loss. Other than 1 needs tails stored at it.",
+)
+@click.option(
     "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
 )
 @click.option("--restart", is_flag=True, help="Delete what is there and start over.")
@@ -165,6 +172,7 @@ def align(
     student: str,
     policy: str,
     top_k: int,
+    temperature: float,
     threads: int | None,
     restart: bool,
     as_json: bool,
@@ -178,6 +186,7 @@ def align(
         student=student,
         policy=policy,
         top_k=top_k,
+        temperature=temperature,
         threads=threads,
         restart=restart,
     )

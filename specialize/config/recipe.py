@@ -26,8 +26,16 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from specialize.config.names import Name, check_name
-from specialize.config.strict import Positive, PositiveNumber, Seed, Strict
-from specialize.config.training import Lora, Optimization, Running, Training
+from specialize.config.training import (
+    Lora,
+    Optimization,
+    Positive,
+    PositiveNumber,
+    Running,
+    Seed,
+    Strict,
+    Training,
+)
 from specialize.formats import FORMAT_NAMES, is_format_name
 from specialize.selection.rules import RULES, rule_by_name
 
@@ -293,6 +301,26 @@ class Recipe(Strict):
                         f"objective {objective.name!r} wants teacher {teacher!r}; "
                         f"teachers of this recipe: {', '.join(self.teachers) or 'none'}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _tails_exist(self) -> Recipe:
+        """A loss at another temperature needs tails at it, from every teacher that is asked."""
+        warm = self.training.temperature
+        if warm == 1:
+            return self
+        if self.training.label_share:
+            raise ValueError(
+                "training.label_share mixes the label into rows at training.temperature, where a "
+                "label has none; leave one of them out, or add an objective with target: rationale"
+            )
+        for name in {n for o in self.objectives if o.target == "distribution" for n in o.teachers}:
+            teacher = self.teachers[name]
+            if teacher.model is not None and warm not in teacher.tail_temperatures:
+                raise ValueError(
+                    f"training.temperature is {warm:g}, but teacher {name!r} stores no tail at "
+                    f"it; set teachers.{name}.tail_temperatures: [{warm:g}]"
+                )
         return self
 
     def to_yaml(self) -> str:

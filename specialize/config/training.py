@@ -12,9 +12,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from specialize.config.strict import Positive, PositiveNumber, Strict
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+PositiveNumber = Annotated[float, Field(gt=0)]
+
+
+class Strict(BaseModel):
+    """A section of a recipe: frozen; refuses keys it does not know, and numbers that are none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Optimization(Strict):
@@ -37,7 +45,8 @@ class Training(Strict):
 
     mixing: Literal["pooled", "joint"] = "pooled"
     loss: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"  # the last two: experimental
-    tail: Literal["bucket", "renormalize", "to_label"] = "bucket"
+    tail: Literal["bucket", "renormalize", "to_label", "drop"] = "bucket"
+    temperature: PositiveNumber = 1.0  # of teachers' distributions; tails must be stored at it
     label_share: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of soft rows, given to their token
     max_prompt_tokens: Positive = 1024
     max_target_tokens: Positive = 256

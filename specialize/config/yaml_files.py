@@ -21,16 +21,12 @@ from specialize.config.recipe import (
     Dataset,
     Evaluation,
     EvaluationSet,
-    Lora,
     Objective,
-    Optimization,
     Recipe,
-    Running,
     Server,
-    Strict,
     Teacher,
-    Training,
 )
+from specialize.config.training import Lora, Optimization, Running, Strict, Training
 from specialize.errors import ConfigurationError
 from specialize.io.files import refuse_links_outside, write_atomically
 

@@ -1,6 +1,6 @@
 """Losses on sparse rows: forward KL with the tail as a bucket, plain or fused with the projection.
 
-``sparse_kl`` returns the weighted sum in nats and the sum of the weights; whoever trains divides.
+``sparse_kl`` returns the weighted sum in nats and the sum of the weights; the trainer divides.
 """
 
 from specialize.losses.divergences import Divergence, divergence

@@ -22,7 +22,7 @@ from torch import Tensor
 from specialize.losses.kernel import SparseTargets
 from specialize.losses.sparse import RowMeasures
 
-Divergence = Literal["forward_kl", "reverse_kl", "jsd"]
+Divergence = Literal["reverse_kl", "jsd"]
 
 _FLOOR, _NOTHING = -20.0, -1e4  # nats
 
@@ -35,27 +35,27 @@ def divergence(
     tail: Tensor,
     weight: Tensor,
     *,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
 ) -> tuple[Tensor, RowMeasures]:
     """Weighted sum of the rows' divergences in nats, and what each row showed.
 
     Args:
-        kind: ``forward_kl`` is here as a slow reference of ``measured_kl``.
+        kind: which of the two.
         logits, ids, logprobs, tail, weight, temperature: as in ``measured_kl``.
     """
     whole = SparseTargets(ids, logprobs, tail, weight, temperature)
     rows = whole.used().nonzero().squeeze(1)
     targets = whole[rows]
-    log_p, log_q, agreement = _classes(logits[rows].float() / temperature, targets)
+    warmth = targets.temperature
+    each = warmth[:, None] if isinstance(warmth, Tensor) else warmth
+    log_p, log_q, agreement = _classes(logits[rows].float() / each, targets)
     p, q = log_p.exp(), log_q.exp()
-    if kind == "forward_kl":
-        terms = _times(p, log_p - log_q)
-    elif kind == "reverse_kl":
+    if kind == "reverse_kl":
         terms = _times(q, log_q - log_p.clamp(min=_FLOOR))
     else:
         middle = torch.logaddexp(log_p, log_q) - torch.log(torch.tensor(2.0))
         terms = (_times(p, log_p - middle) + _times(q, log_q - middle)) / 2
-    nats = temperature**2 * terms.sum(1)
+    nats = warmth**2 * terms.sum(1)
     measures = torch.zeros(3, len(whole), device=logits.device)
     measures[:, rows] = torch.stack([nats, q[:, :-1].sum(1), agreement]).detach().float()
     return (nats * targets.weight).sum().float(), RowMeasures(*measures)

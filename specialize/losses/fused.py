@@ -28,7 +28,7 @@ def fused_kl(
     tail: Tensor,
     weight: Tensor,
     *,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
     chunk: int | None = None,
 ) -> tuple[Tensor, RowMeasures]:
     """``measured_kl`` of the logits ``hidden @ projection.T``, which are never all there.

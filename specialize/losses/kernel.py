@@ -23,25 +23,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_BLOCK = 64  # columns whose sum float32 still holds to its own precision
+_SMALL = 2048  # columns
 _LOWEST = torch.finfo(torch.float32).min
 
 
 @dataclass(frozen=True, slots=True)
 class SparseTargets:
-    """The teacher's side of N rows, at temperature ``temperature``.
+    """The teacher's side of N rows.
 
     Attributes:
         ids: (N, K) int64, distinct within a row where used.
         logprobs: (N, K) float32 nats; -inf where unused.
         tail: (N,) float32 nats, the teacher's mass outside ``ids``.
         weight: (N,) float32; rows of weight 0 are not read.
+        temperature: of all rows, or (N,) float32 of each.
     """
 
     ids: Tensor
     logprobs: Tensor
     tail: Tensor
     weight: Tensor
-    temperature: float = 1.0
+    temperature: float | Tensor = 1.0
 
     def __post_init__(self) -> None:
         ids, logprobs, rows = self.ids.shape, self.logprobs.shape, len(self.ids)
@@ -54,19 +57,23 @@ class SparseTargets:
                 f"tail {tuple(self.tail.shape)} and weight {tuple(self.weight.shape)} must be "
                 f"({rows},)"
             )
-        if self.temperature <= 0:
+        if isinstance(self.temperature, Tensor):
+            if self.temperature.shape != (rows,):
+                raise ValueError(f"temperature {tuple(self.temperature.shape)} must be ({rows},)")
+        elif self.temperature <= 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}")
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, rows: slice | Tensor) -> SparseTargets:
+        temperature = self.temperature
         return SparseTargets(
             self.ids[rows],
             self.logprobs[rows],
             self.tail[rows],
             self.weight[rows],
-            self.temperature,
+            temperature[rows] if isinstance(temperature, Tensor) else temperature,
         )
 
     def used(self) -> Tensor:
@@ -81,7 +88,10 @@ def kl_rows(buffer: Tensor, targets: SparseTargets) -> Tensor:
     probabilities. Where terms would cancel (1 - q_i, m - p_i), the others are summed instead.
     """
     logprobs, temperature = targets.logprobs, targets.temperature
-    if temperature != 1:
+    if isinstance(temperature, Tensor):
+        buffer.div_(temperature[:, None])
+        temperature = temperature.double()
+    elif temperature != 1:
         buffer.div_(temperature)
     valid = logprobs > -torch.inf
     first = valid.int().argmax(1, keepdim=True)
@@ -91,7 +101,7 @@ def kl_rows(buffer: Tensor, targets: SparseTargets) -> Tensor:
 
     buffer.scatter_(1, ids, _LOWEST)
     highest = buffer.amax(1, keepdim=True)
-    total = buffer.sub_(highest).exp_().sum(1, dtype=torch.float64)
+    total = _row_sums(buffer.sub_(highest).exp_())
     rest = highest.squeeze(1).double() + total.log()  # log-sum-exp of the complement
     log_all = torch.logaddexp(torch.logsumexp(z, 1), rest)
 
@@ -111,6 +121,19 @@ def kl_rows(buffer: Tensor, targets: SparseTargets) -> Tensor:
     top = z.gather(1, log_p.argmax(1, keepdim=True)).squeeze(1)
     agreement = top >= torch.maximum(z.amax(1), highest.squeeze(1).double())
     return torch.stack([nats, q.sum(1), agreement.double()]).float()
+
+
+def _row_sums(values: Tensor) -> Tensor:
+    """(C,) float64 sums of the rows of ``values`` (C, V) float32, without a float64 copy of them.
+
+    Blocks are summed in float32, whose error stays near that of one addition, and the blocks' sums
+    in float64. Rows of a small vocabulary are summed in float64 alone: their copy costs nothing.
+    """
+    if values.shape[1] < _SMALL:
+        return values.sum(1, dtype=torch.float64)
+    whole = values.shape[1] // _BLOCK * _BLOCK
+    blocks = values[:, :whole].unflatten(1, (-1, _BLOCK)).sum(2)
+    return blocks.sum(1, dtype=torch.float64) + values[:, whole:].sum(1, dtype=torch.float64)
 
 
 def _others(values: Tensor) -> Tensor:

@@ -38,10 +38,33 @@ def sparse_kl(
     tail: Tensor,
     weight: Tensor,
     *,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
     chunk: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Weighted sum of the rows' KL in nats, and the sum of the weights; see ``measured_kl``."""
+    """Weighted sum of the rows' KL(teacher || student) in nats, and the sum of the weights.
+
+    For a training loop of one's own: divide the sums of an optimizer step once, so that gradient
+    accumulation does not change the mean.
+
+    Args:
+        logits: (N, V) float32 or bfloat16, the student's.
+        ids: (N, K) int64, the teacher's entries, distinct within a row where used.
+        logprobs: (N, K) float32 nats, at ``temperature``; -inf where unused.
+        tail: (N,) float32 nats, at ``temperature``: the teacher's mass outside ``ids``.
+        weight: (N,) float32. Rows of weight 0 are not read.
+        temperature: of all rows, or (N,) of each; the logits are divided by it, the loss is
+            multiplied by its square.
+        chunk: rows of a chunk; None: as many as the device handles best.
+
+    Raises:
+        ValueError: the shapes do not fit.
+
+    >>> logits = torch.zeros(1, 4, requires_grad=True)
+    >>> nats, weight = sparse_kl(logits, torch.tensor([[2]]), torch.zeros(1, 1),
+    ...                          torch.full((1,), -torch.inf), torch.ones(1))
+    >>> print(f"{nats.item():.4f} {weight.item()}")  # cross-entropy: log 4
+    1.3863 1.0
+    """
     nats, _ = measured_kl(logits, ids, logprobs, tail, weight, temperature=temperature, chunk=chunk)
     return nats, weight.sum()
 
@@ -53,7 +76,7 @@ def measured_kl(
     tail: Tensor,
     weight: Tensor,
     *,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
     chunk: int | None = None,
     reuse_logits: bool = False,
 ) -> tuple[Tensor, RowMeasures]:
@@ -65,7 +88,8 @@ def measured_kl(
         logprobs: (N, K) float32 nats, at ``temperature``; -inf where unused.
         tail: (N,) float32 nats, at ``temperature``: the teacher's mass outside ``ids``.
         weight: (N,) float32. Rows of weight 0 are not read.
-        temperature: that of the stored rows; tempered tails can not be made from others.
+        temperature: that of the stored rows, one for all or (N,): tempered tails cannot be made
+            from others.
         chunk: rows of a chunk; None: as many as the device handles best.
         reuse_logits: write the gradient over the logits. They must be of no further use.
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from specialize.config.recipe import Optimization, Training
+from specialize.config.training import Optimization, Training
 from specialize.rows.order import Lengths, epoch_order
 from specialize.rows.parting import cheapest_parts
 from specialize.rows.row import RowSet

@@ -27,6 +27,7 @@ from specialize.store.reader import read_store_file
 from specialize.targets.counts import summarize, token_classes
 from specialize.targets.projecting import Job, Keep, Prepared
 from specialize.targets.spool import Spool
+from specialize.targets.tempering import ROW_TEMPERATURE, Warmth, tail_column
 from specialize.tokens import Tokenizer, load_tokenizer
 
 
@@ -38,6 +39,7 @@ def write_targets(
     policy: Policy = "prefix",
     top_k: int = 5,
     keep: Keep = "all",
+    temperature: float = 1.0,
     threads: int | None = None,
     restart: bool = False,
 ) -> dict[str, object]:
@@ -49,6 +51,7 @@ def write_targets(
         student: directory, tokenizer file or hub id.
         policy: how distributions are carried over, see ``align.project``.
         top_k: entries kept per position; the rest joins the tail.
+        temperature: of the rows; other than 1 only where tails were stored at it.
         threads: how many work on a shard, None for as many as there are cores; no result depends
             on it.
         keep: ``correct`` leaves out responses that are not known to be right.
@@ -59,16 +62,18 @@ def write_targets(
     Raises:
         StoreError: the responses are damaged, unfinished or no responses.
         ConfigurationError: the student has no end of sequence, or ``targets`` was begun with
-            another student, other responses or other settings; names what differs.
+            another student, other responses or other settings (names what differs), or no
+            tail was stored at ``temperature``.
         NothingPassedError: no response is left.
     """
     store, tokenizer = Store.open(responses), load_tokenizer(student)
     _check(store, tokenizer)
     _, shard_samples = read_store_file(responses)
-    description = _describe(store, tokenizer, policy, top_k, keep)
+    warmth = Warmth(temperature, tail_column(store, temperature))
+    description = _describe(store, tokenizer, policy, top_k, keep, temperature)
     job = _job(store, tokenizer, policy, top_k, keep, threads or os.cpu_count() or 1)
     with StoreWriter(targets, description, shard_samples=shard_samples, restart=restart) as writer:
-        _write_missing(writer, store, job)
+        _write_missing(writer, store, job, warmth)
         summary = summarize(writer.counts, description)
         _refuse_nothing(store, summary, keep)
         if not writer.finished:
@@ -84,7 +89,7 @@ def _refuse_nothing(store: Store, summary: Mapping[str, object], keep: Keep) -> 
         )
 
 
-def _write_missing(writer: StoreWriter, store: Store, job: Job) -> None:
+def _write_missing(writer: StoreWriter, store: Store, job: Job, warmth: Warmth) -> None:
     """Project the shards that are not there yet.
 
     The policy ``prefix`` learns from all texts before the first is projected, also where some
@@ -96,7 +101,7 @@ def _write_missing(writer: StoreWriter, store: Store, job: Job) -> None:
     with Spool(writer.path.parent) as spool:
         if job.learns:
             _learn(store, job, spool)
-        _project_missing(writer, store, job, spool)
+        _project_missing(writer, store, job, spool, warmth)
 
 
 def _learn(store: Store, job: Job, spool: Spool) -> None:
@@ -108,13 +113,15 @@ def _learn(store: Store, job: Job, spool: Spool) -> None:
             advance(len(texts))
 
 
-def _project_missing(writer: StoreWriter, store: Store, job: Job, spool: Spool) -> None:
+def _project_missing(
+    writer: StoreWriter, store: Store, job: Job, spool: Spool, warmth: Warmth
+) -> None:
     sizes = store.shard_sizes
     missing = [i for i in range(len(sizes)) if i not in writer.committed]
 
     def read() -> Iterator[tuple[int, Shard, Prepared]]:
         for i in missing:
-            shard = store.shard(i)
+            shard = warmth.of(store.shard(i))
             yield i, shard, spool.read(i) if job.learns else job.prepare(shard.texts)
 
     done = len(store) - sum(sizes[i] for i in missing)
@@ -138,7 +145,12 @@ def _check(store: Store, tokenizer: Tokenizer) -> None:
 
 
 def _describe(
-    store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int, keep: Keep
+    store: Store,
+    tokenizer: Tokenizer,
+    policy: Policy,
+    top_k: int,
+    keep: Keep,
+    temperature: float,
 ) -> StoreDescription:
     """Teacher, prompt and data of the responses; tokenizer of the student."""
     source = store.description
@@ -160,6 +172,7 @@ def _describe(
             "words": "observed" if policy == "prefix" else None,
             "keep": keep,
             "tail": source.settings.get("tail"),
+            **({} if temperature == 1 else {ROW_TEMPERATURE: temperature}),
         },
     )
 

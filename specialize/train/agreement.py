@@ -14,6 +14,7 @@ from pathlib import Path
 
 from specialize.config.compare import conflicts
 from specialize.config.recipe import Recipe
+from specialize.config.yaml_files import build_recipe
 from specialize.errors import ConfigurationError, StoreError
 from specialize.io.files import write_atomically
 from specialize.rows import RowSet
@@ -32,7 +33,7 @@ def check_recipe(recipe: Recipe, run: Path) -> None:
     begun = _read(run)
     if begun is None:
         return
-    differing = conflicts(begun.recipe, _relevant(recipe))
+    differing = conflicts(_filled(begun.recipe, recipe), _relevant(recipe))
     if differing:
         raise ConfigurationError(
             f"{run} was begun with another recipe ({'; '.join(differing)}); name a new directory, "
@@ -78,6 +79,14 @@ def _read(run: Path) -> _Begun | None:
         return _Begun(**json.loads(path.read_text()))
     except (TypeError, ValueError) as error:
         raise StoreError(f"{path} is damaged: {error}; name a new directory") from error
+
+
+def _filled(begun: Mapping[str, object], recipe: Recipe) -> Mapping[str, object]:
+    """What was noted, with the defaults of keys that there were not yet."""
+    try:
+        return _relevant(build_recipe({**recipe.model_dump(mode="json"), **begun}))
+    except ConfigurationError:  # of other teachers, say: compared as it stands
+        return begun
 
 
 def _relevant(recipe: Recipe) -> dict[str, object]:

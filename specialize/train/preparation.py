@@ -18,6 +18,7 @@ from specialize.datasets.recipe_sets import TrainingSet
 from specialize.errors import ConfigurationError, InputError, StoreError
 from specialize.store import Store
 from specialize.students import checkpoints
+from specialize.targets.tempering import row_temperature
 from specialize.tokens import Tokenizer, load_tokenizer
 from specialize.train import agreement
 from specialize.train.summary import TrainSummary, summarize
@@ -71,7 +72,20 @@ def prepare(recipe: Recipe, run: Path) -> Prepared:
         teacher: _open_targets(run / "targets" / teacher, teacher, tokenizer)
         for teacher in sorted({name for o in recipe.objectives for name in o.teachers})
     }
+    _check_temperature(recipe, stores)
     return Prepared(recipe, run, tokenizer, stores, recipe_sets.training_examples(recipe))
+
+
+def _check_temperature(recipe: Recipe, stores: Mapping[str, Store]) -> None:
+    """Distributions are learned at the temperature that their rows were carried over at."""
+    wanted = recipe.training.temperature
+    for name in {n for o in recipe.objectives if o.target == "distribution" for n in o.teachers}:
+        found = row_temperature(stores[name].description)
+        if found != wanted and stores[name].description.k:
+            raise ConfigurationError(
+                f"{stores[name].path} has rows at temperature {found:g}, but training.temperature "
+                f"is {wanted:g}; align again with --temperature {wanted:g}"
+            )
 
 
 def check_packages(recipe: Recipe) -> None:

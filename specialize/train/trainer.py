@@ -83,6 +83,7 @@ class SparseTrainer(Trainer):
         self.metrics_file = setting.run / metrics.FILE
         weights = [objective.weight for objective in setting.recipe.objectives]
         self.objective_weights = torch.tensor(weights, dtype=torch.float64)
+        self.temperatures = _temperatures(setting.recipe, self.args.device)
         spelled = setting.tokenizer.pieces(range(setting.tokenizer.size))
         self.token_bytes = torch.tensor([len(piece) for piece in spelled], device=self.args.device)
         self.sums: Tensor | None = None
@@ -135,11 +136,12 @@ class SparseTrainer(Trainer):
             batch.position_ids,
         )
         targets = (batch.ids, batch.logprobs, batch.tail, weight)
+        warm = 1.0 if self.temperatures is None else self.temperatures[batch.objective]
         if self.divergence != "forward_kl":
-            return divergence(self.divergence, output, *targets)
+            return divergence(self.divergence, output, *targets, temperature=warm)
         if self.student.fused:
-            return fused_kl(output, self.student.projection, *targets)
-        return measured_kl(output, *targets, reuse_logits=True)
+            return fused_kl(output, self.student.projection, *targets, temperature=warm)
+        return measured_kl(output, *targets, temperature=warm, reuse_logits=True)
 
     def _refuse_not_finite(self, value: Tensor, what: str) -> None:
         if torch.isfinite(value):
@@ -212,6 +214,15 @@ class SparseTrainer(Trainer):
                 checkpoints.commit(partial)
                 checkpoints.retain(run, self.setting.recipe.training.keep_checkpoints)
         self.clock = time.perf_counter()
+
+
+def _temperatures(recipe: Recipe, device: torch.device) -> Tensor | None:
+    """(objectives,) at which each is learned: labels and texts at 1; None where all are."""
+    warm = recipe.training.temperature
+    if warm == 1:
+        return None
+    each = [warm if o.target == "distribution" else 1.0 for o in recipe.objectives]
+    return torch.tensor(each, device=device)
 
 
 class _SaveAndStop(TrainerCallback):

@@ -152,6 +152,24 @@ def test_hard_cases_have_the_true_gradient(name, temperature):
     assert (leaf.grad[0, 10:] != 0).all()
 
 
+@pytest.mark.parametrize("vocabulary", [2047, 2048, 2111, 5000])
+@pytest.mark.parametrize("gap", [0.0, 30.0, 90.0])
+def test_wide_rows_have_the_true_gradient(vocabulary, gap):
+    generator = torch.Generator().manual_seed(vocabulary)
+    logits = torch.randn(3, vocabulary, generator=generator)
+    logits[0, 3] += gap
+    logits[1, -1] += gap
+    stored = torch.log_softmax(torch.randn(3, vocabulary, generator=generator), 1).topk(4)
+    tail = torch.log1p(-stored.values.exp().sum(1))
+    leaf = logits.clone().requires_grad_()
+    nats, _ = sparse_kl(leaf, stored.indices, stored.values, tail, torch.ones(3))
+    nats.backward()
+    losses, gradients, sizes = oracles.dense_kl(logits, stored.indices, stored.values, tail)
+    assert nats.item() == pytest.approx(losses.sum().item(), rel=1e-6)
+    error = (leaf.grad - gradients).abs().amax(1) / sizes.amax(1)
+    assert (error <= 2e-7).all(), error
+
+
 @pytest.mark.parametrize(
     ("bucket", "name", "harm"),
     [
@@ -238,6 +256,7 @@ def test_gradient_scales_with_what_comes_from_above():
         ({"logits": torch.zeros(3, 5)}, "3 rows of logits, but 2 of targets"),
         ({"tail": torch.zeros(3)}, r"tail \(3,\) and weight \(2,\) must be \(2,\)"),
         ({"temperature": 0.0}, "temperature must be positive"),
+        ({"temperature": torch.ones(3)}, r"temperature \(3,\) must be \(2,\)"),
     ],
 )
 def test_wrong_arguments_are_named(change, message):
@@ -397,21 +416,44 @@ def test_a_row_that_excludes_its_token_is_unlikelihood():
 
 
 @given(kl_cases())
-def test_the_slow_forward_kl_is_the_kernels(case):
+def test_other_divergences_measure_what_the_kernel_does(case):
     logits, ids, logprobs, tail, weight, temperature = case
     rows = (ids, logprobs, tail, weight)
-    leaves = [logits.clone().requires_grad_() for _ in range(2)]
-    one, seen = measured_kl(leaves[0] * 1, *rows, temperature=temperature)
-    other, measures = divergence("forward_kl", leaves[1], *rows, temperature=temperature)
-    one.backward()
-    other.backward()
-    assert other.item() == pytest.approx(one.item(), rel=1e-4, abs=1e-5)
-    np.testing.assert_allclose(leaves[1].grad, leaves[0].grad, rtol=1e-4, atol=1e-5)
-    for name in ("nats", "student_mass", "agreement"):
-        used = weight != 0
-        np.testing.assert_allclose(
-            getattr(measures, name)[used], getattr(seen, name)[used], rtol=1e-4, atol=1e-5
-        )
+    _, seen = measured_kl(logits, *rows, temperature=temperature)
+    _, measures = divergence("jsd", logits, *rows, temperature=temperature)
+    used = weight != 0
+    for ours, theirs in (
+        (measures.student_mass, seen.student_mass), (measures.agreement, seen.agreement)
+    ):  # fmt: skip
+        np.testing.assert_allclose(ours[used], theirs[used], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["kl", "fused", "reverse_kl", "jsd"])
+def test_rows_of_several_temperatures_are_those_of_each(kind):
+    generator = torch.Generator().manual_seed(3)
+    logits = 3 * torch.randn(6, 40, generator=generator)
+    stored = torch.log_softmax(torch.randn(6, 40, generator=generator), 1).topk(3)
+    tail = torch.log1p(-stored.values.exp().sum(1))
+    temperatures = torch.tensor([1.0, 2.0, 4.0, 2.0, 1.0, 0.5])
+
+    def loss(rows, temperature):
+        leaf = logits[rows].clone().requires_grad_()
+        targets = (stored.indices[rows], stored.values[rows], tail[rows], torch.ones(len(rows)))
+        if kind == "kl":
+            nats, _ = measured_kl(leaf, *targets, temperature=temperature)
+        elif kind == "fused":
+            nats, _ = fused_kl(leaf, torch.eye(40), *targets, temperature=temperature, chunk=2)
+        else:
+            nats, _ = divergence(kind, leaf, *targets, temperature=temperature)
+        nats.backward()
+        return nats, leaf.grad
+
+    whole, gradient = loss(torch.arange(6), temperatures)
+    one_by_one = [loss(torch.tensor([i]), float(temperatures[i])) for i in range(6)]
+    assert whole.item() == pytest.approx(sum(nats.item() for nats, _ in one_by_one), rel=1e-6)
+    np.testing.assert_allclose(
+        gradient, torch.cat([g for _, g in one_by_one]), rtol=1e-5, atol=1e-7
+    )
 
 
 @pytest.mark.parametrize("kind", ["reverse_kl", "jsd"])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from align.sparse import one_hot
-from specialize.config.recipe import Optimization, Training
+from specialize.config.training import Optimization, Training
 from specialize.config.yaml_files import build_recipe
 from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.formats import by_name

@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock
 from transformers import AutoModelForSeq2SeqLM
 
-from specialize.config.recipe import Optimization, Training
+from specialize.config.training import Optimization, Training
 from specialize.errors import ConfigurationError, DiskFullError, LockedError, StoreError
 from specialize.rows import plan_steps
 from specialize.students import checkpoints

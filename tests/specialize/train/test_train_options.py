@@ -251,6 +251,17 @@ def test_other_divergences_train(world, fresh, loss):
     assert np.mean(nats[-3:]) < 0.8 * np.mean(nats[:3])
 
 
+@pytest.mark.parametrize("tail", ["renormalize", "to_label", "drop"])
+def test_every_rule_for_the_tail_reaches_the_trainer(world, fresh, tail):
+    recipe = toys.toy_recipe(world, training={"tail": tail}, optimization=SHORT)
+    assert train(recipe, fresh).trained == 6
+    other = fresh.with_name("bucket")
+    shutil.copytree(world / "run", other)
+    train(toys.toy_recipe(world, optimization=SHORT), other)
+    nats = [[line["objectives"]["cot"]["nats"] for line in lines_of(run)] for run in (fresh, other)]
+    assert nats[0] != nats[1]
+
+
 def test_gradient_checkpointing_packing_and_a_label_share_reach_the_trainer(tmp_path):
     found = {}
     toys.write_world(tmp_path, kind="gpt2", count=8)
