@@ -49,11 +49,9 @@ def write_targets(
         responses: a finished store of responses.
         targets: the new store's directory; continued if it holds one of the same settings.
         student: directory, tokenizer file or hub id.
-        policy: how distributions are carried over, see ``align.project``.
-        top_k: entries kept per position; the rest joins the tail.
+        policy, top_k: how rows are projected, and entries kept of each (``align.project``).
         temperature: of the rows; other than 1 only where tails were stored at it.
-        threads: how many work on a shard, None for as many as there are cores; no result depends
-            on it.
+        threads: on a shard; None: one a core. No result depends on it.
         keep: ``correct`` leaves out responses that are not known to be right.
 
     Returns:
@@ -61,9 +59,8 @@ def write_targets(
 
     Raises:
         StoreError: the responses are damaged, unfinished or no responses.
-        ConfigurationError: the student has no end of sequence, or ``targets`` was begun with
-            another student, other responses or other settings (names what differs), or no
-            tail was stored at ``temperature``.
+        ConfigurationError: the student has no end of sequence, no tail is stored at
+            ``temperature``, or ``targets`` was begun otherwise (names what differs).
         NothingPassedError: no response is left.
     """
     store, tokenizer = Store.open(responses), load_tokenizer(student)

@@ -47,11 +47,11 @@ def test_refused_within_a_second(text: str, reason: str) -> None:
     assert time.process_time() - started < 1
 
 
+# PyYAML itself writes a lone line break of these as it is, and reads it back as a space
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85\u2028\u2029"))
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | words.filter(lambda w: len(w) < 9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=8,
 )  # fmt: skip
 
