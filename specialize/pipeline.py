@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specialize import datasets
+from specialize.answers import Kind
 from specialize.artifacts.results import RunResults
 from specialize.artifacts.selection import Selection, read_selection, record_test
 from specialize.config.recipe import Recipe, Teacher
@@ -179,16 +180,16 @@ def dump_set(
 
     examples = datasets.load(name, path, split=split, limit=limit)
     if dry_run:
-        return plan_dump(settings, examples, out, seed=seed)
+        return plan_dump(settings, examples, out, kind=datasets.kind_of(name), seed=seed)
     with open_teacher(settings, out) as opened:
         summary = dump(
             opened, examples, out, settings, kind=datasets.kind_of(name), seed=seed, restart=restart
         )
-    return summary.as_json()
+    return {**summary.as_json()}
 
 
 def plan_dump(
-    settings: Teacher, examples: Sequence[Example], out: Path, *, seed: int
+    settings: Teacher, examples: Sequence[Example], out: Path, *, kind: Kind, seed: int
 ) -> dict[str, object]:
     """Rows, tokens, bytes, disk and time of a dump; a few responses are drawn to tell.
 
@@ -206,8 +207,10 @@ def plan_dump(
     from specialize.teacher.planning import plan
 
     with open_teacher(settings, None) as opened:
-        planned = plan(opened, examples, out, settings, seed=seed, shard_samples=SHARD_SAMPLES)
-    return planned.as_json()
+        planned = plan(
+            opened, examples, out, settings, kind=kind, seed=seed, shard_samples=SHARD_SAMPLES
+        )
+    return {**planned.as_json()}
 
 
 def plan_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
@@ -220,9 +223,10 @@ def plan_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
         "checkpoints": -(-recipe.optimization.steps // recipe.training.checkpoint_every) + 1,
         "evaluation_sets": [spec.label for spec in recipe.evaluation.sets],
     }
+    kind = datasets.kind_of(recipe.train_on.set)
     for name, teacher in recipe.teachers.items():
         if teacher.model is not None:
-            planned = plan_dump(teacher, training.examples, run, seed=recipe.seed)
+            planned = plan_dump(teacher, training.examples, run, kind=kind, seed=recipe.seed)
             plan |= {f"{name}_{key}": value for key, value in planned.items()}
     return plan
 

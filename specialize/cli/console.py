@@ -131,10 +131,13 @@ def _explain_system(error: OSError) -> tuple[str, int]:
     return f"{error.strerror or error}{where}{advice}", code
 
 
-def print_result(result: Mapping[str, object], as_json: bool) -> None:
-    """One JSON object, or one line per key."""
+def print_result(
+    result: Mapping[str, object], as_json: bool, notes: Mapping[str, str] | None = None
+) -> None:
+    """One JSON object, or one line per key, with the key's note where there is one."""
     if as_json:
         click.echo(json.dumps(result, sort_keys=True))
         return
     for key, value in result.items():
-        click.echo(f"{key:28} {visible_lines(str(value))}")
+        note = f"   {notes[key]}" if notes and key in notes else ""
+        click.echo(f"{key:28} {visible_lines(str(value))}{note}")

@@ -44,6 +44,14 @@ class _Commands(Sectioned):
     }  # fmt: skip
 
 
+# "kept" is above "stored": it is counted before the entries of a position are cut to the top k
+MASS_NOTES = {
+    "mean_kept": "teacher's mass that found tokens of the student, all of them",
+    "mean_stored": "of it, what the top-k entries of a position hold; the rest joined the tail",
+    "mean_inconsistent": "mass of candidates that contradict what was written; it joined the tail",
+}
+
+
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -190,7 +198,7 @@ def align(
         threads=threads,
         restart=restart,
     )
-    print_result(result, as_json)
+    print_result(result, as_json, MASS_NOTES)
 
 
 @cli.command()

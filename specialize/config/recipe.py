@@ -173,6 +173,9 @@ class Teacher(Strict):
     tail_temperatures: tuple[PositiveNumber, ...] = ()  # at which the tail is stored too
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0  # draw from the likeliest of this mass
     stop: tuple[str, ...] = ()  # texts behind which a server stops writing
+    # a text is over: behind the line of a complete answer; behind the first line with "answer is",
+    # as published for code-davinci-002 with its prompt; where the teacher or a limit ends it
+    cut: Literal["answer", "published", "none"] = "answer"
     too_long: Literal["refuse", "skip"] = "refuse"  # prompts beyond the teacher's context
     revision: str | None = None  # of a hub id; None: its main branch
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"

@@ -153,10 +153,10 @@ def _why_not(response: Response, example: Example, limits: Limits) -> str | None
 
 
 def _target(example: Example, sample: Sample, eos: int) -> Target:
-    """A stored sample as it stands, with the end of sequence behind it where it lacks one."""
+    """A stored sample as it stands; where its end was seen and has no row, a certain one."""
     ids = np.asarray(sample.token_id, np.int32)
     rows = sample.distributions
-    if not len(ids) or ids[-1] != eos:
+    if sample.response.finished and (not len(ids) or ids[-1] != eos):
         end = np.array([eos], np.int32)
         ids, rows = np.concatenate([ids, end]), concatenate([rows, one_hot(end)])
     return Target(example, sample.response.sample, ids, rows)

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -22,6 +23,7 @@ from align.prefix.rule import text_of
 from align.ragged import pointers
 from specialize.store import Shard, Texts, own_logprobs, stored_rows
 from specialize.targets.counts import row_counts
+from specialize.targets.ends import Ends, without_last
 from specialize.targets.text_alignment import known_blocks
 from specialize.tokens import Tokenizer
 
@@ -51,6 +53,7 @@ class Job:
         top_k: entries kept a position.
         keep: which responses; ``correct`` leaves out those that are not known to be right.
         threads: how many work on a shard.
+        ends: what ends the teacher's texts; None where its vocabulary's end is all there is.
     """
 
     projector: Projector | None
@@ -59,6 +62,7 @@ class Job:
     top_k: int
     keep: Keep
     threads: int
+    ends: Ends | None = None
 
     @property
     def learns(self) -> bool:
@@ -69,19 +73,27 @@ class Job:
         """Encode the texts for the student, and align its tokens with the teacher's."""
         kept = self._kept(texts)
         written = [response.text for response in kept.responses]
-        tokens = self.tokenizer.encode_ragged(written, eos=True, threads=self.threads)
+        tokens = self._encoded(kept, written)
         if self.projector is None or not self.learns:
             return Prepared(tokens, None)
         source, target = self.projector.source, self.projector.target
-        mine, its = text_of(kept.tokens, source.eos), text_of(tokens, target.eos)
+        mine, its = text_of(self._ended(kept.tokens), source.eos), text_of(tokens, target.eos)
         blocks, _ = known_blocks(source, self.tokenizer, mine, its, written, threads=self.threads)
         return Prepared(tokens, blocks)
+
+    def _encoded(self, texts: Texts | Shard, written: Sequence[str]) -> Ragged:
+        """The student's tokens of every text, with its end where the teacher's was seen."""
+        tokens = self.tokenizer.encode_ragged(written, eos=True, threads=self.threads)
+        cut = np.array([not response.finished for response in texts.responses], np.bool_)
+        return without_last(tokens, cut) if cut.any() else tokens
 
     def observe(self, texts: Texts, prepared: Prepared) -> None:
         """Learn how words that the teacher only began go on in the student's tokens."""
         if self.projector is not None:
             kept = self._kept(texts)
-            self.projector.observe(kept.tokens, prepared.tokens, blocks=prepared.blocks)
+            self.projector.observe(
+                self._ended(kept.tokens), prepared.tokens, blocks=prepared.blocks
+            )
 
     def project(self, shard: Shard, prepared: Prepared) -> tuple[Shard, Counter[str]]:
         """The targets of one shard's responses, and counts of what became of them."""
@@ -90,9 +102,12 @@ class Job:
         if self.projector is None:
             hard = _targets(kept, tokens, one_hot(tokens.ids), 1)
             return hard, counts + Counter(rows=len(tokens.ids))
+        rows = kept.distributions
+        if self.ends is not None:
+            rows = self.ends.merged(kept.tokens, rows)
         projection = self.projector.project(
-            kept.tokens,
-            spelled(kept.distributions, len(self.projector.source)),
+            self._ended(kept.tokens),
+            spelled(rows, len(self.projector.source)),
             tokens,
             blocks=prepared.blocks,
         )
@@ -100,6 +115,10 @@ class Job:
         stored = 1 - np.exp(targets.distributions.tail)
         counts += row_counts(projection, stored, self.classes[tokens.ids])
         return targets, counts
+
+    def _ended(self, tokens: Ragged) -> Ragged:
+        """The teacher's tokens, in which every end is the one of its vocabulary."""
+        return tokens if self.ends is None else self.ends.last_tokens(tokens)
 
     def _kept(self, texts: Part) -> Part:
         if self.keep == "all":

@@ -25,6 +25,7 @@ from specialize.io.progress import progress
 from specialize.store import Shard, Store, StoreDescription, StoreWriter, ahead, committing
 from specialize.store.reader import read_store_file
 from specialize.targets.counts import summarize, token_classes
+from specialize.targets.ends import Ends, line_breaks
 from specialize.targets.projecting import Job, Keep, Prepared
 from specialize.targets.spool import Spool
 from specialize.targets.tempering import ROW_TEMPERATURE, Warmth, tail_column
@@ -178,7 +179,26 @@ def _job(
     store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int, keep: Keep, threads: int
 ) -> Job:
     projector = _projector(store, tokenizer, policy, top_k, threads)
-    return Job(projector, tokenizer, token_classes(tokenizer.vocabulary()), top_k, keep, threads)
+    ends = _ends(store, projector, tokenizer.fingerprint)
+    classes = token_classes(tokenizer.vocabulary())
+    return Job(projector, tokenizer, classes, top_k, keep, threads, ends)
+
+
+def _ends(store: Store, projector: Projector | None, fingerprint: str) -> Ends | None:
+    """What ends the teacher's texts.
+
+    With one tokenizer on both sides rows are carried over as they are, each end with its own mass:
+    only the last token takes the student's end.
+    """
+    about, eos = store.description, None if projector is None else projector.source.eos
+    if projector is None or eos is None:
+        return None
+    named = about.settings.get("ends")
+    listed = named if isinstance(named, list) else []
+    ids = [eos, *(end for end in listed if isinstance(end, int))]
+    cut = about.settings.get("cut") in ("answer", "published")
+    breaks = line_breaks(projector.source) if cut else None
+    return Ends(eos, ids, breaks, adds_up=about.fingerprint != fingerprint)
 
 
 def _projector(

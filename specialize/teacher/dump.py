@@ -28,8 +28,9 @@ from specialize.records import Example, Response
 from specialize.store import Sample, Store, StoreDescription, StoreWriter, committing
 from specialize.store.sealed import Json
 from specialize.teacher.asks import Ask, Asks, build_asks
+from specialize.teacher.cutting import Cut, cut_at_answer
 from specialize.teacher.fitting import fitting
-from specialize.teacher.judging import cut_behind_answer, judge
+from specialize.teacher.judging import judge
 from specialize.teacher.likelihood import TOP_K, measure
 from specialize.teacher.protocol import Sampling, ScoredText, Teacher
 from specialize.teacher.quarantine import PREFIX, Quarantine
@@ -155,6 +156,8 @@ class _Job:
             dataset=f"sha256:{asks.dataset_digest}",
             settings={
                 "mode": settings.mode,
+                "cut": settings.cut if sampled else None,
+                **_several_ends(self.teacher),
                 "samples": settings.samples,
                 "max_new_tokens": settings.max_new_tokens if sampled else None,
                 "seed": self.seed if sampled else None,
@@ -173,10 +176,9 @@ class _Job:
     def answer(self, shard: Sequence[Ask]) -> Answered:
         """The samples of one shard, and what of them is no correct solution."""
         settings, tokenizer = self.settings, self.teacher.tokenizer
-        sampling = sampling_of(settings)
+        cut = cut_of(settings, self.kind)
+        sampling = sampling_of(settings, cut)
         scored = ask_teacher(self.teacher, shard, settings, sampling)
-        if settings.mode == "sample":
-            scored = [cut_behind_answer(text, tokenizer) for text in scored]
         announces = is_announced(settings.format)
         answered, told = Answered([], Counter(), []), True
         if settings.mode == "score":
@@ -193,9 +195,13 @@ class _Job:
                     with_prompt=not told,
                 )  # fmt: skip
             else:
+                kept = text
+                if cut is not None and settings.mode == "sample":
+                    kept = cut_at_answer(text, cut, tokenizer, choices=ask.example.choices)
                 sample, reason = judge(
-                    ask, text, kind=self.kind, announces=announces, with_prompt=not told
-                )
+                    ask, kept, text.text, kind=self.kind, announces=announces,
+                    with_prompt=not told,
+                )  # fmt: skip
             told = True
             answered.samples.append(sample)
             if reason is not None:
@@ -214,7 +220,7 @@ def pilot(teacher: Teacher, asks: Sequence[Ask], settings: TeacherSettings) -> C
     """Score or draw a few texts, spread over the list, with as many entries as may be advised."""
     some = spread(asks, PILOT)
     top_k = min(max(TOP_K), teacher.description.vocabulary_size)
-    sampling = replace(sampling_of(settings), top_k=top_k, entry_mass=1.0, draws=None)
+    sampling = replace(sampling_of(settings, None), top_k=top_k, entry_mass=1.0, draws=None)
     return measure(ask_teacher(teacher, some, settings, sampling), top_k)
 
 
@@ -244,6 +250,12 @@ class Answered(NamedTuple):
     unbelieved: list[tuple[Ask, str]]
 
 
+def _several_ends(teacher: Teacher) -> dict[str, Json]:
+    """The ids that end a text, where there is more than the one of the vocabulary."""
+    ends = teacher.tokenizer.ends
+    return {"ends": [*ends]} if len(ends) > 1 else {}
+
+
 def _entries(settings: TeacherSettings) -> dict[str, Json]:
     """What differs from the plain ``top_k`` entries, and whether foreign code was run."""
     found: dict[str, Json] = {}
@@ -254,7 +266,14 @@ def _entries(settings: TeacherSettings) -> dict[str, Json]:
     return found | ({"trust_remote_code": True} if settings.trust_remote_code else {})
 
 
-def sampling_of(settings: TeacherSettings) -> Sampling:
+def cut_of(settings: TeacherSettings, kind: Kind) -> Cut | None:
+    """Where texts are over by what they say; None where they are whole as they come."""
+    if settings.cut == "none" or settings.forced or not is_announced(settings.format):
+        return None
+    return Cut(settings.cut, kind)
+
+
+def sampling_of(settings: TeacherSettings, cut: Cut | None) -> Sampling:
     """How the teacher is asked to write."""
     return Sampling(
         max_new_tokens=settings.max_new_tokens,
@@ -262,7 +281,7 @@ def sampling_of(settings: TeacherSettings) -> Sampling:
         top_p=settings.top_p,
         top_k=settings.top_k,
         stop=settings.stop,
-        stop_after_answer=is_announced(settings.format) and not settings.forced,
+        until=cut.end if cut is not None else None,
         entry_mass=settings.entry_mass,
         draws=settings.draws,
         tail_temperatures=settings.tail_temperatures,

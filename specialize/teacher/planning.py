@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from specialize.answers import Kind
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.formats import DemonstrationPool
 from specialize.records import Example
 from specialize.store import StoreDescription
 from specialize.store.sealed import Json
 from specialize.teacher.asks import Ask, build_asks
-from specialize.teacher.dump import PILOT, ask_teacher, sampling_of, spread
+from specialize.teacher.dump import PILOT, ask_teacher, cut_of, sampling_of, spread
 from specialize.teacher.fitting import fitting
 from specialize.teacher.likelihood import TOP_K, advised_top_k, masses, measure, nats_per_token
 from specialize.teacher.protocol import ScoredText, Teacher
@@ -68,6 +69,7 @@ def plan(
     settings: TeacherSettings,
     *,
     pool: DemonstrationPool | None = None,
+    kind: Kind = "number",
     seed: int = 0,
     shard_samples: int,
 ) -> DumpPlan:
@@ -81,7 +83,7 @@ def plan(
     entries = asks.entries
     firsts = [ask for ask in entries if ask.sample == 0]
     prompts = teacher.prompt_tokens([ask.prompt for ask in firsts])
-    pilot, sums, seconds = _try(teacher, entries, settings)
+    pilot, sums, seconds = _try(teacher, entries, settings, kind)
     per_row = sum(map(len, pilot)) / len(pilot)
     text_bytes = sum(len(text.text.encode()) for text in pilot) / len(pilot)
     tokens = round(per_row * len(entries))
@@ -107,14 +109,15 @@ def plan(
 
 
 def _try(
-    teacher: Teacher, asks: Sequence[Ask], settings: TeacherSettings
+    teacher: Teacher, asks: Sequence[Ask], settings: TeacherSettings, kind: Kind
 ) -> tuple[list[ScoredText], Counter[str], float]:
     """A few texts, the sums of their ``likelihood`` with many entries, and the seconds taken."""
     top_k, served = settings.top_k, bool(teacher.description.probe)
     if not served and settings.draws is None:
         top_k = min(max(*TOP_K, top_k), teacher.description.vocabulary_size)
     some = spread(asks, _SERVED_PILOT if served else PILOT)
-    sampling = replace(sampling_of(settings), top_k=top_k, entry_mass=1.0)
+    cut = cut_of(settings, kind)
+    sampling = replace(sampling_of(settings, cut), top_k=top_k, entry_mass=1.0)
     started = time.monotonic()
     texts = ask_teacher(teacher, some, settings, sampling)
     return texts, measure(texts, sampling.slots), time.monotonic() - started

@@ -11,14 +11,14 @@ One scored text of a teacher whose tokens are ``b"The"``, ``b" answer"``, ...::
 
 Row t is the distribution from which token t was drawn, at temperature 1 whatever the sampling
 temperature, so that every row's stored and tail mass is 1. A token that was drawn outside the top
-K is part of the tail. The last token is the end where the teacher wrote it, one of its tokenizer's
-``ends``; ``text`` is without it.
+K is part of the tail. The last token is the end, one of the tokenizer's ``ends``, where the teacher
+wrote it or the text was cut with a row to spare; ``text`` is without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -59,7 +59,7 @@ class Sampling:
     temperature: float = 1.0
     top_p: float = 1.0  # draw from the most probable tokens of at least this mass
     top_k: int = 5  # entries kept per position; it does not limit what is drawn
-    stop_after_answer: bool = True  # end with the line "The answer is ..."
+    until: Callable[[str], int | None] | None = None  # the text is over where it gives an offset
     stop: tuple[str, ...] = ()  # a server ends with the first of these texts
     entry_mass: float = 1.0  # of the top_k, keep only so many entries as reach this mass
     draws: int | None = None  # keep the ids of so many draws from the row, not the top_k
@@ -92,6 +92,14 @@ class Sampling:
         return self.top_k if self.draws is None else self.draws
 
 
+def _no_ids() -> NDArray[np.int32]:
+    return np.zeros(0, np.int32)
+
+
+def _no_logprobs() -> NDArray[np.float32]:
+    return np.zeros(0, np.float32)
+
+
 def _no_tails() -> NDArray[np.float32]:
     return np.zeros((0, 0), np.float32)
 
@@ -115,6 +123,9 @@ class ScoredText:
     finish: Finish
     fault: str = ""
     tempered_tails: NDArray[np.float32] = field(default_factory=_no_tails)  # (R, M)
+    # the likeliest end at each position and its nats; empty where the teacher does not tell them
+    end_ids: NDArray[np.int32] = field(default_factory=_no_ids)
+    end_logprobs: NDArray[np.float32] = field(default_factory=_no_logprobs)
     thinking: str = ""  # what a served teacher wrote before the text and keeps apart from it
 
     def __post_init__(self) -> None:
@@ -130,6 +141,21 @@ class ScoredText:
 
     def __len__(self) -> int:
         return len(self.token_ids)
+
+    def first(self, rows: int, text: str) -> ScoredText:
+        """The first ``rows`` tokens, which are those of ``text``."""
+        return replace(
+            self,
+            text=text,
+            token_ids=self.token_ids[:rows],
+            token_logprobs=self.token_logprobs[:rows],
+            topk_ids=self.topk_ids[:rows],
+            topk_logprobs=self.topk_logprobs[:rows],
+            tail_logprobs=self.tail_logprobs[:rows],
+            tempered_tails=self.tempered_tails[:rows],
+            end_ids=self.end_ids[:rows],
+            end_logprobs=self.end_logprobs[:rows],
+        )
 
     @property
     def finished(self) -> bool:

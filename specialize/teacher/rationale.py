@@ -20,7 +20,7 @@ from specialize.formats.quality import rationale_fault
 from specialize.records import Response
 from specialize.store import Sample, padded_sample
 from specialize.teacher.asks import Ask
-from specialize.teacher.judging import first_bytes, spelled
+from specialize.teacher.cutting import spelled, up_to
 from specialize.teacher.protocol import ScoredText
 from specialize.tokens import Tokenizer
 
@@ -55,7 +55,10 @@ def judge_rationale(
     if fault is None and label is not None and correct is False:
         fault = "contradicts the answer"
     prompt = ask.prompt if with_prompt else ""
-    response = Response(example.id, ask.sample, prompt, kept.text, answer=label, correct=correct)
+    response = Response(
+        example.id, ask.sample, prompt, kept.text,
+        answer=label, correct=correct, finished=kept.finished,
+    )  # fmt: skip
     sample = padded_sample(
         response,
         kept.token_ids,
@@ -77,4 +80,5 @@ def cut_to_rationale(scored: ScoredText, tokenizer: Tokenizer) -> ScoredText:
     if end >= len(text.rstrip()):
         return scored
     ended = "answer" if scored.finish == "length" else scored.finish
-    return replace(first_bytes(scored, end, tokenizer), finish=ended)
+    wanted = len(text[:end].encode("utf-8", "surrogateescape"))
+    return replace(up_to(scored, wanted, tokenizer, end=False), finish=ended)

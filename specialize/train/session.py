@@ -107,8 +107,6 @@ def _rows(prepared: Prepared) -> RowSet:
             encoder_decoder=is_encoder_decoder(recipe.student), unlabelled=training.unlabelled,
         )  # fmt: skip
     for row in rows.rows:
-        if row.target_ids[-1] != tokenizer.eos:
-            raise StoreError(f"the target of row {row.key} does not end with the end of sequence")
         largest = max(row.distributions.ids.max(initial=0), row.target_ids.max())
         if largest >= tokenizer.size:
             raise StoreError(

@@ -8,11 +8,12 @@ and nucleus are applied.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -67,14 +68,15 @@ class _Record:
     ) -> None:
         count, steps = len(requests), max(request.room for request in requests)
         self.settings, self.tokenizer, self.device = settings, tokenizer, logits.device
-        self.ends = frozenset(tokenizer.ends)
-        self.stops = _Stops(tokenizer, settings.stop_after_answer)
+        self.ends = [end for end in tokenizer.ends if end < logits.shape[-1]]
+        self.stops = _Stops(tokenizer, settings.until)
+        self.closing: set[int] = set()  # rows whose text is over: only the end's row is to come
+        steps += settings.until is not None
         self.room = np.array([request.room for request in requests])
         self.uniforms = torch.tensor(_uniforms(requests, steps), device=self.device)
         self.rows = torch.arange(count, device=self.device)
         self.finish: list[Finish | None] = [None] * count
         self.length = np.zeros(count, np.int64)
-        self.line_start = np.zeros(count, np.int64)
         self.step = 0
         width, device = settings.slots, self.device
         if settings.draws is None:
@@ -85,6 +87,9 @@ class _Record:
         self.ids = torch.zeros(count, steps, width, dtype=torch.int32, device=device)
         self.logprobs = torch.zeros(count, steps, width, device=device)
         self.tails = torch.zeros(count, steps, device=device)
+        told = steps if self.ends and settings.until is not None else 0
+        self.end_ids = torch.zeros(count, told, dtype=torch.int32, device=device)
+        self.end_logprobs = torch.zeros(count, told, device=device)
         self.tempered = torch.zeros(count, steps, len(settings.tail_temperatures), device=device)
         numbers = [entry_numbers(r.seed, steps, settings) for r in requests]
         drawn = [array for array in numbers if array is not None]
@@ -92,14 +97,22 @@ class _Record:
 
     def draw(self, logits: Tensor) -> Tensor:
         """The next token of every present row; its sparse row is kept."""
-        numbers = self.uniforms[self.rows, self.step]
-        tokens = draw_tokens(logits[:, : self.usable], numbers, self.settings)
         at = (self.rows, self.step)
+        tokens = draw_tokens(logits[:, : self.usable], self.uniforms[at], self.settings)
+        logits = logits.float()
+        if self.end_ids.shape[1]:
+            best = logits[:, self.ends].max(-1)
+            self.end_ids[at] = torch.tensor(self.ends, device=self.device)[best.indices].int()
+            closing = [i for i, row in enumerate(self.rows.tolist()) if row in self.closing]
+            tokens[closing] = self.end_ids[at][closing].long()
+            self.end_logprobs[at] = best.values - logits.gather(-1, tokens[:, None])[:, 0]
         entries = None if self.numbers is None else self.numbers[at]
         rows = sparse_rows(logits, tokens, self.settings, entries)
         self.token_logprobs[at], self.ids[at] = rows.token_logprobs, rows.ids.int()
         self.logprobs[at], self.tails[at] = rows.logprobs, rows.tails
         self.tempered[at] = rows.tempered_tails
+        if self.end_ids.shape[1]:
+            self.end_logprobs[at] += rows.token_logprobs
         return tokens
 
     def take(self, tokens: Tensor) -> Tensor | None:
@@ -111,6 +124,9 @@ class _Record:
             if self.finish[row] is None:
                 self.length[row] = self.step
                 self.finish[row] = self._ending(row, token)
+                if self.finish[row] == "answer" and row not in self.closing and self.ends:
+                    self.closing.add(row)
+                    self.finish[row] = None  # the step that would follow has the end's row
         going = [i for i, row in enumerate(present) if self.finish[row] is None]
         few = (len(present) - len(going)) * _DROP_SHARE < len(present)
         full = any(self.finish[row] == "length" for row in present)  # no position behind it
@@ -121,19 +137,19 @@ class _Record:
         return still
 
     def _ending(self, row: int, token: int) -> Finish | None:
+        if row in self.closing:
+            return "answer"
         if token in self.ends:
             return "eos"
-        if self.stops.breaks_line(token):
-            line = self.tokens[row, self.line_start[row] : self.step].tolist()
-            self.line_start[row] = self.step
-            if self.stops.is_answer_line(line):
-                return "answer"
+        if self.stops.breaks_line(token) and self.stops.over(self.tokens[row, : self.step]):
+            return "answer"
         return "length" if self.step >= self.room[row] else None
 
     def texts(self) -> list[ScoredText]:
         self.token_logprobs, self.ids = self.token_logprobs.cpu(), self.ids.cpu()
         self.logprobs, self.tails = self.logprobs.cpu(), self.tails.cpu()
-        self.tempered = self.tempered.cpu()
+        self.tempered, self.end_ids = self.tempered.cpu(), self.end_ids.cpu()
+        self.end_logprobs = self.end_logprobs.cpu()
         if bool(self.token_logprobs.isnan().any()):
             raise TeacherError(
                 "the teacher's logits hold NaN; its weights are damaged or overflow in this dtype"
@@ -143,7 +159,8 @@ class _Record:
     def _text(self, row: int) -> ScoredText:
         end = int(self.length[row])
         tokens = self.tokens[row, :end]
-        written = tokens[:-1] if self.finish[row] == "eos" else tokens  # an end may spell its name
+        ended = self.finish[row] == "eos" or row in self.closing
+        written = tokens[:-1] if ended else tokens  # an end may spell its name
         return ScoredText(
             text=self.tokenizer.decode(written.tolist()),
             token_ids=tokens.copy(),
@@ -153,25 +170,28 @@ class _Record:
             tail_logprobs=to_numpy(self.tails[row, :end], np.float32),
             finish=self.finish[row] or "length",
             tempered_tails=to_numpy(self.tempered[row, :end], np.float32),
+            end_ids=to_numpy(self.end_ids[row, :end], np.int32),
+            end_logprobs=to_numpy(self.end_logprobs[row, :end], np.float32),
         )
 
 
 class _Stops:
-    """Knows when the line that gives the answer is complete."""
+    """Knows when a text is over by what it says, which is looked at where a line ends."""
 
-    def __init__(self, tokenizer: Tokenizer, wanted: bool) -> None:
+    def __init__(self, tokenizer: Tokenizer, until: Callable[[str], int | None] | None) -> None:
         self._vocabulary: Vocabulary = tokenizer.vocabulary()
+        self._until = until
         data, indptr = self._vocabulary.data, self._vocabulary.indptr
         breaks = np.concatenate(([0], np.cumsum(data == ord("\n"))))
-        self._breaks = breaks[indptr[1:]] > breaks[indptr[:-1]] if wanted else None
+        self._breaks = breaks[indptr[1:]] > breaks[indptr[:-1]]
 
     def breaks_line(self, token: int) -> bool:
-        return self._breaks is not None and token < len(self._breaks) and self._breaks[token]
+        return self._until is not None and token < len(self._breaks) and bool(self._breaks[token])
 
-    def is_answer_line(self, tokens: list[int]) -> bool:
-        known = [token for token in tokens if token < len(self._vocabulary)]
-        line = b"".join(self._vocabulary.pieces(known))
-        return b"answer is" in line[: line.rindex(b"\n")]
+    def over(self, tokens: NDArray[np.int32]) -> bool:
+        known = tokens[tokens < len(self._vocabulary)].tolist()
+        text = b"".join(self._vocabulary.pieces(known)).decode("utf-8", "surrogateescape")
+        return self._until is not None and self._until(text) is not None
 
 
 def draw_tokens(logits: Tensor, numbers: Tensor, settings: Sampling) -> Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from specialize.store.sealed import Json
-from specialize.teacher.judging import cut_at_stop
+from specialize.teacher.cutting import cut_at_stop
 from specialize.teacher.protocol import Sampling, ScoredText
 from specialize.teacher.served.dialects import Dialect
 from specialize.teacher.served.exchange import Exchange, together

@@ -7,10 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, pre_tokenizers
 
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.errors import ConfigurationError, InputError, LockedError
@@ -19,7 +16,6 @@ from specialize.records import Example, Response
 from specialize.store import Store, StoreWriter, verify
 from specialize.teacher.asks import build_asks, sample_seed
 from specialize.teacher.dump import dump
-from specialize.teacher.judging import cut_behind_answer
 from specialize.teacher.planning import plan
 from specialize.teacher.protocol import Finish
 from specialize.teacher.statistics import summarize
@@ -140,47 +136,6 @@ def test_seeds_are_pinned() -> None:
 
 
 # ---- what is kept ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ("So 7.\nThe answer is 7\n\nQ: more", "So 7.\nThe answer is 7"),
-        ("So 7.\nThe answer is 7\n", "So 7.\nThe answer is 7"),
-        ("So 7.\nThe answer is 7", None),
-        ("The answer is\n7", "The answer is"),
-        ("So 7.\nIt is 7\n", None),
-        ("é is 7\nThe answer is é7\nß", "é is 7\nThe answer is é7"),
-        ("", None),
-    ],
-)
-def test_cut_at_a_token_boundary(tokenizer: Tokenizer, text: str, kept: str | None) -> None:
-    scored = ScriptedTeacher(tokenizer, answers).scored(text, "length", 3, 0)
-    cut = cut_behind_answer(scored, tokenizer)
-    if kept is None:
-        assert cut is scored
-        return
-    assert cut.text == kept
-    assert cut.finish == "answer"
-    assert len(cut) < len(scored)
-    assert b"".join(tokenizer.pieces(cut.token_ids.tolist())).decode() == kept
-    np.testing.assert_array_equal(cut.topk_logprobs, scored.topk_logprobs[: len(cut)])
-    np.testing.assert_array_equal(cut.tail_logprobs, scored.tail_logprobs[: len(cut)])
-
-
-def test_a_token_in_which_the_line_ends_is_kept_whole(tmp_path: Path) -> None:
-    """A vocabulary in which a full stop and a newline are one token."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {piece: i for i, piece in enumerate([*alphabet, ".Ċ"])}
-    backend = Backend(models.BPE(vocab=vocabulary, merges=[(".", "Ċ")]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    backend.decoder = decoders.ByteLevel()
-    backend.save(str(tmp_path / "tokenizer.json"))
-    joined = load_tokenizer(tmp_path)
-    scored = ScriptedTeacher(joined, answers).scored("The answer is 7.\nQ", "length", 3, 0)
-    cut = cut_behind_answer(scored, joined)
-    assert cut.text == "The answer is 7.\n"
-    assert len(cut) == len(scored) - 1
 
 
 def test_everything_is_stored_and_every_loss_has_its_reason(

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from specialize.errors import ConfigurationError, InputError, TeacherError
 from specialize.formats import by_name
+from specialize.teacher.cutting import Cut, cut_at_answer
 from specialize.teacher.local.decode import head_groups
 from specialize.teacher.local.sample import draw_tokens
 from specialize.teacher.local.score import Given, batches_of, score_batch
@@ -190,29 +191,37 @@ def test_prompts_are_grouped_by_a_beginning_that_many_have() -> None:
     assert head_groups([[*many, 5]] * 30) == [0] * 30  # one question, many samples
 
 
-def test_stops_behind_the_answer_line() -> None:
-    teacher = teacher_of(toys.gpt2)
-    prompt = "Q: Tom has 3 apples.\nLet's think step by step\nThe answer is"
-    settings_ = Sampling(max_new_tokens=200, temperature=3.0)
-    sampled = teacher.sample([prompt] * 40, range(40), settings_)
-    # the announcement stands in the prompt, so nothing the teacher writes ends its line
-    assert not any(s.finish == "answer" for s in sampled)
-    seen = 0
-    for scored in _answering(teacher).sample(["Q: x\n"] * 40, range(40), settings_):
-        body = scored.text.removesuffix("<|endoftext|>")
+def test_a_text_is_over_with_the_line_of_its_answer() -> None:
+    """The step that would have followed is taken: it has the row of the end."""
+    teacher = _answering()
+    cut = Cut()
+    asked = Sampling(max_new_tokens=200, temperature=3.0, until=cut.end)
+    prompts = ["Q: x\n"] * 60
+    over = unfinished = 0
+    for prompt, scored in zip(prompts, teacher.sample(prompts, range(60), asked), strict=True):
         if scored.finish == "answer":
-            seen += 1
-            assert body.endswith("\n")
-            assert body.count("\n", body.index("answer is")) == 1
-        elif "answer is" in body:
-            assert "\n" not in body[body.index("answer is") :]
-    assert seen > 5
+            over += 1
+            assert_rows(teacher, prompt, scored)
+            assert scored.token_ids[-1] == teacher.tokenizer.eos
+            assert cut.end(scored.text) is not None
+            assert cut.end(scored.text[:-1]) is None, "it should have ended before"
+            assert len(scored.end_ids) == len(scored)
+            kept = cut_at_answer(scored, cut, teacher.tokenizer)
+            assert kept.text == scored.text[: cut.end(scored.text)]
+            assert_rows(teacher, prompt, kept)  # the end's row is the first that was left out
+            assert kept.token_ids[-1] == teacher.tokenizer.eos
+        elif scored.finish == "length":
+            unfinished += 1
+            assert cut.end(scored.text) is None
+    assert over > 10
+    whole = teacher.sample(prompts[:9], range(9), Sampling(max_new_tokens=30, temperature=3.0))
+    assert {s.finish for s in whole} <= {"length", "eos"}
 
 
-def _answering(teacher: LocalTeacher) -> LocalTeacher:
-    """The same teacher, made to write little but newlines and "answer is"."""
+def _answering() -> LocalTeacher:
+    """A teacher that is made to write little but line breaks and answers."""
     biased = teacher_of(toys.gpt2)
-    _lean_towards(biased, teacher.tokenizer.encode("The answer is\n3"))
+    _lean_towards(biased, biased.tokenizer.encode("The answer is 3\n"))
     return biased
 
 

@@ -1,0 +1,99 @@
+"""The ends of a teacher on the student's one end: their masses add up.
+
+    the row after "The answer is 7"      <end_of_turn> .6   <eos> .1   "\\n" .2   "." .05
+    ends <eos>, <end_of_turn>            <eos> .7                      "\\n" .2   "." .05
+    and the text was cut at line ends    <eos> .9                                 "." .05
+
+Where a text is cut behind the line of its answer, a line break there ends it: the probability that
+the cut text ends is that of an end or of any token that begins with a line break.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align import Ragged, SparseDistributions
+from align.ragged import pointers
+from align.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What ends a teacher's text.
+
+    Attributes:
+        eos: the end of its vocabulary, on which the masses of all add up.
+        ids: every end, ``eos`` among them.
+        breaks: (V,) True for ids that begin with a line break, and end a text that was cut there;
+            None where texts were not cut at line ends.
+        adds_up: False where rows stay as they are, each end with its own mass.
+    """
+
+    eos: int
+    ids: Sequence[int]
+    breaks: NDArray[np.bool_] | None = None
+    adds_up: bool = True
+
+    def last_tokens(self, tokens: Ragged) -> Ragged:
+        """``tokens`` with ``eos`` in place of any other end of a sample."""
+        last = self._last(tokens)
+        if not len(last):
+            return tokens
+        ids = tokens.ids.copy()
+        ids[last] = self.eos
+        return Ragged(tokens.indptr, ids)
+
+    def merged(self, tokens: Ragged, rows: SparseDistributions) -> SparseDistributions:
+        """The ``rows`` of ``tokens``, in which ``eos`` has the mass of everything that ends."""
+        if not self.adds_up:
+            return rows
+        ending = np.isin(rows.ids, self.ids)
+        if self.breaks is not None:
+            final = np.zeros(len(rows), np.bool_)
+            final[self._last(tokens)] = True
+            ending |= self.breaks[rows.ids] & np.repeat(final, np.diff(rows.indptr))
+        if not (ending & (rows.ids != self.eos)).any():
+            return rows
+        return _added_up(rows, ending, self.eos)
+
+    def _last(self, tokens: Ragged) -> NDArray[np.int64]:
+        """The positions at which samples end with an end."""
+        last = tokens.indptr[1:][tokens.lengths > 0] - 1
+        return last[np.isin(tokens.ids[last], self.ids)]
+
+
+def without_last(tokens: Ragged, samples: NDArray[np.bool_]) -> Ragged:
+    """``tokens`` without the last one of the ``samples`` (n,) that are True."""
+    keep = np.ones(len(tokens.ids), np.bool_)
+    keep[tokens.indptr[1:][samples] - 1] = False
+    return Ragged(pointers(tokens.lengths - samples), tokens.ids[keep])
+
+
+def line_breaks(vocabulary: Vocabulary) -> NDArray[np.bool_]:
+    """(V,) True for ids that begin with a line break."""
+    begins = vocabulary.indptr[:-1]
+    found = np.diff(vocabulary.indptr) > 0
+    found[found] = vocabulary.data[begins[found]] == ord("\n")
+    return found
+
+
+def _added_up(
+    rows: SparseDistributions, ending: NDArray[np.bool_], eos: int
+) -> SparseDistributions:
+    """``rows`` with one entry ``eos`` in place of the entries ``ending`` (E,), in its order."""
+    owner = rows.row_of_entry()
+    mass = np.bincount(
+        owner[ending], np.exp(rows.logprobs[ending].astype(np.float64)), minlength=len(rows)
+    )
+    touched = np.flatnonzero(np.bincount(owner[ending], minlength=len(rows)))
+    ids = np.concatenate([rows.ids[~ending], np.full(len(touched), eos, np.int32)])
+    logprobs = np.concatenate([rows.logprobs[~ending], np.log(mass[touched]).astype(np.float32)])
+    owners = np.concatenate([owner[~ending], touched])
+    order = np.lexsort((-logprobs, owners))
+    return SparseDistributions(
+        pointers(np.bincount(owners, minlength=len(rows))), ids[order], logprobs[order], rows.tail
+    )
