@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from align.baselines.link_rules import ChunkRule, LinkRule
 from align.blocks import Blocks
+from align.prefix.one_vocabulary import with_ends_of
 from align.prefix.retokenize import Encode
 from align.prefix.rule import PrefixRule
-from align.projection import Projection
+from align.projection import EOS, Projection
 from align.ragged import Ragged
 from align.sparse import SparseDistributions, one_hot
 from align.vocabulary import Vocabulary, check_ids
@@ -60,6 +61,7 @@ class Projector:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         self.source, self.target, self.policy = _plain(source), _plain(target), policy
+        self._shared_end = self.target.eos if self.source.equals(self.target) else None
         self._rule: PrefixRule | LinkRule | ChunkRule
         if policy == "prefix":
             self._rule = PrefixRule(
@@ -113,8 +115,25 @@ class Projector:
         )
         tokens = _writable_tokens(source_tokens), rows, _writable_tokens(target_tokens)
         if isinstance(self._rule, PrefixRule):
-            return self._rule.project(*tokens, blocks=blocks)
+            return self._by_prefix(self._rule, *tokens, blocks)
         return self._rule.project(*tokens)
+
+    def _by_prefix(
+        self,
+        rule: PrefixRule,
+        source: Ragged,
+        rows: SparseDistributions,
+        target: Ragged,
+        blocks: Blocks | None,
+    ) -> Projection:
+        """With one vocabulary on both sides, texts that differ in their end alone are the same."""
+        if self._shared_end is None:
+            return rule.project(source, rows, target, blocks=blocks)
+        source, rows, ends = with_ends_of(source, rows, target, self._shared_end)
+        projection = rule.project(source, rows, target, blocks=blocks)
+        if len(ends):
+            projection.kind[ends] = EOS
+        return projection
 
     def _check(self, source: Ragged, rows: SparseDistributions, target: Ragged) -> None:
         if len(source) != len(target):

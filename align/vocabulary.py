@@ -53,6 +53,16 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.flags)
 
+    def equals(self, other: Vocabulary) -> bool:
+        """Whether both spell the same ids the same way."""
+        return (
+            self.eos == other.eos
+            and self.folds == other.folds
+            and np.array_equal(self.indptr, other.indptr)
+            and np.array_equal(self.data, other.data)
+            and np.array_equal(self.flags, other.flags)
+        )
+
     def piece(self, token: int) -> bytes:
         """The bytes that id ``token`` spells; empty for special tokens and ``<unk>``."""
         if not 0 <= token < len(self):

@@ -106,14 +106,17 @@ def test_a_student_with_the_teachers_tokenizer_gets_the_teachers_rows(
 ) -> None:
     write_targets(responses, tmp_path / "t", student=str(teacher_toys.gpt2()), top_k=5)
     source, store = Store.open(responses), Store.open(tmp_path / "t")
+    eos = load_tokenizer(teacher_toys.gpt2()).eos
     for example in EXAMPLES:
-        a, b = source[example.id, 0], store[example.id, 0]
-        assert a.token_id.tolist() == b.token_id.tolist()
-        for row, other in zip(
-            a.distributions.padded(5)[:2], b.distributions.padded(5)[:2], strict=True
-        ):
-            np.testing.assert_allclose(row, other, atol=1e-3)
-        np.testing.assert_allclose(a.distributions.tail, b.distributions.tail, atol=1e-3)
+        for number, added in ((0, []), (1, [eos])):  # the second was cut: it has no end
+            a, b = source[example.id, number], store[example.id, number]
+            assert a.token_id.tolist() + added == b.token_id.tolist()
+            mine, its = a.distributions, b.distributions[: len(a)]
+            for row, other in zip(mine.padded(5)[:2], its.padded(5)[:2], strict=True):
+                np.testing.assert_allclose(row, other, atol=1e-3)
+            np.testing.assert_allclose(mine.tail, its.tail, atol=1e-3)
+            end = b.distributions[len(a) :]
+            assert (end.ids.tolist(), end.is_hard.all()) == (added, True)
 
 
 def test_entries_beyond_the_tokenizer_join_the_tail(tmp_path: Path) -> None:
