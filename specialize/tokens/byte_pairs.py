@@ -1,70 +1,40 @@
-"""Byte-level merge models in their own files: GPT-2's pair, tiktoken's ranks, Mistral's Tekken.
+"""Byte-level merge models as a vocabulary and its merges: GPT-2's pair of files and its like.
 
 A token is written in 256 printable characters that stand for the bytes (``Ġ`` for the space,
-Radford et al. 2019, section 2.2). ``encoder.json`` + ``vocab.bpe`` list tokens and merges; a rank
-file lists tokens in base 64 in the order in which merging made them::
+Radford et al. 2019, section 2.2). ``encoder.json`` + ``vocab.bpe`` (later ``vocab.json`` +
+``merges.txt``) list tokens and merges; how a text is split before merging, and which tokens are
+special, the configurations beside them say (``families``)::
 
-    IGVhcm4= 1234      ->  "Ġearn": 1234
-
-``tekken.json`` holds ranks too, with the pattern that splits texts; its special tokens come first,
-so that a token's id is its rank plus their number.
+    OPT    tokenizer_config.json: "bos_token": "</s>"         GPT-2's split, </s> is no text
+    Qwen2  tokenizer_config.json: "Qwen2Tokenizer"            a digit is a part of its own
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from align.pieces import CHARACTER_OF
 from specialize.errors import InputError
 from specialize.tokens.definition import Definition, Json, parse_definition
+from specialize.tokens.families import GPT2, Family, named_family
 from specialize.tokens.front import template_of
+from specialize.tokens.json_files import read_object
 
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_CL100K = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Encoding:
-    """What a rank file leaves unsaid: how text splits, and the special tokens."""
-
-    pattern: str
-    special: tuple[tuple[str, int], ...]
-
-
-# The names and numbers are those of openai/tiktoken, tiktoken_ext/openai_public.py.
-_ENCODINGS = {
-    "r50k_base": _Encoding(_GPT2, (("<|endoftext|>", 50256),)),
-    "p50k_base": _Encoding(_GPT2, (("<|endoftext|>", 50256),)),
-    "cl100k_base": _Encoding(
-        _CL100K,
-        (
-            ("<|endoftext|>", 100257),
-            ("<|fim_prefix|>", 100258),
-            ("<|fim_middle|>", 100259),
-            ("<|fim_suffix|>", 100260),
-            ("<|endofprompt|>", 100276),
-        ),
-    ),
-}
-
-# The first special tokens of files that do not name them.
-_TEKKEN_SPECIAL = tuple(
-    {"rank": rank, "token_str": name} for rank, name in enumerate(("<unk>", "<s>", "</s>"))
-)
-
-_TEKKEN_FRONT = "<s>"
+Added = tuple[str, int, bool]  # how it is written, its id, whether it is special
+_END = "<|endoftext|>"
+_SPECIAL = re.compile(r"<[^<>\s]+>")  # GPT-2's vocabulary has one such token, its end
+_ROLES = ("bos", "eos", "unk", "pad", "sep", "cls", "mask")
 
 
 def read_pair(vocabulary: Path, merges: Path) -> Definition:
-    """GPT-2's two files: token -> id as JSON, and one merge a line, best first."""
+    """A pair of files: token -> id as JSON, and one merge a line, best first.
+
+    Raises:
+        InputError: not what they should be, or of a family that is not known.
+    """
     try:
         ids = json.loads(vocabulary.read_text(encoding="utf-8"))
         lines = merges.read_text(encoding="utf-8").split("\n")
@@ -74,112 +44,93 @@ def read_pair(vocabulary: Path, merges: Path) -> Definition:
     for number, pair in enumerate(pairs):
         if len(pair) != 2 or not {*pair, "".join(pair)} <= ids.keys():
             raise InputError(f"{merges}: merge {number} {pair} is not two tokens of {vocabulary}")
-    special = [("<|endoftext|>", ids["<|endoftext|>"])] if "<|endoftext|>" in ids else []
-    return _definition(ids, pairs, _GPT2, special, str(vocabulary))
+    family = _family(vocabulary, ids)
+    return define(ids, pairs, family, _added(vocabulary.parent, ids), str(vocabulary))
 
 
-def read_ranks(path: Path) -> Definition:
-    """A tiktoken rank file; what it leaves unsaid is known by the file's name.
-
-    Raises:
-        InputError: an unknown name, or a line that is not ``base64 rank``.
-    """
-    if path.stem not in _ENCODINGS:
-        raise InputError(
-            f"{path}: no encoding is known by the name {path.stem!r}, only {sorted(_ENCODINGS)}; "
-            f"give the tokenizer as tokenizer.json"
-        )
-    ranks: dict[bytes, int] = {}
-    for number, line in enumerate(path.read_text(encoding="ascii", errors="replace").splitlines()):
-        try:
-            token, rank = line.split()
-            ranks[base64.b64decode(token, validate=True)] = int(rank)
-        except (ValueError, binascii.Error) as error:
-            raise InputError(f"{path}: line {number + 1} is not 'base64 rank': {line!r}") from error
-    ids = {_written(token): rank for token, rank in ranks.items()}
-    encoding = _ENCODINGS[path.stem]
-    return _definition(ids, _merges(ranks), encoding.pattern, encoding.special, str(path))
+def _family(vocabulary: Path, ids: Mapping[str, int]) -> Family:
+    folder = vocabulary.parent
+    family, name = named_family(
+        read_object(folder / "tokenizer_config.json"), read_object(folder / "config.json")
+    )
+    if family is not None:
+        return family
+    if name is None and [token for token in ids if _SPECIAL.fullmatch(token)] == [_END]:
+        return GPT2
+    because = f"the configuration beside it says {name!r}" if name else "no configuration beside it"
+    raise InputError(
+        f"{vocabulary} does not say how a text is split before merging, and {because}, which is "
+        f"no family that is known here; give the tokenizer as tokenizer.json"
+    )
 
 
-def read_tekken(path: Path) -> Definition:
-    """A ``tekken.json``, with as many tokens as its configuration says are in use.
-
-    Raises:
-        InputError: it is not JSON, or lacks a part.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        config, entries = content["config"], content["vocab"]
-        first = int(config["default_num_special_tokens"])
-        count = int(config["default_vocab_size"]) - first
-        ranks = {
-            base64.b64decode(entry["token_bytes"], validate=True): int(entry["rank"])
-            for entry in entries
-            if int(entry["rank"]) < count
-        }
-        pattern = str(config["pattern"])
-        named = content.get("special_tokens") or _TEKKEN_SPECIAL
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
-        raise InputError(f"{path} is no Tekken vocabulary: {error!r}") from error
-    names = {int(token["rank"]): str(token["token_str"]) for token in named}
-    special = [(names.get(rank, f"<SPECIAL_{rank}>"), rank) for rank in range(first)]
-    ids = {_written(token): first + rank for token, rank in ranks.items()}
-    return _definition(ids, _merges(ranks), pattern, special, str(path), front=_TEKKEN_FRONT)
+def _added(folder: Path, ids: Mapping[str, int]) -> list[Added]:
+    """The tokens outside the merges: what the files beside name, and GPT-2's end."""
+    config = read_object(folder / "tokenizer_config.json")
+    named = _named(config) | _named(read_object(folder / "special_tokens_map.json"))
+    known = {name: ids[name] for name in (*named, _END) if name in ids}
+    found = {name: (number, True) for name, number in known.items()}
+    for name, number in read_object(folder / "added_tokens.json").items():
+        if isinstance(number, int):
+            found[name] = number, name in named
+    decoder = config.get("added_tokens_decoder")
+    for number, token in (decoder if isinstance(decoder, dict) else {}).items():
+        if isinstance(token, dict) and isinstance(content := token.get("content"), str):
+            found[content] = int(number), bool(token.get("special")) or content in named
+    return sorted(((n, i, s) for n, (i, s) in found.items()), key=lambda token: token[1])
 
 
-def _written(token: bytes) -> str:
+def _named(file: Mapping[str, Json]) -> set[str]:
+    """The special tokens that a configuration names by their roles."""
+    values = [file.get(f"{role}_token") for role in _ROLES]
+    more = file.get("additional_special_tokens")
+    found = set()
+    for value in [*values, *(more if isinstance(more, list) else [])]:
+        content = value.get("content") if isinstance(value, dict) else value
+        if isinstance(content, str) and content:
+            found.add(content)
+    return found
+
+
+def written(token: bytes) -> str:
     """The token in the 256 characters that stand for bytes."""
     return "".join(CHARACTER_OF[byte] for byte in token)
 
 
-def _merges(ranks: dict[bytes, int]) -> list[list[str]]:
-    """Every split of a token into two tokens, lowest rank of the whole first.
-
-    tiktoken joins the neighbours whose joined bytes have the lowest rank, whatever the halves; the
-    library ranks pairs.
-    """
-    found = [
-        (rank, cut, token)
-        for token, rank in ranks.items()
-        for cut in range(1, len(token))
-        if token[:cut] in ranks and token[cut:] in ranks
-    ]
-    found.sort(key=lambda split: (split[0], -split[1]))
-    return [[_written(token[:cut]), _written(token[cut:])] for _, cut, token in found]
-
-
-def _definition(
-    ids: dict[str, int],
-    merges: list[list[str]],
-    pattern: str,
-    special: Sequence[tuple[str, int]],
+def define(
+    ids: Mapping[str, int],
+    merges: Sequence[Sequence[str]],
+    family: Family,
+    added: Sequence[Added],
     where: str,
-    *,
-    front: str | None = None,
 ) -> Definition:
-    """``front``: the special token before every text."""
+    """The definition of a byte-level merge model.
+
+    Args:
+        ids: by tokens in the characters that stand for bytes.
+        added: tokens outside the merges; a lower one of the model's may be among them.
+        where: the file, for errors.
+    """
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     bytes_only = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}
-    split = {"pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    split = {"pattern": {"Regex": family.split}, "behavior": "Isolated", "invert": False}
+    outside = {name: number for name, number, _ in added}
+    begins = outside.get(family.front or "")
     content: dict[str, Json] = {
         "version": "1.0",
-        "added_tokens": [{"id": i, "content": t, "special": True, **flags} for t, i in special],
+        "added_tokens": [{"id": i, "content": t, "special": s, **flags} for t, i, s in added],
+        "normalizer": {"type": "NFC"} if family.composes else None,
         "pre_tokenizer": {
             "type": "Sequence",
             "pretokenizers": [{"type": "Split", **split}, {**bytes_only, "use_regex": False}],
         },
-        "post_processor": _begins(front, dict(special)),
+        "post_processor": None if begins is None else template_of((begins,)),
         "decoder": {**bytes_only, "use_regex": True},
         "model": {
             "type": "BPE",
             "unk_token": None,
-            "vocab": {**ids, **dict(special)},
-            "merges": merges,
+            "vocab": {**ids, **outside},
+            "merges": [list(pair) for pair in merges],
         },
     }
     return parse_definition(json.dumps(content).encode(), where)
-
-
-def _begins(front: str | None, special: Mapping[str, int]) -> Json:
-    """A post-processor that puts ``front`` before a text, where there is such a token."""
-    return template_of((special[front],)) if front is not None and front in special else None

@@ -3,7 +3,7 @@
     tokenizer.json (or a directory with one)      the library's own form
     spiece.model, tokenizer.model, *.model.v1     SentencePiece
     encoder.json + vocab.bpe, vocab.json + merges.txt     GPT-2's pair
-    p50k_base.tiktoken, tekken.json               ranks
+    p50k_base.tiktoken, tekken.json, Llama 3's tokenizer.model     ranks
     google/flan-t5-base                           a repository on the hub that holds one of these
 
 Where a directory holds several, the first of this list is read.
@@ -18,21 +18,29 @@ from pathlib import Path
 import huggingface_hub
 
 from specialize.errors import InputError
-from specialize.tokens.byte_pairs import read_pair, read_ranks, read_tekken
+from specialize.tokens.byte_pairs import read_pair
 from specialize.tokens.definition import Definition, Json, parse_definition
 from specialize.tokens.ends import end_ids
 from specialize.tokens.front import front_of
 from specialize.tokens.json_files import read_object
+from specialize.tokens.rank_files import holds_ranks, read_ranks, read_tekken
 from specialize.tokens.sentencepiece_model import read_sentencepiece
 from specialize.tokens.tokenizer import Tokenizer, build_tokenizer
 
 _PAIRS = (("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt"))
-_SENTENCEPIECE = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "tokenizer.model.*")
+_SENTENCEPIECE = (
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model.*",
+    "*.model.v[0-9]*",
+)
 _WANTED = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json",
     "generation_config.json", "chat_template.jinja", "chat_template.json",
-    *_SENTENCEPIECE, "*.tiktoken", "tekken.json", *(name for pair in _PAIRS for name in pair),
+    *_SENTENCEPIECE, "*.tiktoken", "tekken*.json", *(name for pair in _PAIRS for name in pair),
 )  # fmt: skip
+_CHAT_ENDS = ("<|eot_id|>", "<|eom_id|>", "<|im_end|>")  # of Llama 3 and Qwen
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _T5 = ("t5", "longt5", "switch_transformers")
 _T5_EXTRA_IDS = 100
@@ -86,7 +94,7 @@ def _download(repository: str, revision: str | None) -> Path:
 
 
 def _from_directory(directory: Path, name: str, extra_ids: int | None) -> Tokenizer:
-    for candidate in ("tokenizer.json", "tekken.json", *_SENTENCEPIECE):
+    for candidate in ("tokenizer.json", "tekken*.json", *_SENTENCEPIECE):
         for path in sorted(directory.glob(candidate)):
             return _build(_read_file(path, extra_ids), directory, name, whole=_is_whole(path))
     for vocabulary, merges in _PAIRS:
@@ -103,15 +111,15 @@ def _from_directory(directory: Path, name: str, extra_ids: int | None) -> Tokeni
 
 def _is_whole(path: Path) -> bool:
     """Whether a file is the library's own form."""
-    return path.suffix == ".json" and path.name != "tekken.json"
+    return path.suffix == ".json" and not path.name.startswith("tekken")
 
 
 def _read_file(path: Path, extra_ids: int | None) -> Definition:
-    if path.name == "tekken.json":
-        return read_tekken(path)
     if path.suffix == ".json":
+        if path.name.startswith("tekken"):
+            return read_tekken(path)
         return parse_definition(path.read_bytes(), str(path))
-    if path.suffix == ".tiktoken":
+    if path.suffix == ".tiktoken" or (".model" in path.name and holds_ranks(path)):
         return read_ranks(path)
     if ".model" in path.name:
         if extra_ids is None:
@@ -135,6 +143,8 @@ def _build(definition: Definition, directory: Path, name: str, *, whole: bool = 
     if eos is not None and eos in definition.written:
         written[definition.written[eos]] = eos
     ends = end_ids(directory, eos, written)
+    if not whole:  # the file's own specials are known by the family's names alone
+        ends = tuple(dict.fromkeys([*ends, *(written[n] for n in _CHAT_ENDS if n in written)]))
     front = front_of(
         definition.content.get("post_processor"),
         read_object(directory / "tokenizer_config.json"),

@@ -16,12 +16,12 @@ def rank_encode(text: str, ranks: dict[bytes, int], cache: dict[str, list[int]])
     ids: list[int] = []
     for word in GPT2_PATTERN.findall(text):
         if word not in cache:
-            cache[word] = _rank_encode_word(word.encode(), ranks)
+            cache[word] = encode_part(word.encode(), ranks)
         ids += cache[word]
     return ids
 
 
-def _rank_encode_word(word: bytes, ranks: dict[bytes, int]) -> list[int]:
+def encode_part(word: bytes, ranks: dict[bytes, int]) -> list[int]:
     parts = [word[i : i + 1] for i in range(len(word))]
     while True:
         pairs = enumerate(pairwise(parts))
