@@ -1,7 +1,8 @@
 """Keeping validation and test questions out of training and out of demonstrations.
 
-One worked record: a training example ``svamp/chal-7`` whose question also stands in the test
-split, under any id, is refused by ``check_disjoint`` and taken out by ``drop_overlaps``.
+One worked record: a training example ``svamp/chal-7`` whose question is also in the test split,
+under any id, is refused by ``check_disjoint`` and taken out by ``drop_overlaps``. Questions are
+what is compared: ids follow from positions, and two files may give the same.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ SHOWN = 3  # overlapping examples named in an error
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A training example that is held out: ``split`` has it by its id, or has its question."""
+    """A training example whose question is held out: ``split`` has it under its id, or another."""
 
     example: Example
     split: str
@@ -32,7 +33,7 @@ class Overlap:
 
 
 def check_disjoint(train: Sequence[Example], held_out: Mapping[str, Sequence[Example]]) -> None:
-    """Refuse training examples or demonstrations that are held out, by id or by question.
+    """Refuse training examples or demonstrations whose questions are held out, under any id.
 
     Raises:
         ConfigurationError: names three of them and counts all.
@@ -42,7 +43,10 @@ def check_disjoint(train: Sequence[Example], held_out: Mapping[str, Sequence[Exa
 
 
 def check_disjoint_ids(train: Sequence[Example], held_out: Mapping[str, Sequence[Example]]) -> None:
-    """Refuse training examples that are held out by id; repeated questions are let through."""
+    """Refuse training examples that are held out as such; repeated questions are let through.
+
+    The same id for another question says only that one reader read two files.
+    """
     _, overlaps = drop_overlaps(train, held_out)
     _refuse([overlap for overlap in overlaps if overlap.by == "id"], len(train))
 
@@ -56,20 +60,20 @@ def drop_overlaps(
         train: training examples or demonstrations.
         held_out: validation and test examples, by the name of their split.
     """
-    by_id: dict[str, str] = {}
-    by_question: dict[str, tuple[str, str]] = {}
+    by_question: dict[str, dict[str, str]] = {}  # question -> id -> split
     for split, examples in held_out.items():
         for example in examples:
-            by_id.setdefault(example.id, split)
-            by_question.setdefault(question_key(example.question), (split, example.id))
+            by_question.setdefault(question_key(example.question), {}).setdefault(example.id, split)
     kept, dropped = [], []
     for example in train:
-        if example.id in by_id:
-            dropped.append(Overlap(example, by_id[example.id], example.id, "id"))
-        elif (found := by_question.get(question_key(example.question))) is not None:
-            dropped.append(Overlap(example, *found, "question"))
-        else:
+        found = by_question.get(question_key(example.question))
+        if found is None:
             kept.append(example)
+        elif example.id in found:
+            dropped.append(Overlap(example, found[example.id], example.id, "id"))
+        else:
+            held_id, split = next(iter(found.items()))
+            dropped.append(Overlap(example, split, held_id, "question"))
     return kept, dropped
 
 

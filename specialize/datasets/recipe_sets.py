@@ -12,7 +12,7 @@ its own is dropped and counted.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -54,16 +54,19 @@ class RecipeSets:
         """The training examples, none of which is in a validation or test split.
 
         Raises:
-            ConfigurationError: a training example carries the id of a held-out one.
+            ConfigurationError: a training example is a held-out one, or two training sets give
+                one id to different questions.
         """
         kept, dropped = self._allowed(self.recipe.train_on)
-        known = {example.id for example in kept}
+        known = {example.id: example.question for example in kept}
         unlabelled: list[Example] = []
         for spec in self.recipe.unlabelled:
             found, lost = self._allowed(spec)
             dropped += lost
-            unlabelled += [replace(e, answer="", rationale="") for e in found if e.id not in known]
-            known |= {example.id for example in found}
+            new = [example for example in found if example.id not in known]
+            unlabelled += [replace(example, answer="", rationale="") for example in new]
+            known |= {example.id: example.question for example in new}
+            _refuse_other_questions(found, known, spec)
         return TrainingSet(tuple(kept), dropped, tuple(unlabelled))
 
     def held_out(self) -> dict[str, list[Example]]:
@@ -83,8 +86,19 @@ class RecipeSets:
         Protocol ``paper`` draws validation by a fixed seed (Fu et al. 2023, arXiv:2301.12726),
         ``index`` takes the published positions as validation, ``first`` takes the first ``limit``
         examples (of every task) as validation and the next as test, ``files`` reads one file per
-        split, ``published`` takes the set's own splits.
+        split, ``published`` takes the set's own splits. Ids begin with the set's name.
         """
+        examples, own = self._of_split(spec, split), f"{spec.set}/"
+        if spec.label == spec.set:
+            return examples
+        return [
+            replace(example, id=f"{spec.label}/{example.id.removeprefix(own)}")
+            if example.id.startswith(own)
+            else example
+            for example in examples
+        ]
+
+    def _of_split(self, spec: EvaluationSet, split: Split) -> list[Example]:
         if spec.protocol == "files":
             path = (spec.path or "").replace("{split}", split)
             return self._load(spec.set, path, None)[: spec.limit]
@@ -119,6 +133,19 @@ class RecipeSets:
         if key not in self._loaded:
             self._loaded[key] = datasets.load(name, path, split=split)
         return self._loaded[key]
+
+
+def _refuse_other_questions(
+    found: Sequence[Example], known: Mapping[str, str], spec: Dataset
+) -> None:
+    """Refuse ids of a set that stand for other questions in the sets before it."""
+    for example in found:
+        if known[example.id] != example.question:
+            raise ConfigurationError(
+                f"two training sets give the id {example.id!r} to different questions, the second "
+                f"is {spec.path or spec.set}; convert one to JSON lines with ids of its own "
+                f"(set: jsonl)"
+            )
 
 
 def training_examples(recipe: Recipe) -> TrainingSet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from pathlib import Path
 from random import Random
@@ -13,8 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specialize import datasets
+from specialize.config.recipe import EvaluationSet
 from specialize.datasets import splits
+from specialize.datasets.recipe_sets import RecipeSets
 from specialize.errors import ConfigurationError, InputError
+from specialize.recipes.specialization import specialization
 from specialize.records import Example, question_key
 
 
@@ -194,3 +198,44 @@ def test_overlaps_of_the_published_sets(data_dir: Path) -> None:
         _, dropped = datasets.drop_overlaps(given_, others)
         shared[name] = len(dropped)
     assert shared == {"svamp": 0, "asdiv": 60, "multiarith": 64, "gsm8k": 0}
+
+
+def test_the_same_id_for_another_question_is_not_held_out() -> None:
+    """Two files that one reader reads give the same ids, by position, to different questions."""
+    train, other = examples(6), [
+        Example(example.id, f"Something else, number {at}?", "1")
+        for at, example in enumerate(examples(6))
+    ]  # fmt: skip
+    datasets.check_disjoint(train, {"other/test": other})
+    datasets.check_disjoint_ids(train, {"other/test": other})
+    assert datasets.drop_overlaps(train, {"other/test": other}) == (train, [])
+    moved = [Example("svamp/chal-99", train[2].question, "2"), *other]
+    kept, dropped = datasets.drop_overlaps(train, {"other/test": moved})
+    assert [(o.example.id, o.held_out_id, o.by) for o in dropped] == [
+        ("svamp/chal-2", "svamp/chal-99", "question")
+    ]
+    assert len(kept) == 5
+
+
+def multiarith(path: Path, *, offset: int) -> Path:
+    numbers = range(offset, offset + 8)
+    records = [{"sQuestion": f"How many are {i}?", "lSolutions": [i]} for i in numbers]
+    path.write_text(json.dumps(records))
+    return path
+
+
+def test_two_files_of_one_reader_have_ids_of_their_own(tmp_path: Path) -> None:
+    one = multiarith(tmp_path / "one.json", offset=0)
+    two = multiarith(tmp_path / "two.json", offset=100)
+    spec = EvaluationSet(
+        set="multiarith", name="hundreds", role="general", path=str(two), protocol="first", limit=4
+    )
+    sets = RecipeSets(specialization())
+    held_out = sets.evaluation(spec, "validation")
+    assert [e.id for e in held_out] == [f"hundreds/0000{i}" for i in range(4)]
+    train = datasets.load("multiarith", one)
+    assert [e.id for e in train[:2]] == ["multiarith/00000", "multiarith/00001"]
+    assert datasets.drop_overlaps(train, {"hundreds/validation": held_out}) == (train, [])
+    unnamed = sets.evaluation(spec.model_copy(update={"name": None}), "validation")
+    assert [e.id for e in unnamed] == [e.id for e in train[:4]]
+    datasets.check_disjoint_ids(train, {"multiarith/validation": unnamed})
