@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from specialize.cli.console import as_json_option, own_file, print_result
+from specialize.errors import InputError
 from specialize.io.visible import visible_lines
 
 
@@ -21,9 +24,16 @@ from specialize.io.visible import visible_lines
 )
 @as_json_option
 def data(name: str, path: str | None, split: str | None, show: int, as_json: bool) -> None:
-    """Read the set NAME from PATH (the published file or directory; without it, from the hub)."""
+    """Read the set NAME from PATH (the published file or directory; without it, from the hub).
+
+    `specialize data check FILE` says what a file of your own holds: records, fields, types of
+    answers, repeated questions, the first example, and what is wrong, by line.
+    """
     from specialize import datasets
 
+    if name == "check":
+        _check(path, split, as_json)
+        return
     examples = datasets.load(name, path, split=split)
     shown = [
         {"id": e.id, "question": e.question, "rationale": e.rationale, "answer": e.answer}
@@ -36,3 +46,18 @@ def data(name: str, path: str | None, split: str | None, show: int, as_json: boo
     for example in shown:
         lines = (f"{key}: {visible_lines(value)}" for key, value in example.items())
         click.echo("\n" + "\n".join(lines))
+
+
+def _check(path: str | None, split: str | None, as_json: bool) -> None:
+    from specialize.datasets.check import check_file
+
+    if path is None:
+        raise click.UsageError("data check needs a file: specialize data check FILE")
+    found = check_file(Path(path), split)
+    if as_json:
+        print_result(found.as_json(), True)
+    else:
+        click.echo("\n".join(found.lines()))
+    if found.problems:
+        more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
+        raise InputError(f"{found.problems[0]}{more}")

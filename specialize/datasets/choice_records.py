@@ -33,18 +33,30 @@ def with_choices(question: str, choices: Sequence[str]) -> str:
     return "\n".join([question, "Answer Choices:", *lettered])
 
 
-def choice_question(record: Record, id_: str, where: str, *, has_context: bool = False) -> Example:
+def choice_question(record: Record, id_: str, where: str) -> Example:
     """A record of any of the layouts above.
 
     Raises:
         InputError: a field is missing, or the answer is none of the choices; names the place.
     """
+    return _question(record, id_, where, *_stem(record, where))
+
+
+def abstract_question(record: Record, id_: str, where: str) -> Example:
+    """A record whose question follows an abstract, apart or in the lines before the question.
+
+    Raises:
+        InputError: as ``choice_question``.
+    """
     context, stem = _stem(record, where)
-    choices = _choices(record, where)
-    if has_context and not context:
-        # the question is the last line, the abstract whatever stands before
+    if not context:
         before, newline, last = stem.rpartition("\n")
         context, stem = (before.strip(), last) if newline and last.strip() else ("", stem)
+    return _question(record, id_, where, context, stem)
+
+
+def _question(record: Record, id_: str, where: str, context: str, stem: str) -> Example:
+    choices = _choices(record, where)
     if not stem.strip():
         raise InputError(f"{where}: the question is empty")
     return Example(

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 
 from specialize.answers import Kind
-from specialize.datasets.choice_records import choice_question, nli, svamp_equation
+from specialize.datasets.hub import rows_of
 from specialize.datasets.reading import Record, json_document, json_lines, json_objects, read_text
+from specialize.datasets.spec import SetSpec
 from specialize.errors import ConfigurationError
 from specialize.records import Example
 
@@ -33,61 +33,83 @@ _HELD_OUT = 0.1  # of train, where no validation split is published
 
 
 @dataclass(frozen=True, slots=True)
-class ChoiceSet:
-    """How a set's files are named, how its records are read and its answers compared.
+class ChoiceFiles:
+    """How a set's files are named and its records read, and where it is on the hub.
 
-    ``id``, ``config`` and ``hub_splits`` (train, validation, test; None: not published) say where
-    it is on the hub.
+    Attributes:
+        name: of the set.
+        prefix: of its files, ``<prefix>_<split>.json``.
+        record: one record into one example.
+        hub_id: on the hub; None: it is not there.
+        config: of the set on the hub.
+        hub_splits: the hub's names of train, validation and test; None: not published there.
     """
 
+    name: str
     prefix: str
-    read: Callable[[Record, str, str], Example]
-    kind: Kind = "choice"
-    id: str | None = None
+    record: Callable[[Record, str, str], Example]
+    hub_id: str | None = None
     config: str | None = None
     hub_splits: tuple[str | None, str | None, str | None] = SPLITS
 
+    def spec(self, licence: str, source: str, *, kind: Kind = "choice") -> SetSpec:
+        """The set that is read from these files."""
+        return SetSpec(self.name, kind, self.read, licence, source, self.load)
 
-_abstract = partial(choice_question, has_context=True)
-CHOICE_SETS: Mapping[str, ChoiceSet] = {
-    "cqa": ChoiceSet("cqa", choice_question, id="Salesforce/cos_e", config="v1.11",
-                     hub_splits=("train", None, "validation")),
-    "svamp-equation": ChoiceSet("svamp", svamp_equation, "equation", id="ChilleD/SVAMP",
-                                hub_splits=("train", None, "test")),
-    "anli-r1": ChoiceSet("anli1", nli, id="facebook/anli", config="plain_text",
-                         hub_splits=("train_r1", "dev_r1", "test_r1")),
-    "esnli": ChoiceSet("esnli", nli, id="esnli/esnli", config="plain_text"),
-    "obqa": ChoiceSet("obqa", choice_question, id="allenai/openbookqa", config="main"),
-    "arc": ChoiceSet("arc", choice_question, id="allenai/ai2_arc", config="ARC-Challenge"),
-    "piqa": ChoiceSet("piqa", choice_question, id="ybisk/piqa",
-                      hub_splits=("train", "validation", None)),
-    "riddlesense": ChoiceSet("riddle", choice_question, id="INK-USC/riddle_sense",
-                             hub_splits=("train", "validation", None)),
-    "pubmedqa": ChoiceSet("pubmedqa", _abstract, id="qiaojin/PubMedQA", config="pqa_labeled",
-                          hub_splits=("train", None, None)),
-    "bioasq": ChoiceSet("bioasq", _abstract),
-}  # fmt: skip
+    def read(self, path: Path, split: str | None) -> list[Example]:
+        """The set from a file, or a split of it from a directory.
 
+        Raises:
+            ConfigurationError: a directory without a split, or an unknown one.
+            InputError: no such file, or a record that is not of this set.
+        """
+        if not path.is_dir():
+            found = _split_of(path)
+            if split is not None and found in SPLITS and found != split:
+                raise ConfigurationError(
+                    f"{path} holds split {found!r} of {self.name}, not {split!r}"
+                )
+            return self._read_file(path, split or found)
+        split = check_split(self.name, split)
+        held_out = self._file(path, "validation")
+        if split != "test" and not held_out.is_file():
+            return part_train(self._read_file(self._file(path, "train"), "train"), split)
+        return self._read_file(self._file(path, split), split)
 
-def read_choices(name: str, path: Path, split: str | None) -> list[Example]:
-    """One of ``CHOICE_SETS`` from a file, or a split of it from a directory.
+    def load(self, split: str | None) -> list[Example]:
+        """A split from the hub; validation is a tenth of train where none is published."""
+        split = check_split(self.name, split)
+        published = dict(zip(SPLITS, self.hub_splits, strict=True))
+        held_out = split == "validation" and published[split] is None
+        own = "train" if held_out else split
+        part = published[own]
+        if self.hub_id is None or part is None:
+            raise ConfigurationError(
+                f"split {split!r} of set {self.name!r} is not on the hub with its answers; give "
+                f"its file as path"
+            )
+        found = [
+            self.record(row.record, f"{self.name}/{own}/{row.at:05d}", row.where)
+            for row in rows_of(self.hub_id, self.config, part)
+        ]
+        parted = published["validation"] is None and own == "train"
+        return part_train(found, split) if parted else found
 
-    Raises:
-        ConfigurationError: a directory without a split, or an unknown one.
-        InputError: no such file, or a record that is not of this set.
-    """
-    about = CHOICE_SETS[name]
-    if not path.is_dir():
-        said = _split_of(path)
-        if split is not None and said in SPLITS and said != split:
-            raise ConfigurationError(f"{path} holds split {said!r} of {name}, not {split!r}")
-        return _read_file(name, about, path, split or said)
-    split = check_split(name, split)
-    held_out = _file(about, path, "validation")
-    if split != "test" and not held_out.is_file():
-        train = _read_file(name, about, _file(about, path, "train"), "train")
-        return part_train(train, split)
-    return _read_file(name, about, _file(about, path, split), split)
+    def _file(self, folder: Path, split: str) -> Path:
+        """The file of a split, by the first of its names that is there."""
+        found = [folder / f"{self.prefix}_{alias}.json" for alias in _IN_FILES[split]]
+        return next((path for path in found if path.is_file()), found[0])
+
+    def _read_file(self, path: Path, split: str) -> list[Example]:
+        expected = f"{self.name} as JSON lines or as one JSON list"
+        if read_text(path, expected).lstrip()[:1] == "[":
+            records = list(json_objects(json_document(path, expected), path, expected))
+        else:
+            records = list(json_lines(path, expected))
+        return [
+            self.record(record, f"{self.name}/{split}/{at:05d}", where)
+            for at, (where, record) in enumerate(records)
+        ]
 
 
 def check_split(name: str, split: str | None) -> str:
@@ -110,24 +132,6 @@ def part_train(train: list[Example], split: str) -> list[Example]:
     return [example for at, example in enumerate(train) if (at in held_out) == wanted]
 
 
-def _file(about: ChoiceSet, folder: Path, split: str) -> Path:
-    """The file of a split, by the first of its names that is there."""
-    named = [folder / f"{about.prefix}_{alias}.json" for alias in _IN_FILES[split]]
-    return next((path for path in named if path.is_file()), named[0])
-
-
 def _split_of(path: Path) -> str:
     said = path.stem.rpartition("_")[2]
     return next((split for split, names in _IN_FILES.items() if said in names), said)
-
-
-def _read_file(name: str, about: ChoiceSet, path: Path, split: str) -> list[Example]:
-    expected = f"{name} as JSON lines or as one JSON list"
-    if read_text(path, expected).lstrip()[:1] == "[":
-        records = list(json_objects(json_document(path, expected), path, expected))
-    else:
-        records = list(json_lines(path, expected))
-    return [
-        about.read(record, f"{name}/{split}/{at:05d}", where)
-        for at, (where, record) in enumerate(records)
-    ]

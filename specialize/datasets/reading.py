@@ -9,7 +9,10 @@ tokenizer takes, are refused with the line.
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from pathlib import Path
@@ -17,6 +20,7 @@ from pathlib import Path
 from specialize.errors import InputError
 
 Record = Mapping[str, object]
+MAX_UNPACKED = 1 << 31  # bytes of a file that is packed
 SHOWN = 60  # characters of a faulty line in an error
 
 
@@ -29,12 +33,18 @@ def read_text(path: Path, expected: str) -> str:
     """
     try:
         content = path.read_bytes()
+        if path.suffix == ".gz":
+            with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+                content = packed.read(MAX_UNPACKED + 1)
+            if len(content) > MAX_UNPACKED:
+                raise InputError(f"{path} unpacks to more than {MAX_UNPACKED:,} bytes")
     except FileNotFoundError:
         raise InputError(f"no file {path}; expected there: {expected}") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a directory; expected a file: {expected}") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected there: {expected}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(f"{path}: {reason}; expected there: {expected}") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -45,14 +55,30 @@ def read_text(path: Path, expected: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def json_lines(path: Path, expected: str) -> Iterator[tuple[str, Record]]:
-    """Every JSON object of a file of JSON lines, with its place; empty lines are passed over."""
+def json_lines(
+    path: Path, expected: str, faults: list[str] | None = None
+) -> Iterator[tuple[str, Record]]:
+    """Every JSON object of a file of JSON lines, with its place; empty lines are passed over.
+
+    Args:
+        path: the file.
+        expected: what the file should be, for the error.
+        faults: takes what is wrong with a line, which is then passed over; None: it is an error.
+    """
     found = False
     for number, line in enumerate(read_text(path, expected).split("\n"), 1):
         if not line.strip():
             continue
         found = True
-        yield f"{path}, line {number}", _parse_object(line, f"{path}, line {number}")
+        where = f"{path}, line {number}"
+        try:
+            record = _parse_object(line, where)
+        except InputError as error:
+            if faults is None:
+                raise
+            faults.append(str(error))
+        else:
+            yield where, record
     if not found:
         raise InputError(f"{path} is empty; expected: {expected}")
 

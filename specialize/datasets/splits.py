@@ -8,68 +8,26 @@ Two protocols, because paper and code of Fu et al. (arXiv:2301.12726) disagree:
 
 The draw ranks ids by sha256 of seed and id, so it depends on no library, no order of the file
 and no machine. For the full published sets the drawn ids are pinned: a digest over them is a
-constant below, checked at every draw.
+constant of the set, checked at every draw.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from specialize.datasets.sets import SETS
+from specialize.datasets.spec import Published
 from specialize.errors import ConfigurationError, InputError
 from specialize.records import Example
 
 SEED = 0
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A set as published, by its ids, and what the paper protocol draws from it at ``SEED``."""
-
-    what: str
-    validation: int
-    total: int
-    all_ids: str  # digest over every id
-    drawn_ids: str  # digest over the drawn ones
-
-
-PUBLISHED: Mapping[str, Published] = {
-    "gsm8k": Published(
-        "GSM8K test",
-        validation=500,
-        total=1319,
-        all_ids="4df7e113aa0db8477fac566f9786f0abe3c4d4c7850c130028a67130b1930f2a",
-        drawn_ids="8f5a41cd7f7eef9c08ce46b24f67db627d57479d50b0bd7bb3d22d00dd0e93d6",
-    ),
-    "asdiv": Published(
-        "ASDiv",
-        validation=500,
-        total=2305,
-        all_ids="b944d52ac86e733e2fb36173e824b14808a84f712f76d889150be9a5cc7891f5",
-        drawn_ids="3d472e6d4946e51d58bba16f25406458898ae29c55c9a25077bb093ffc832b1b",
-    ),
-    "svamp": Published(
-        "SVAMP",
-        validation=500,
-        total=1000,
-        all_ids="8c767e605feb66c4967d3515a957453a7fd2d6664ff03d07abdf3353ddef5639",
-        drawn_ids="470a05d7f01b979afff4e49c055b54125d0e652a35bdb4cf7d0b686ae0870764",
-    ),
-    "multiarith": Published(
-        "MultiArith",
-        validation=200,
-        total=600,
-        all_ids="b8587bd5b3e283abeb51c9818e07a480786ad0b00a3f001a51114b5921cbe3c6",
-        drawn_ids="08511e1e74df6372f56fd097388decfca7e883099f58a40bacb92ff176d97e24",
-    ),
-}
 
 
 def paper_split(
@@ -171,12 +129,13 @@ def _draw(ids: Sequence[str], count: int, seed: int) -> frozenset[str]:
 
 
 def _published(name: str) -> Published:
-    if name not in PUBLISHED:
+    pinned = SETS[name].pinned if name in SETS else None
+    if pinned is None:
+        covered = ", ".join(spec.name for spec in SETS.values() if spec.pinned is not None)
         raise ConfigurationError(
-            f"protocol paper covers {', '.join(PUBLISHED)}, not {name!r}; use protocol first, "
-            f"index or files"
+            f"protocol paper covers {covered}, not {name!r}; use protocol first, index or files"
         )
-    return PUBLISHED[name]
+    return pinned
 
 
 @cache

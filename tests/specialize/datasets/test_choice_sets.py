@@ -11,7 +11,7 @@ import pytest
 from specialize import datasets
 from specialize.answers import is_correct
 from specialize.datasets import hub
-from specialize.datasets.choices import CHOICE_SETS, part_train
+from specialize.datasets.choices import part_train
 from specialize.errors import ConfigurationError, InputError
 from specialize.records import Example
 
@@ -78,7 +78,7 @@ def test_pairs_and_equations(tmp_path: Path) -> None:
     assert not is_correct("neutral", example.answer, kind="choice", choices=example.choices)
     equation = {"input": "He has 84\nHalf?", "label": "( 84.0 / 2.0 )"}
     (example,) = datasets.load("svamp-equation", write(tmp_path / "svamp_test.json", [equation]))
-    kind = datasets.KIND["svamp-equation"]
+    kind = datasets.kind_of("svamp-equation")
     assert is_correct("(80 + 4) / 2", example.answer, kind=kind)
     assert not is_correct("84 - 2", example.answer, kind=kind)
     assert not is_correct("__import__('os').getpid()", example.answer, kind=kind)
@@ -180,7 +180,7 @@ def test_published_counts(data_dir: Path, name: str) -> None:
             continue
         found = datasets.load(name, data_dir / folder, split=split)
         assert len(found) == count
-        kind = CHOICE_SETS[name].kind
+        kind = datasets.kind_of(name)
         for example in found:  # every gold answer is read back as right, by text and by letter
             assert is_correct(example.answer, example.answer, kind=kind, choices=example.choices)
             if example.choices and len(set(example.choices)) == len(example.choices):

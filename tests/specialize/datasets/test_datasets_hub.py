@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from specialize import datasets
-from specialize.datasets.hub import ASDIV_PROBLEMS
+from specialize.datasets.sets.asdiv import PROBLEMS
 from specialize.errors import ConfigurationError, InputError
 
 Row = dict[str, object]
@@ -75,7 +75,7 @@ def test_ids_of_asdiv_need_the_whole_set(
     hub()
     assert datasets.load("asdiv")[0].id == "asdiv/validation/00000"
     key = ("EleutherAI/asdiv", None, "validation")
-    monkeypatch.setitem(ROWS, key, ROWS[key] * ASDIV_PROBLEMS)
+    monkeypatch.setitem(ROWS, key, ROWS[key] * PROBLEMS)
     whole = datasets.load("asdiv")
     assert (whole[0].id, whole[-1].id) == ("asdiv/nluds-0001", "asdiv/nluds-2305")
 

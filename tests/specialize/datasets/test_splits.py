@@ -65,7 +65,7 @@ def test_another_set_than_the_published_one_is_said(caplog: pytest.LogCaptureFix
 
 def test_the_paper_protocol_says_what_it_covers() -> None:
     with pytest.raises(
-        ConfigurationError, match="covers gsm8k, asdiv, svamp, multiarith, not 'bbh'"
+        ConfigurationError, match="covers gsm8k, svamp, asdiv, multiarith, not 'bbh'"
     ):
         datasets.paper_split("bbh", examples(10))
     with pytest.raises(ConfigurationError, match="500 of SVAMP for validation, but only 500 exam"):
@@ -170,7 +170,7 @@ def test_published_sets_are_pinned(
     assert datasets.split_note(name, given_) is None
     parts = datasets.paper_split(name, given_)
     assert (len(parts["validation"]), len(parts["test"])) == (validation, test)
-    pinned = splits.PUBLISHED[name]
+    pinned = datasets.SETS[name].pinned
     assert datasets.ids_digest([e.id for e in parts["validation"]]) == pinned.drawn_ids
     assert (pinned.validation, pinned.total) == (validation, validation + test)
     assert datasets.split_note(name, given_[1:]) is not None

@@ -150,7 +150,7 @@ def test_palm_on_the_published_files(
 ) -> None:
     folder = data_dir / "step_by_step" / stem
     examples = datasets.load(name, folder / f"{stem}_{split}.json")
-    kind, out = datasets.KIND[name], tmp_path / "out"
+    kind, out = datasets.kind_of(name), tmp_path / "out"
     found = import_palm(folder / "llm", out, examples=examples, kind=kind, split=split)
     unparsed = sum(found["unparsed"].values())
     assert (found["records"], found["right"], unparsed) == REAL_PALM[name, stem, split]

@@ -1,0 +1,94 @@
+"""A user's own examples, one record each; ids are in the records, or positions: mine/00000.
+
+    {"question": "2 + 3?", "answer": "5", "rationale": "2 + 3 = 5."}
+
+Fields that are not read are named once. ``docs/data.md`` describes every field and format.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from specialize.datasets.layouts import named
+from specialize.datasets.reading import Record, clean_text, number_field, text_field
+from specialize.datasets.spec import SetSpec
+from specialize.datasets.tables import file_of, records_of
+from specialize.errors import InputError
+from specialize.io.files import write_atomically
+from specialize.records import Example
+
+FIELDS = ("id", "question", "answer", "rationale", "choices", "task", "context")
+_log = logging.getLogger(__name__)
+
+
+def _read(path: Path, split: str | None) -> list[Example]:
+    path = file_of(path, split)
+    found, unread = [], set[str]()
+    for at, (where, record) in enumerate(records_of(path)):
+        found.append(own_example(record, f"{path.name.partition('.')[0]}/{at:05d}", where))
+        unread |= record.keys() - set(FIELDS)
+    if unread:
+        _log.warning("%s: fields that are not read: %s", path, ", ".join(sorted(map(str, unread))))
+    return found
+
+
+def own_example(record: Record, id_: str, where: str) -> Example:
+    """One record as an example; ``id_`` is for a record that has none.
+
+    Raises:
+        InputError: question or answer is missing, or a field is of another type; names the place.
+    """
+    present = {key: record[key] for key in FIELDS if record.get(key) is not None}
+    values = {key: text_field(present, key, where) for key in present if key in _TEXTS}
+    for key in ("id", "answer"):
+        if key in present:
+            is_text = isinstance(present[key], str)
+            values[key] = (text_field if is_text else number_field)(present, key, where)
+    values.setdefault("id", id_)
+    for key in ("id", "question", "answer"):
+        if not values.get(key, "").strip():
+            unknown = sorted(map(str, record.keys() - set(FIELDS)))
+            also = f"; unknown field {named(unknown)}" if unknown else ""
+            raise InputError(f"{where}: no {key!r}{also}")
+    return Example(**values, choices=_choices(present.get("choices", []), where))
+
+
+_TEXTS = ("question", "rationale", "task", "context")
+
+
+def _choices(value: object, where: str) -> tuple[str, ...]:
+    """A list of texts, also one written as JSON in a cell of CSV."""
+    if isinstance(value, str) and value.strip()[:1] == "[":
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise InputError(f"{where}: 'choices' is not a JSON list: {value!r:.60}") from None
+    if value == "":
+        return ()
+    if not isinstance(value, list) or not all(isinstance(choice, str) for choice in value):
+        raise InputError(f"{where}: 'choices' must be a list of texts, got {value!r:.60}")
+    return tuple(clean_text(choice, where) for choice in value)
+
+
+def write_jsonl(path: Path, examples: Sequence[Example]) -> None:
+    """Write ``examples`` as JSON lines that read back; empty fields are left out."""
+    lines = []
+    for example in examples:
+        fields = {
+            "id": example.id,
+            "question": example.question,
+            "answer": example.answer,
+            "rationale": example.rationale,
+            "choices": list(example.choices),
+            "task": example.task,
+            "context": example.context,
+        }
+        values = {key: value for key, value in fields.items() if value}
+        lines.append(json.dumps(values, sort_keys=True, ensure_ascii=False) + "\n")
+    write_atomically(path, "".join(lines).encode())
+
+
+JSONL = SetSpec("jsonl", "number", _read, licence="the user's own", source="docs/data.md")
