@@ -1,4 +1,4 @@
-"""The canvas of a report's figures: SVG and PNG, the same bytes for the same data.
+"""The canvas of a report's figures: SVG, the same bytes for the same data.
 
 Every figure is drawn on a canvas of its own (no global state), with text as text, ids salted by
 the figure's name and no date. Names of sets and objectives are data: they are never read as
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -46,36 +45,31 @@ _STYLE: Mapping[str, object] = {
 
 
 _LONGEST = 26  # characters of a name in a figure
-_DPI = 160  # of a PNG
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure: a name for its files, what it shows in one sentence, its SVG and its PNG."""
+    """A figure: a name for its file, what it shows in one sentence, and its SVG."""
 
     name: str
     caption: str
     svg: str
-    png: bytes
 
 
 def draw(
     name: str, caption: str, paint: Callable[[Axes], None], *, size: tuple[float, float]
 ) -> Drawing:
-    """Run ``paint`` on empty axes and write them as SVG and, on white, as PNG."""
+    """Run ``paint`` on empty axes and write them as SVG; everything is laid out and drawn once."""
     with warnings.catch_warnings(), mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         # text stays text, so a reader's fonts draw what ours have no glyph for
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        svg, png = io.StringIO(), io.BytesIO()
+        svg = io.StringIO()
         figure = Figure(figsize=size, layout="constrained")
         canvas = FigureCanvasSVG(figure)
         paint(figure.subplots())
         # savefig would draw everything twice
         canvas.print_svg(svg, metadata={"Date": None})
-        figure.set_facecolor("white")
-        figure.set_dpi(_DPI)
-        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
-    return Drawing(name, caption, svg.getvalue(), png.getvalue())
+    return Drawing(name, caption, svg.getvalue())
 
 
 def label(text: str) -> str:
@@ -84,9 +78,44 @@ def label(text: str) -> str:
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 
 
+_PLACES = ((6, 5), (6, -11), (-6, 5), (-6, -11), (6, 15), (-6, -21))  # of a label, in points
+_LETTER, _LINE = 4.6, 9.0  # width and height of a label's letters, in points
+_AREA = (240.0, 170.0)  # of the axes, in points, about
+
+
+def label_points(axes: Axes, labels: Mapping[tuple[float, float], str]) -> None:
+    """Write a label beside every point, where it does not touch those written before."""
+    spans = [max(values) - min(values) or 1.0 for values in zip(*labels, strict=True)]
+    taken: list[tuple[float, float, float]] = []  # left, bottom, right; a line high
+    for point, text in sorted(labels.items()):
+        x, y = (_AREA[i] * point[i] / spans[i] for i in (0, 1))
+        width = _LETTER * len(text)
+        boxes = [(x + dx - (width if dx < 0 else 0), y + dy) for dx, dy in _PLACES]
+        free = [
+            i
+            for i, (left, bottom) in enumerate(boxes)
+            if not any(
+                left < right and other < left + width and abs(bottom - low) < _LINE
+                for other, low, right in taken
+            )
+        ]
+        chosen = free[0] if free else 0
+        left, bottom = boxes[chosen]
+        taken.append((left, bottom, left + width))
+        axes.annotate(
+            text,
+            point,
+            xytext=_PLACES[chosen],
+            textcoords="offset points",
+            fontsize=7.5,
+            ha="right" if _PLACES[chosen][0] < 0 else "left",
+        )
+
+
 def percent(axes: Axes, axis: str = "y") -> None:
-    formatter = FuncFormatter(lambda value, _: f"{100 * value:.3g} %")
-    (axes.yaxis if axis == "y" else axes.xaxis).set_major_formatter(formatter)
+    shown = axes.yaxis if axis == "y" else axes.xaxis
+    shown.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
+    shown.set_major_locator(MaxNLocator(5 if axis == "x" else 7))  # labels must not touch
 
 
 def steps_axis(axes: Axes) -> None:

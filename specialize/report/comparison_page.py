@@ -30,7 +30,7 @@ def write_comparison(runs: Sequence[tuple[Recipe, Path]], out: Path) -> Path:
     write_atomically(out / "comparison.csv", comparison_csv(comparison).encode())
     write_atomically(out / "comparison.md", _markdown(comparison, drawing).encode())
     page = out / "comparison.html"
-    template = environment().from_string(resource("comparison.html.j2"))
+    template = environment().get_template("comparison.html.j2")
     text = template.render(c=comparison, drawing=drawing, style=Markup(resource("page.css")))
     write_atomically(page, text.encode())
     return page

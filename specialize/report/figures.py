@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 
 from specialize.artifacts.selection import Judged
-from specialize.report.canvas import COLOURS, INK, Drawing, draw, label, mark, percent, steps_axis
+from specialize.report.canvas import (
+    COLOURS,
+    INK,
+    Drawing,
+    draw,
+    label,
+    label_points,
+    mark,
+    percent,
+    steps_axis,
+)
 from specialize.report.gather import ReportData
 from specialize.report.measures import Curve, Series, StoreFacts, mean_curve
 from specialize.report.outcome import ROLES, Line
@@ -72,21 +82,24 @@ def _scatter(judged: Sequence[Judged], chosen: int | None) -> Drawing:
             if j.on_front
         )
         if front:
-            axes.step(*zip(*front, strict=True), where="pre", color="#d9772b", lw=1.2, zorder=2)
+            axes.step(
+                [a for a, _ in front], [b for _, b in front], where="pre", color="#d9772b",
+                lw=1.2, zorder=2,
+            )  # fmt: skip
         axes.scatter(x, y, s=26, color="#6f7d8c", zorder=3, label="checkpoint")
-        on = [(a, b) for a, b, j in zip(x, y, judged, strict=True) if j.on_front]
-        axes.scatter(*zip(*on, strict=True), s=34, color="#d9772b", zorder=4, label="Pareto front")
+        if front:
+            axes.scatter(
+                [a for a, _ in front], [b for _, b in front], 34, color="#d9772b", zorder=4,
+                label="Pareto front",
+            )  # fmt: skip
         for a, b, j in zip(x, y, judged, strict=True):
             if j.candidate.step == chosen:
-                axes.scatter([a], [b], s=140, facecolors="none", edgecolors=INK, lw=1.4,
+                axes.scatter([a], [b], 140, facecolors="none", edgecolors=INK, linewidths=1.4,
                              zorder=5, label="selected")  # fmt: skip
-        at: dict[tuple[float, float], list[int]] = {}
+        steps: dict[tuple[float, float], list[int]] = {}
         for a, b, j in zip(x, y, judged, strict=True):
-            at.setdefault((a, b), []).append(j.candidate.step)
-        for point, steps in at.items():
-            named = ", ".join(map(str, steps))
-            beside = {"xytext": (6, 5), "textcoords": "offset points"}
-            axes.annotate(named, point, fontsize=7.5, **beside)
+            steps.setdefault((a, b), []).append(j.candidate.step)
+        label_points(axes, {at: ", ".join(map(str, same)) for at, same in steps.items()})
         axes.margins(0.14)
         percent(axes)
         percent(axes, "x")
@@ -153,7 +166,7 @@ def _outcome(lines: Sequence[Line], split: str) -> Drawing:
         f"Accuracy on the {split} split before (ring) and after (dot, with its 95 % interval) "
         f"specialization{teachers}."
     )
-    return draw("outcome", caption, paint, size=(5.4, 0.9 + 0.33 * len(lines)))
+    return draw("outcome", caption, paint, size=(4.4, 0.9 + 0.3 * len(lines)))
 
 
 _TITLES: Mapping[str, tuple[str, str]] = {

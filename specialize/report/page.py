@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from specialize.report.canvas import FAINT, INK, Drawing
@@ -33,7 +33,7 @@ from specialize.report.words import (
 def html_page(data: ReportData, drawings: Mapping[str, Sequence[Drawing]]) -> str:
     """The page's text."""
     script = resource("filter.js")
-    template = environment().from_string(resource("page.html.j2"))
+    template = environment().get_template("page.html.j2")
     return template.render(
         data=data,
         drawings=drawings,
@@ -53,7 +53,11 @@ def html_page(data: ReportData, drawings: Mapping[str, Sequence[Drawing]]) -> st
 def environment() -> Environment:
     """Templates that escape all data, with the report's way to write numbers."""
     made = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(resource),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     made.filters |= {
         "percent": percent_text,

@@ -2,7 +2,7 @@
 
     report.html                 everything, in one file
     report.md                   the same in short
-    figures/*.svg, *.png        the figures, for papers and slides
+    figures/*.svg               the figures, for papers and slides
     figures/scores.csv, training.csv
     model_card.md               what a reader of the selected checkpoint should know
 
@@ -50,9 +50,8 @@ def write_report(recipe: Recipe, run: Path, *, results: RunResults | None = None
 
 
 def write_figures(folder: Path, drawings: Sequence[Drawing]) -> None:
-    """Put exactly these figures into ``folder``, each as SVG and as PNG."""
+    """Put exactly these figures into ``folder``."""
     wanted = {f"{d.name}.svg": d.svg.encode() for d in drawings}
-    wanted |= {f"{d.name}.png": d.png for d in drawings}
     for stale in sorted([*folder.glob("*.svg"), *folder.glob("*.png")]):
         if stale.name not in wanted:
             stale.unlink()

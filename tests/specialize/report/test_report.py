@@ -14,6 +14,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from specialize.artifacts.predictions import PredictionFile, prediction_files
 from specialize.artifacts.results import RunResults
@@ -21,6 +23,7 @@ from specialize.artifacts.scores import Accuracy, CheckpointScore, read_scores, 
 from specialize.config.recipe import EvaluationSet, Recipe
 from specialize.errors import InputError
 from specialize.report import write_report
+from specialize.report.canvas import label_points
 from specialize.report.cases import shorten
 from specialize.report.gather import gather
 from specialize.report.measures import pace
@@ -145,7 +148,6 @@ def test_figures_and_tables_stand_beside_it(made: tuple[Recipe, Path]) -> None:
     _, run = made
     names = {path.name for path in (run / "figures").iterdir()}
     assert {
-        "outcome.png",
         "outcome.svg",
         "trade-off.svg",
         "front.svg",
@@ -333,7 +335,7 @@ def test_cases_are_of_both_directions_and_counted(made: tuple[Recipe, Path]) -> 
         for c in ("step-000000", chosen)
     )
     fixed = sum(after[i] and not before[i] for i in after)
-    assert re.search(rf"<tr><td>shop</td><td>{fixed}</td>", html)
+    assert re.search(rf'<tr><th scope="row">shop</th><td>{fixed}</td>', html)
 
 
 def test_readings_part_where_the_last_number_is_not_the_answer(tmp_path: Path) -> None:
@@ -387,3 +389,31 @@ def test_training_as_a_whole_is_told_in_medians():
         "at most 1,500 MiB of memory"
     )
     assert pace([{"step": 1}]) == ""
+
+
+def test_every_table_can_be_read_aloud_and_scrolled_by_keyboard(made: tuple[Recipe, Path]) -> None:
+    html = (made[1] / "report.html").read_text(encoding="utf-8")
+    tables = re.findall(r"<div ([^>]*)><table[^>]*>(.*?)</table>", html, re.DOTALL)
+    assert len(tables) == html.count("<table") >= 4
+    for region, table in tables:
+        (caption,) = re.findall(r"<caption>(.+?)</caption>", table)
+        assert f'role="region" aria-label="{caption}" tabindex="0"' in region
+        headers = re.findall(r"<th\b([^>]*)>(.*?)</th>", table)
+        assert all("scope=" in attributes and text for attributes, text in headers)
+        rows = re.findall(r"<tr[^>]*>\s*<(\w+)", table)
+        assert set(rows) == {"th"}, "every row says by its first cell what it is of"
+
+
+def test_labels_of_points_do_not_touch() -> None:
+    figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    points = {(0.60 + i / 100, 0.340 + (i % 2) / 1000): str(60 * i) for i in range(1, 12)}
+    axes.scatter([x for x, _ in points], [y for _, y in points])
+    label_points(axes, points)
+    axes.margins(0.14)
+    canvas.draw()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == [points[at] for at in sorted(points)]
+    touching = [(i, j) for i in range(len(boxes)) for j in range(i) if boxes[i].overlaps(boxes[j])]
+    assert touching == []

@@ -8,17 +8,34 @@ import json
 import re
 import shutil
 import subprocess
+from html import unescape
 from pathlib import Path
 
 import pytest
 
-from specialize.report import write_report
+from specialize.report import write_comparison, write_report
 from tests.specialize.report.test_report import EVERY, _attack
-from tests.support.report_toys import toy_recipe
+from tests.support.report_toys import renamed, toy_recipe, write_toy_run
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+
+
+def _find_axe() -> Path | None:
+    """axe-core's script, where npm has installed it: here or for all."""
+    npm = shutil.which("npm")
+    roots = [Path("node_modules")]
+    if npm is not None:
+        done = subprocess.run(
+            [npm, "root", "--global"], capture_output=True, text=True, check=False
+        )
+        roots.append(Path(done.stdout.strip()))
+    found = (root / "axe-core" / "axe.min.js" for root in roots)
+    return next((path for path in found if path.is_file()), None)
+
+
+AXE = _find_axe() if BROWSER else None
 DRIVER = """
 const seen = () => [...document.querySelectorAll("details.case")].filter((c) => !c.hidden);
 const told = {all: seen().length, output: document.querySelector("output").textContent};
@@ -45,7 +62,7 @@ document.title = "TOLD" + JSON.stringify(told);
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 def test_in_a_browser(tmp_path: Path) -> None:
-    recipe = toy_recipe([f"shop{EVERY}", f"farm{EVERY}"], name=f"toy{EVERY}")
+    recipe = renamed(toy_recipe(("shop", "farm")), EVERY)
     run = tmp_path / "run"
     run.mkdir()
     _attack(recipe, run, EVERY)
@@ -53,17 +70,7 @@ def test_in_a_browser(tmp_path: Path) -> None:
     driven = tmp_path / "driven.html"
     driven.write_text(_with_script(page.read_text(encoding="utf-8"), DRIVER), encoding="utf-8")
     log = tmp_path / "net.json"
-    done = subprocess.run(
-        [
-            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--disable-extensions", "--window-size=500,900",
-            "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr",
-            f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}",
-            "--dump-dom", driven.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=180, check=True,
-    )  # fmt: skip
+    done = _open(driven, tmp_path, f"--log-net-log={log}", "--enable-logging=stderr")
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     told = json.loads(re.search(r"TOLD(\{.*?\})</title>", done.stdout)[1].replace("&amp;", "&"))
     assert told["all"] > 8
@@ -77,6 +84,60 @@ def test_in_a_browser(tmp_path: Path) -> None:
     asked = re.findall(r'"url":"(?:https?|wss?)://([^"/]+)', log.read_text())
     # what a browser asks its maker for has nothing to do with the page
     assert not [host for host in asked if not re.search(r"(google|gvt1|gstatic)[a-z]*\.", host)]
+
+
+def _open(page: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The page's document after its scripts have run, on a narrow screen without a network."""
+    assert BROWSER is not None
+    return subprocess.run(
+        [
+            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--disable-extensions", "--window-size=500,900",
+            "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}",
+            "--virtual-time-budget=20000", *options, "--dump-dom", page.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=180, check=True,
+    )  # fmt: skip
+
+
+CHECK = """
+for (const details of document.querySelectorAll("details")) details.open = true;
+axe.run(document, {resultTypes: ["violations"]}).then((found) => {
+  const told = {
+    dark: matchMedia("(prefers-color-scheme: dark)").matches,
+    passes: found.passes.length,
+    violations: found.violations.map((v) => `${v.id}: ${v.nodes[0].html.slice(0, 90)}`),
+  };
+  document.title = "TOLD" + JSON.stringify(told);
+});
+"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+@pytest.mark.skipif(AXE is None, reason="no axe-core; npm install --global axe-core")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["report", "comparison"])
+def test_axe_finds_nothing(tmp_path: Path, scheme: str, kind: str) -> None:
+    runs = []
+    for seed in (5, 6) if kind == "comparison" else (5,):
+        recipe, run = toy_recipe(), tmp_path / f"run{seed}"
+        write_toy_run(run, recipe, count=40, steps=(0, 100, 200), seed=seed)
+        runs.append((recipe, run))
+    page = write_report(*runs[0]) if kind == "report" else write_comparison(runs, tmp_path / "out")
+    assert AXE is not None
+    html = page.read_text(encoding="utf-8")
+    # the page's policy allows no script but its own, and axe is another
+    html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+    tools = AXE.read_text(encoding="utf-8").replace("</script", "<\\/script")
+    checked = tmp_path / "checked.html"
+    checked.write_text(f"{html}<script>{tools}</script><script>{CHECK}</script>", encoding="utf-8")
+    dark = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
+    done = _open(checked, tmp_path, *dark)
+    told = json.loads(unescape(re.search(r"TOLD(\{.*?\})</title>", done.stdout, re.DOTALL)[1]))
+    assert told["violations"] == []
+    assert told["dark"] is (scheme == "dark")
+    assert told["passes"] > 20
 
 
 def _with_script(html: str, more: str) -> str:
