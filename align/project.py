@@ -18,7 +18,8 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from align.baselines.link_rules import ChunkRule, LinkRule
+from align.baselines.chunk_rule import ChunkRule
+from align.baselines.link_rules import LinkRule
 from align.blocks import Blocks
 from align.prefix.one_vocabulary import with_ends_of
 from align.prefix.retokenize import Encode

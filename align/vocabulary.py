@@ -134,14 +134,6 @@ def index_prefixes(vocabulary: Vocabulary) -> PrefixIndex:
     return PrefixIndex(np.array(order, np.int32), vocabulary.indptr, vocabulary.data)
 
 
-def prefix_range(index: PrefixIndex, prefix: bytes) -> tuple[int, int]:
-    """``order[low:high]`` are the ids whose bytes start with ``prefix``."""
-    low, high = 0, len(index.order)
-    for depth, byte in enumerate(prefix):
-        low, high = narrow(index, low, high, depth, byte)
-    return low, high
-
-
 @kernel
 def narrow(index: PrefixIndex, low: int, high: int, depth: int, byte: int) -> tuple[int, int]:
     """The part of ``order[low:high]`` whose byte at ``depth`` is ``byte``.
@@ -170,32 +162,19 @@ def count_prefixes(index: PrefixIndex) -> NDArray[np.int32]:
     """(bytes,) For each byte of the vocabulary's data: how many pieces of ``index`` begin like the
     piece that holds it, up to and without that byte. O(bytes)."""
     counts = np.full(len(index.data), len(index.order), np.int32)
-    _count_prefixes(index, counts)
-    return counts
-
-
-@kernel
-def _count_prefixes(index: PrefixIndex, counts: NDArray[np.int32]) -> None:
-    order, indptr = index.order, index.indptr
-    depth, found = 1, True
-    while found:  # runs of pieces that share ``depth`` bytes, one depth after another
-        found, low = False, 0
-        while low < len(order):
-            if indptr[order[low] + 1] - indptr[order[low]] < depth:
-                low += 1
-                continue
-            found = True
-            high = low + 1
-            while high < len(order) and starts_like(
-                indptr, index.data, order[high], order[low], depth
-            ):
-                high += 1
-            for at in range(low, high):
-                piece = indptr[order[at]]
-                if indptr[order[at] + 1] - piece > depth:
-                    counts[piece + depth] = high - low
-            low = high
+    start = index.indptr[index.order]
+    size = index.indptr[index.order + 1] - start
+    group = np.zeros(len(start), np.int64)  # pieces that share ``depth`` bytes, as many in a row
+    depth = 0
+    while len(start):
+        byte = index.data[start + depth].astype(np.int64)
+        begins = np.append(True, (group[1:] != group[:-1]) | (byte[1:] != byte[:-1]))
+        group = np.cumsum(begins)
         depth += 1
+        longer = size > depth
+        counts[start[longer] + depth] = np.bincount(group)[group[longer]]
+        start, size, group = start[longer], size[longer], group[longer]
+    return counts
 
 
 @kernel

@@ -8,31 +8,39 @@ the first is kept. Nothing is made to sum to 1: what was dropped is the tail::
 
     " $" {" $": .9, " a": .06, "\\n": .03}   ->   " $" .9, " a" .06, tail .04
 
-``chunk`` (approximate likelihood matching, Minixhofer et al. 2025, arXiv:2503.20083): no candidate
-is carried over, only how likely the teacher found what was written. The first target token of each
-aligned block gets the product of the block's source probabilities, and the rest is tail; the
-block's other tokens are one-hot. With one entry and a tail the loss is the binary one of the paper,
-exact for blocks of one target token.
-
 ``nearest`` (FuseLLM's MinED, Wan et al. 2024, arXiv:2401.10491): the same, but a source id becomes
 the target piece at the smallest edit distance (ties: the first in byte order).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
 
 from align.dtw import warp
-from align.kernels.jit import allocating
-from align.projection import EMPTY, EOS, RULE, SAME, Projection
+from align.kernels.jit import entry
+from align.projection import EOS, RULE, SAME, Projection
 from align.ragged import Ragged
-from align.spans import align_batch
 from align.sparse import SparseDistributions
-from align.vocabulary import SPECIAL, UNKNOWN, PrefixIndex, Vocabulary, index_prefixes
+from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary, index_prefixes
 
 NO_PIECE = -1
 NOT_ASKED = -2
+AT_ONCE = 64  # pieces whose distances to all others are held at once
+
+
+class Made(NamedTuple):
+    """Rows of entries, as kernels read and write them: ``indptr`` (rows + 1,), ``ids`` and
+    ``logprobs`` (entries,)."""
+
+    indptr: NDArray[np.int64]
+    ids: NDArray[np.int32]
+    logprobs: NDArray[np.float32]
 
 
 class LinkRule:
@@ -40,8 +48,9 @@ class LinkRule:
 
     def __init__(self, source: Vocabulary, target: Vocabulary, *, nearest: bool) -> None:
         self._source, self._target, self._nearest = source, target, nearest
-        self._index = index_prefixes(target)
-        whole = {target.piece(v): v for v in reversed(self._index.order.tolist())}
+        self._order = index_prefixes(target).order
+        self._pieces = target.pieces(self._order.tolist())
+        whole = dict(zip(reversed(self._pieces), reversed(self._order.tolist()), strict=True))
         spells = np.flatnonzero(source.flags & (SPECIAL | UNKNOWN) == 0).tolist()
         self._table = np.full(len(source), NO_PIECE, np.int32)
         for token in spells:
@@ -61,7 +70,8 @@ class LinkRule:
         size = np.where(linked >= 0, np.diff(rows.indptr)[linked], 1)
         indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.maximum(size, 1))])
         ids, logprobs = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
-        count = _fill(source.ids, rows, linked, target.ids, self._table, (indptr, ids, logprobs))
+        made = Made(indptr, ids, logprobs)
+        count = _fill(source.ids, rows, linked, target.ids, self._table, made)
         return self._pack(target, count, indptr, ids, logprobs)
 
     def _pack(
@@ -121,101 +131,16 @@ class LinkRule:
         """Find the nearest piece of every id of ``tokens`` that has none yet."""
         asked = tokens[self._table[tokens] == NOT_ASKED]
         if len(asked):
-            self._table[asked] = _nearest(
-                asked, self._source.indptr, self._source.data, self._index
-            )
+            nearest = _nearest(self._source.pieces(asked.tolist()), self._pieces)
+            self._table[asked] = self._order[nearest]
 
 
-class ChunkRule:
-    """Projects with the policy ``chunk``."""
-
-    def __init__(self, source: Vocabulary, target: Vocabulary, *, threads: int) -> None:
-        self._source, self._target, self._threads = source, target, threads
-
-    def project(self, source: Ragged, rows: SparseDistributions, target: Ragged) -> Projection:
-        """One row for each target token."""
-        blocks = align_batch(self._source, self._target, source, target, threads=self._threads)
-        starts = np.repeat(np.arange(len(source)), np.diff(blocks.indptr))
-        begin = source.indptr[starts] + blocks.groups[:, 0]
-        end = source.indptr[starts] + blocks.groups[:, 1]
-        first = target.indptr[starts] + blocks.groups[:, 2]
-        both = (end > begin) & (blocks.groups[:, 3] > blocks.groups[:, 2])
-        written = _written(source, rows)
-        stored = _between(np.isfinite(written), begin, end) == end - begin
-        likely = _between(np.where(np.isfinite(written), written, 0.0), begin, end)
-        kind = np.full(len(target.ids), RULE, np.uint8)
-        kind[first[both]] = np.where(stored, SAME, EMPTY)[both]
-        logprobs = np.zeros(len(target.ids))
-        logprobs[first[both]] = np.where(stored, likely, 0.0)[both]
-        kept = np.exp(logprobs)
-        with np.errstate(divide="ignore"):
-            tail = np.log1p(-kept)
-        distributions = SparseDistributions(
-            np.arange(len(target.ids) + 1, dtype=np.int64),
-            target.ids,
-            logprobs.astype(np.float32),
-            tail.astype(np.float32),
-        )
-        zero = np.zeros(len(target.ids), np.float32)
-        return Projection(distributions, kind, kept.astype(np.float32), zero)
-
-
-def _written(source: Ragged, rows: SparseDistributions) -> NDArray[np.float64]:
-    """(n,) log-probability of each source token in its row, -inf where it is not stored."""
-    found = np.full(len(source.ids), -np.inf)
-    owner = rows.row_of_entry()
-    written = rows.ids == source.ids[owner]
-    found[owner[written]] = np.minimum(rows.logprobs[written], 0.0)
-    return found
-
-
-def _between(
-    values: NDArray[np.floating] | NDArray[np.bool_],
-    begin: NDArray[np.int64],
-    end: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """The sum of ``values[begin:end]`` of each block."""
-    so_far = np.concatenate([np.zeros(1), np.cumsum(values, dtype=np.float64)])
-    sums: NDArray[np.float64] = so_far[end] - so_far[begin]
-    return sums
-
-
-@allocating
-def _nearest(
-    asked: NDArray[np.int32],
-    indptr: NDArray[np.int64],
-    data: NDArray[np.uint8],
-    index: PrefixIndex,
-) -> NDArray[np.int32]:
-    """The piece at the smallest edit distance from each id of ``asked``, in bytes."""
-    found = np.empty(len(asked), np.int32)
-    for a in range(len(asked)):
-        piece = data[indptr[asked[a]] : indptr[asked[a] + 1]]
-        best = 1 << 30
-        for token in index.order:
-            other = index.data[index.indptr[token] : index.indptr[token + 1]]
-            if abs(len(piece) - len(other)) < best:
-                distance = _edit_distance(piece, other, best)
-                if distance < best:
-                    best, found[a] = distance, token
-    return found
-
-
-@allocating
-def _edit_distance(one: NDArray[np.uint8], other: NDArray[np.uint8], limit: int) -> int:
-    """Levenshtein distance, or ``limit`` where it is not below that. O(nm)."""
-    row = np.arange(len(other) + 1)
-    for i in range(len(one)):
-        diagonal, row[0] = row[0], i + 1
-        lowest = row[0]
-        for j in range(len(other)):
-            cost = diagonal + (one[i] != other[j])
-            diagonal = row[j + 1]
-            row[j + 1] = min(cost, diagonal + 1, row[j] + 1)
-            lowest = min(lowest, row[j + 1])
-        if lowest >= limit:
-            return limit
-    return int(row[len(other)])
+def _nearest(asked: Sequence[bytes], pieces: Sequence[bytes]) -> NDArray[np.int64]:
+    """Which of ``pieces`` is at the smallest edit distance, in bytes, from each of ``asked``; of
+    several the first."""
+    parts = [asked[start : start + AT_ONCE] for start in range(0, len(asked), AT_ONCE)]
+    found = [cdist(part, pieces, scorer=Levenshtein.distance).argmin(axis=1) for part in parts]
+    return np.concatenate(found)
 
 
 def _fill(
@@ -224,40 +149,42 @@ def _fill(
     linked: NDArray[np.int64],
     target: NDArray[np.int32],
     table: NDArray[np.int32],
-    out: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    made: Made,
 ) -> NDArray[np.int32]:
-    """Write the soft rows into ``out`` = (indptr, ids, logprobs); (m,) their entries, 0 if hard."""
+    """Write the soft rows into ``made``; (m,) their entries, 0 of a hard one."""
     same = linked >= 0
     same[same] = table[source[linked[same]]] == target[same]
-    linked = np.where(same, linked, -1)
-    return _fill_linked(source, (rows.indptr, rows.ids, rows.logprobs), linked, table, out)
+    count = np.zeros(len(linked), np.int32)
+    stored = Made(rows.indptr, rows.ids, rows.logprobs)
+    _fill_linked(source, stored, np.where(same, linked, -1), table, made, count)
+    return count
 
 
-@allocating
+@entry
 def _fill_linked(
     source: NDArray[np.int32],
-    rows: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    stored: Made,
     linked: NDArray[np.int64],
     table: NDArray[np.int32],
-    out: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
-) -> NDArray[np.int32]:
-    """The walk [sampled, stored...] of every linked row; the number of entries of each."""
-    row_ptr, stored, logprobs = rows
-    indptr, ids, out_logprobs = out
-    count = np.zeros(len(linked), np.int32)
+    made: Made,
+    count: NDArray[np.int32],
+) -> None:
+    """The walk [sampled, stored...] of every linked row; ``count`` (m,) its entries."""
     for i in range(len(linked)):
-        r, base = linked[i], indptr[i]
+        r, base = linked[i], made.indptr[i]
         if r < 0:
             continue
-        for first in (True, False):
-            for e in range(row_ptr[r], row_ptr[r + 1]):
-                token = table[stored[e]]
-                if (stored[e] == source[r]) != first or token < 0 or np.isneginf(logprobs[e]):
+        for sampled in range(2):
+            for e in range(stored.indptr[r], stored.indptr[r + 1]):
+                token = table[stored.ids[e]]
+                if (stored.ids[e] == source[r]) == (sampled == 1):
                     continue
-                seen = False
+                if token < 0 or stored.logprobs[e] == -np.inf:
+                    continue
+                listed = False
                 for k in range(base, base + count[i]):
-                    seen |= ids[k] == token
-                if not seen:
-                    ids[base + count[i]], out_logprobs[base + count[i]] = token, logprobs[e]
+                    listed |= made.ids[k] == token
+                if not listed:
+                    made.ids[base + count[i]] = token
+                    made.logprobs[base + count[i]] = stored.logprobs[e]
                     count[i] += 1
-    return count

@@ -20,119 +20,119 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.blocks import LITERAL, WINDOW
-from align.exact.boundaries import AT, OPAQUE, TARGET, add_gap, add_section
 from align.exact.edit_path import (
     ABSORBED_ONE,
-    ABSORBED_OTHER,
     EXCHANGED,
     MATCHED,
     OMITTED_ONE,
     OMITTED_OTHER,
 )
-from align.exact.windows import GAP_ELEMENT, Elements
-from align.kernels.jit import kernel
+from align.exact.elements import GAP_ELEMENT, Elements
+from align.exact.sections import OPAQUE, add, add_gap
+from align.kernels.jit import entry, integer, kernel
 
-_EDGE, _SURE, _UNSURE = range(3)  # what stands beside a node
+_EDGE, _SURE, _UNSURE = range(3)  # what is beside a node
 
-# Elements of both sides at a node's start, before the first ink left out and behind the last (-1
-# where none is); whether a gap is matched before all that ink, and whether behind it.
-Node = tuple[int, int, int, int, int, int, bool, bool]
+# Columns of a node: pairs of elements, of ``one`` and ``other``.
+_START, _FIRST, _LAST, _STOP = 0, 2, 4, 6  # its start, before and behind its omitted ink, its end
+_EARLY, _LATE = 8, 9  # whether a gap is matched before all that ink, and whether behind it
 
 
-@kernel
 def follow(
     symbols: NDArray[np.uint16],
-    tokens: NDArray[np.int32],
-    state: NDArray[np.int64],
+    sections: NDArray[np.int32],
+    count: int,
     elements: Elements,
     steps: NDArray[np.uint8],
-    one: int,
-) -> None:
-    """Add the sections of the window that ``steps`` lead through.
+) -> int:
+    """Append the sections of the window that ``steps`` lead through; their number."""
+    return int(_follow(symbols, sections, count, elements, steps, np.empty(10, np.int64)))
 
-    ``symbols``, ``tokens`` and ``state`` as of ``scan``; ``one`` is the side (0 source, 1 target)
-    that the path calls so.
-    """
-    k, i, j, left = 0, 0, 0, _EDGE
+
+@entry
+def _follow(
+    symbols: NDArray[np.uint16],
+    sections: NDArray[np.int32],
+    count: int,
+    elements: Elements,
+    steps: NDArray[np.uint8],
+    node: NDArray[np.int64],
+) -> int:
+    k, left = integer(0), integer(_EDGE)
+    node[_STOP] = node[_STOP + 1] = 0
     while True:
-        node, k, i, j = _read_node(elements, steps, one, (k, i, j))
-        right = _beside(steps, k)
-        last, stop, kind = _sections_of(node, (i, j), (left, right))
-        if last[0] >= 0:
-            a, b = elements.starts[last[0]], elements.starts[elements.half + last[1]]
-            if a > state[AT] or b > state[TARGET + AT]:
-                add_section(tokens, state, a, b, OPAQUE, WINDOW)
-            a, b = elements.starts[stop[0]], elements.starts[elements.half + stop[1]]
-            add_gap(symbols, tokens, state, a, b, kind)
+        k = _read_node(elements, steps, k, node)
+        right = _EDGE if k == len(steps) else (_SURE if steps[k] == MATCHED else _UNSURE)
+        end, stop, kind = _sections_of(node, left, right)
+        if end >= 0:
+            starts = _symbols(elements, node, end)
+            if starts[0] > sections[count - 1, 0] or starts[1] > sections[count - 1, 1]:
+                count = add(sections, count, starts, integer(OPAQUE), integer(WINDOW))
+            ends = _symbols(elements, node, stop)
+            count = add_gap(symbols, sections, count, starts, ends, kind)
         if k == len(steps):
-            return
+            return count
         left = right
-        if steps[k] in (MATCHED, EXCHANGED):
-            k, i, j = k + 1, i + 1, j + 1
-        while k < len(steps) and steps[k] in (ABSORBED_ONE, ABSORBED_OTHER):
-            on_source = (steps[k] == ABSORBED_ONE) == (one == 0)
-            i, j, k = i + on_source, j + (not on_source), k + 1
-            left = _SURE
+        # what was exchanged, and what an unknown token goes on to absorb, is no node
+        if steps[k] == MATCHED or steps[k] == EXCHANGED:
+            k, node[_STOP], node[_STOP + 1] = k + 1, node[_STOP] + 1, node[_STOP + 1] + 1
+        while k < len(steps) and steps[k] >= ABSORBED_ONE:
+            side = steps[k] - ABSORBED_ONE
+            node[_STOP + side] += 1
+            k, left = k + 1, _SURE
 
 
 @kernel
-def _beside(steps: NDArray[np.uint8], k: int) -> int:
-    """What the step after a node says of it; more of what is absorbed is no node at all."""
-    if k == len(steps):
-        return _EDGE
-    return _SURE if steps[k] == MATCHED else _UNSURE
+def _symbols(elements: Elements, node: NDArray[np.int64], column: int) -> tuple[int, int]:
+    """The symbols of source and target at which a pair of elements begins."""
+    one = elements.starts[0, node[column]]
+    other = elements.starts[1, node[column + 1]]
+    return (other, one) if elements.swapped else (one, other)
 
 
 @kernel
 def _read_node(
-    elements: Elements, steps: NDArray[np.uint8], one: int, at: tuple[int, int, int]
-) -> tuple[Node, int, int, int]:
-    """Read the steps of a node.
-
-    Returns:
-        The node, then step and elements behind it.
-    """
-    values, half = elements.values, elements.half
-    k, i, j = at
-    first, last, early, late = (-1, -1), (-1, -1), False, False
+    elements: Elements, steps: NDArray[np.uint8], k: int, node: NDArray[np.int64]
+) -> int:
+    """Read a node from step ``k`` on, where the one before ended; the step behind it."""
+    i, j = node[_STOP], node[_STOP + 1]
+    node[_START], node[_START + 1] = i, j
+    node[_FIRST], node[_EARLY], node[_LATE] = -1, 0, 0
     while k < len(steps):
         step = steps[k]
-        if step == MATCHED and values[i] == GAP_ELEMENT:
-            k, i, j, late = k + 1, i + 1, j + 1, True
-            early |= first[0] < 0
+        if step == MATCHED and elements.values[0, i] == GAP_ELEMENT:
+            k, i, j = k + 1, i + 1, j + 1
+            node[_LATE] = 1
+            node[_EARLY] |= node[_FIRST] < 0
             continue
-        if step not in (OMITTED_ONE, OMITTED_OTHER):
+        if step != OMITTED_ONE and step != OMITTED_OTHER:
             break
-        on_source = (step == OMITTED_ONE) == (one == 0)
-        ink = values[i if on_source else half + j] != GAP_ELEMENT
-        if ink and first[0] < 0:
-            first = (i, j)
-        i, j, k = i + on_source, j + (not on_source), k + 1
-        if ink:
-            last, late = (i, j), False
-    return (at[1], at[2], first[0], first[1], last[0], last[1], early, late), k, i, j
+        ink = elements.values[0, i] if step == OMITTED_ONE else elements.values[1, j]
+        if ink != GAP_ELEMENT and node[_FIRST] < 0:
+            node[_FIRST], node[_FIRST + 1] = i, j
+        i, j, k = i + (step == OMITTED_ONE), j + (step == OMITTED_OTHER), k + 1
+        if ink != GAP_ELEMENT:
+            node[_LAST], node[_LAST + 1], node[_LATE] = i, j, 0
+    node[_STOP], node[_STOP + 1] = i, j
+    return k
 
 
 @kernel
-def _sections_of(
-    node: Node, behind: tuple[int, int], sides: tuple[int, int]
-) -> tuple[tuple[int, int], tuple[int, int], int]:
-    """Where the section before a node ends and where the gap at the node ends, in elements of both
-    sides, and the gap's kind; -1 where both sides can not share a boundary at the node."""
-    left, right = sides
-    start, stop = (node[0], node[1]), behind
-    omits = node[2] >= 0
-    if node[6] or node[7]:
-        start = start if node[6] or not omits else (node[4], node[5])
-        stop = stop if node[7] or not omits else (node[2], node[3])
-        return start, stop, WINDOW if omits and node[6] and node[7] else LITERAL
+def _sections_of(node: NDArray[np.int64], left: int, right: int) -> tuple[int, int, int]:
+    """The columns of a node at which the section before it and the gap in it end, and the gap's
+    kind; -1 where both sides cannot share a boundary at the node."""
+    omits = node[_FIRST] >= 0
+    if node[_EARLY] or node[_LATE]:
+        end = _START if node[_EARLY] or not omits else _LAST
+        stop = _STOP if node[_LATE] or not omits else _FIRST
+        return end, stop, WINDOW if omits and node[_EARLY] and node[_LATE] else LITERAL
     if omits and not (left == _EDGE and right == _EDGE):
         left = _EDGE if left == _EDGE else _UNSURE
         right = _EDGE if right == _EDGE else _UNSURE
     if left == _UNSURE and right == _EDGE:
-        return (node[4], node[5]) if omits else start, stop, LITERAL
+        return _LAST if omits else _START, _STOP, LITERAL
     if left == _EDGE and right == _UNSURE:
-        return start, (node[2], node[3]) if omits else stop, LITERAL
+        return _START, _FIRST if omits else _STOP, LITERAL
     if left == _UNSURE or right == _UNSURE:
-        return (-1, -1), stop, LITERAL
-    return start, stop, WINDOW if omits else LITERAL
+        return -1, -1, LITERAL
+    return _START, _STOP, WINDOW if omits else LITERAL

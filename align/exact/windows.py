@@ -1,4 +1,4 @@
-"""The window in which two texts differ: where it ends, and its elements.
+"""The window in which two texts differ: where it ends, and the sections that it adds.
 
 From the first symbols that differ on, each side is read as *elements*: a symbol of ink each, and
 one for every gap. The window ends at the nearest place from which ``RUN`` known elements agree, or
@@ -13,189 +13,122 @@ through a table of runs, so that a long window costs time in proportion to its l
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from align.exact.byte_symbols import UNKNOWN_SYMBOL, gap_end
-from align.kernels.hash_table import PRIME
-from align.kernels.jit import allocating, kernel
-
-RUN = 8  # elements that must agree behind a window
-GAP_ELEMENT = 0x20
+from align.blocks import WINDOW
+from align.exact.byte_symbols import UNKNOWN_SYMBOL
+from align.exact.edit_path import cheapest_path
+from align.exact.elements import RUN, Elements, elements_from, read_elements
+from align.exact.sections import OPAQUE, add
+from align.exact.window_sections import follow
+from align.kernels.jit import entry
 
 _NEAR = 48  # distance up to which every place is tried
+_FAR = 768  # elements of each side that are searched next; then four times as many
 
 
-class Elements(NamedTuple):
-    """Elements of both sides from the window's start on, as far as they were read.
+def add_window(
+    symbols: NDArray[np.uint16], sections: NDArray[np.int32], count: int, ends: tuple[int, int]
+) -> int:
+    """Append the sections of the window that begins behind ``count`` sections; their number.
 
-    ``values`` and ``starts`` (the symbol at which each begins) hold the source's first, and from
-    ``half`` on the target's. ``read`` is (number read, symbol at which reading goes on) of the
-    source, then of the target.
+    Args:
+        symbols: the source's and behind them the target's.
+        ends: where the two sides end.
     """
-
-    values: NDArray[np.uint16]
-    starts: NDArray[np.int64]
-    read: NDArray[np.int64]
-    half: int
-
-
-@allocating
-def room_for_elements(symbols: int) -> Elements:
-    """Elements with room for any of texts that have so many symbols together."""
-    half = symbols + 1
-    return Elements(
-        np.empty(2 * half, np.uint16), np.empty(2 * half, np.int64), np.zeros(4, np.int64), half
-    )
+    starts: tuple[int, int] = tuple(sections[count - 1, :2].tolist())
+    # which side goes first depends on what they hold, so that exchanging them changes nothing
+    swapped = bool(_comes_later(symbols, starts[::-1], ends[::-1]))
+    elements, (i, j) = _find_end(symbols, starts, ends, swapped)
+    path, _ = cheapest_path(elements.values[0, :i], elements.values[1, :j])
+    if path is not None:
+        return follow(symbols, sections, count, elements, path)
+    stop = int(elements.starts[0, i]), int(elements.starts[1, j])
+    return add(sections, count, stop[::-1] if swapped else stop, OPAQUE, WINDOW)
 
 
-@kernel
-def restart(elements: Elements, at: int, target_at: int) -> None:
-    """Begin anew at these symbols of the two sides."""
-    elements.read[:] = (0, at, 0, target_at)
-    elements.starts[0], elements.starts[elements.half] = at, target_at
-
-
-@kernel
-def _read_to(
-    elements: Elements, symbols: NDArray[np.uint16], end: int, side: int, wanted: int
-) -> bool:
-    """Read until one side (0, 1) has ``wanted`` elements; False where its text has fewer."""
-    values, starts, read = elements.values, elements.starts, elements.read
-    count, at, base = read[2 * side], read[2 * side + 1], side * elements.half
-    while count < wanted and at < end:
-        behind = gap_end(symbols, at, end)
-        if behind > at:
-            values[base + count] = GAP_ELEMENT
-            at = behind
-        else:
-            values[base + count] = symbols[at]
-            at += 1
-        count += 1
-        starts[base + count] = at
-    read[2 * side], read[2 * side + 1] = count, at
-    return bool(count >= wanted)
-
-
-@kernel
-def find_end(
-    elements: Elements, symbols: NDArray[np.uint16], ends: tuple[int, int], one: int
-) -> tuple[int, int]:
-    """How many elements of the sides ``one`` and ``1 - one`` the window holds.
-
-    ``ends`` are those of source and target. ``one`` must depend on what the sides hold only; then
-    so does the result.
-    """
-    values, read = elements.values, elements.read
-    other = 1 - one
-    at, beside = one * elements.half, other * elements.half
-    for distance in range(1, _NEAR + 1):
-        more = _read_to(elements, symbols, ends[one], one, distance + RUN)
-        more |= _read_to(elements, symbols, ends[other], other, distance + RUN)
-        n, m = read[2 * one], read[2 * other]
-        ended = read[1] == ends[0] and read[3] == ends[1]
-        for step in range(distance + 2):  # the most even division first
-            i = distance // 2 + (-(step + 1) // 2 if step % 2 else step // 2)
-            if not max(0, distance - m) <= i <= min(distance, n):
-                continue
-            j = distance - i
-            if _agree(values, at + i, at + n, beside + j, beside + m, ended):
-                return i, j
-        if not more and distance >= n + m:
-            break
-    return _find_far(elements, symbols, ends, one)
-
-
-@kernel
-def _agree(
-    values: NDArray[np.uint16], i: int, end: int, j: int, other_end: int, ended: bool
-) -> bool:
-    """Whether the elements from ``i`` and ``j`` on agree, for a run or to both ends."""
-    n, m = end - i, other_end - j
-    size = min(RUN, n, m)
-    for k in range(size):
-        if values[i + k] != values[j + k] or values[i + k] == UNKNOWN_SYMBOL:
-            return False
-    return size == RUN or (n == m and ended)
-
-
-@kernel
-def _find_far(
-    elements: Elements, symbols: NDArray[np.uint16], ends: tuple[int, int], one: int
-) -> tuple[int, int]:
-    """``find_end`` beyond the near places: the first run that both sides have had."""
-    values, read, other = elements.values, elements.read, 1 - one
-    at, beside = one * elements.half, other * elements.half
-    reach = 16 * _NEAR
+def _find_end(
+    symbols: NDArray[np.uint16], starts: tuple[int, int], ends: tuple[int, int], swapped: bool
+) -> tuple[Elements, tuple[int, int]]:
+    """The elements of both sides, and how many of them are in the window."""
+    size = _NEAR
     while True:
-        more = _read_to(elements, symbols, ends[one], one, reach + RUN)
-        more |= _read_to(elements, symbols, ends[other], other, reach + RUN)
-        size = 1
-        while size < 4 * reach:
-            size *= 2
-        mine = values[at : at + read[2 * one]]
-        its = values[beside : beside + read[2 * other]]
-        found = _first_common_run(mine, its, reach, size)
-        if found[0] >= 0:
-            return found
-        if not more:
-            return _common_end(mine, its)
-        reach *= 4
+        elements = elements_from(starts, ends, swapped, size + RUN)
+        more = read_elements(elements, symbols)
+        if size == _NEAR:
+            i, j = _nearest(elements, size)
+        else:
+            one, other = (elements.values[k, : elements.read[k, 0]] for k in (0, 1))
+            i, j = _first_common_run(one, other)
+            if i < 0 and not more:
+                i, j = _common_end(one, other)
+        if i >= 0:
+            return elements, (i, j)
+        size = 4 * size if size >= _FAR else _FAR
 
 
-@allocating
-def _first_common_run(
-    one: NDArray[np.uint16], other: NDArray[np.uint16], reach: int, size: int
-) -> tuple[int, int]:
-    """Places of the first run that comes up on both sides, read in step; (-1, -1) if none does."""
-    seen = np.full((2, size), -1, np.int32)
-    for step in range(reach):
-        best = (-1, -1)
-        here, there = _hash(one, step, size), _hash(other, step, size)
-        if here >= 0 and seen[0, here] < 0:
-            seen[0, here] = step
-        if there >= 0 and seen[1, there] < 0:
-            seen[1, there] = step
-        if here >= 0 and _same_run(one, step, other, seen[1, here]):
-            best = (step, seen[1, here])
-        nearer = there >= 0 and (best[0] < 0 or seen[0, there] < best[1])
-        if nearer and _same_run(one, seen[0, there], other, step):
-            best = (seen[0, there], step)
-        if best[0] >= 0:
-            return best
+@entry
+def _comes_later(
+    symbols: NDArray[np.uint16], starts: tuple[int, int], ends: tuple[int, int]
+) -> bool:
+    """Whether the first text comes after the second in lexicographic order, a prefix first."""
+    (a, b), (end_a, end_b) = starts, ends
+    while a < end_a and b < end_b and symbols[a] == symbols[b]:
+        a, b = a + 1, b + 1
+    if a == end_a or b == end_b:
+        return end_a - a > end_b - b
+    return bool(symbols[a] > symbols[b])
+
+
+@entry
+def _nearest(elements: Elements, reach: int) -> tuple[int, int]:
+    """The numbers of elements of both sides in the window, ``reach`` at most together; (-1, -1)
+    where it is larger."""
+    one, other, read = elements.values[0], elements.values[1], elements.read
+    n, m = read[0, 0], read[1, 0]
+    ended = read[0, 1] == read[0, 2] and read[1, 1] == read[1, 2]
+    for distance in range(1, min(reach, n + m) + 1):
+        for step in range(distance + 2):  # the most even division first
+            i = distance // 2 + (-((step + 1) // 2) if step % 2 == 1 else step // 2)
+            j = distance - i
+            if i < 0 or j < 0 or i > n or j > m:
+                continue
+            size, most = 0, min(n - i, m - j)
+            while size < min(RUN, most) and one[i + size] == other[j + size] != UNKNOWN_SYMBOL:
+                size += 1
+            if size == RUN or (size == most and n - i == m - j and ended):
+                return i, j
     return -1, -1
 
 
-@kernel
-def _hash(values: NDArray[np.uint16], at: int, size: int) -> int:
-    """A slot for the run at ``at``; -1 where there is no whole run of known elements."""
-    if at + RUN > len(values):
-        return -1
-    mixed = np.uint64(0)
-    for k in range(RUN):
-        if values[at + k] == UNKNOWN_SYMBOL:
-            return -1
-        mixed = (mixed ^ np.uint64(values[at + k])) * PRIME
-    return int(np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(size - 1)))
+def _first_common_run(one: NDArray[np.uint16], other: NDArray[np.uint16]) -> tuple[int, int]:
+    """Where the first run of known elements begins that both sides have, when they are read in
+    step; (-1, -1) where there is none."""
+    texts, size = (one.tobytes(), other.tobytes()), 2 * RUN
+    known = [
+        np.convolve(side == UNKNOWN_SYMBOL, np.ones(RUN), "valid") == 0 for side in (one, other)
+    ]
+    seen: tuple[dict[bytes, int], dict[bytes, int]] = {}, {}
+    for step in range(max(len(one), len(other)) - RUN + 1):
+        runs = [text[2 * step : 2 * step + size] for text in texts]
+        found: list[tuple[int, int]] = []
+        for side in (0, 1):
+            if step < len(known[side]) and known[side][step]:
+                seen[side].setdefault(runs[side], step)
+        if runs[0] in seen[1] and runs[0] in seen[0]:
+            found.append((step, seen[1][runs[0]]))
+        if runs[1] in seen[0] and runs[1] in seen[1]:
+            found.append((seen[0][runs[1]], step))
+        if found:
+            return min(found, key=min)
+    return -1, -1
 
 
-@kernel
-def _same_run(one: NDArray[np.uint16], i: int, other: NDArray[np.uint16], j: int) -> bool:
-    """Whether the runs at ``i`` and ``j`` are the same; False where either is negative."""
-    if i < 0 or j < 0:
-        return False
-    same = True
-    for k in range(RUN):
-        same &= one[i + k] == other[j + k]
-    return same
-
-
-@kernel
 def _common_end(one: NDArray[np.uint16], other: NDArray[np.uint16]) -> tuple[int, int]:
     """Where the longest common end of known elements begins."""
-    i, j = len(one), len(other)
-    while i > 0 and j > 0 and one[i - 1] == other[j - 1] != UNKNOWN_SYMBOL:
-        i, j = i - 1, j - 1
-    return i, j
+    size = min(len(one), len(other))
+    mine, its = one[::-1][:size], other[::-1][:size]
+    differs = np.append((mine != its) | (mine == UNKNOWN_SYMBOL), True)
+    common = int(np.argmax(differs))
+    return len(one) - common, len(other) - common

@@ -1,9 +1,9 @@
-"""Where keys stand, found by their hash: open addressing.
+"""Where keys are, found by their hash: open addressing.
 
-    keys    place 1  2  3           a number each, in the order they came
-    table   0  2  0  0  3  1  0     places, 0 where none is; each from where its key's hash says on
+    keys    position 1  2  3        a number each, in the order they came
+    table   0  2  0  0  3  1  0     positions, 0 where none is; each from where its hash says on
 
-Whoever fills a table keeps it at most half full.
+Callers keep a table at most half full.
 """
 
 from __future__ import annotations
@@ -11,36 +11,42 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from align.kernels.jit import inlined
+from align.kernels.jit import entry, kernel
 
 PRIME = np.uint64(0x9E3779B97F4A7C15)  # for multiplicative hashing
+HALF = np.uint64(32)
 
 
-def empty_table(places: int) -> NDArray[np.int32]:
-    """Room for so many places, a power of two."""
-    return np.zeros(2 * places, np.int32)
+def empty_table(room: int) -> NDArray[np.int32]:
+    """A table of ``room`` positions, a power of two."""
+    return np.zeros(2 * room, np.int32)
 
 
-@inlined
-def paired(one: int, other: int) -> np.uint64:
-    """Two numbers of 32 bits as one key."""
-    return (np.uint64(one) << np.uint64(32)) | np.uint64(other)
-
-
-@inlined
+@kernel
 def mixed(key: np.uint64) -> np.uint64:
     """A hash of ``key`` of which the low bits depend on all."""
     product = key * PRIME
-    return product ^ (product >> np.uint64(32))
+    return product ^ (product >> HALF)
 
 
-@inlined
+@kernel
 def slot_of(
     table: NDArray[np.int32], keys: NDArray[np.uint64], key: np.uint64, hashed: np.uint64
 ) -> np.uint64:
-    """Where ``table`` has the place of ``key``, of this hash; a free slot where it has none."""
-    mask = np.uint64(len(table) - 1)
+    """The slot with the position of ``key``, of this hash; a free slot where there is none."""
+    mask, one = np.uint64(len(table) - 1), np.uint64(1)
     slot = hashed & mask
     while table[slot] != 0 and keys[table[slot]] != key:
-        slot = (slot + np.uint64(1)) & mask
+        slot = (slot + one) & mask
     return slot
+
+
+@entry
+def fill_table(table: NDArray[np.int32], hashes: NDArray[np.uint64], first: int, last: int) -> None:
+    """Enter the positions ``first:last``, whose keys are all different and not yet in ``table``."""
+    mask, one = np.uint64(len(table) - 1), np.uint64(1)
+    for position in range(first, last):
+        slot = hashes[position] & mask
+        while table[slot] != 0:
+            slot = (slot + one) & mask
+        table[slot] = position

@@ -1,90 +1,114 @@
-"""How kernels are compiled that allocate nothing.
+"""How kernels are compiled, and where they are kept.
 
-Numba counts references to every array that a compiled function takes apart, atomically; in a kernel
-over tuples of arrays that costs several times the work itself. A function that only reads and
-writes arrays given to it needs no counts: whoever calls it holds them. Numba's option for it is not
-in its typed interface.
+A kernel is compiled on its first call and kept in a folder that is named by a hash of all sources
+of ``align`` and Numba's version: a kernel does not notice by itself that one it calls has changed.
+The folder is in NUMBA_CACHE_DIR where that is set, else beside the sources, else in the user's
+cache.
 
-And Numba lets an index count from an array's end, as Python does, which costs a load, a comparison
-and an addition at every access and keeps loops from being vectorized. An index in a kernel never
-does: it is taken as unsigned (so that with ``NUMBA_BOUNDSCHECK=1`` a negative one is an error).
-
-And no kernel looks whether it divides by 0 before it does (``error_model``): none does.
+Numba counts references to arrays that a compiled function takes apart. A kernel that loops names
+the arrays that it uses before the loop, once: that is faster, and compiled faster.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from functools import lru_cache, update_wrapper
+from hashlib import sha256
+from pathlib import Path
+from typing import Generic, ParamSpec, Protocol, TypeVar, cast
 
-from numba import njit, types
-from numba.core import ir
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import FunctionPass, register_pass
-from numba.core.typed_passes import NopythonTypeInference
-from numba.core.typing.templates import Signature
+import numba
+import numpy as np
+from numba import njit
 
-F = TypeVar("F", bound=Callable[..., object])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-@register_pass(mutates_CFG=False, analysis_only=False)
-class UnsignedIndices(FunctionPass):
-    """Array accesses by signed integers become those by unsigned ones."""
+class _Config(Protocol):
+    """What is used of ``numba.config``."""
 
-    _name = "unsigned_indices"
+    CACHE_DIR: str
+    DISABLE_JIT: int
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
 
-    def run_pass(self, state: Any) -> bool:
-        for block in state.func_ir.blocks.values():
-            accesses = [*block.find_exprs("getitem"), *block.find_insts(ir.SetItem)]
-            for access in accesses:
-                called = state.calltypes.pop(access)
-                array, index, *value = called.args
-                if isinstance(array, types.Array):
-                    called = Signature(called.return_type, (array, _unsigned(index), *value), None)
-                state.calltypes[access] = called
+config = cast("_Config", numba.config)
+
+# Gives integers one type: what is called with the literal 0 would be compiled for it alone.
+integer = cast("Callable[[int], int]", np.int64)
+
+SOURCES = Path(__file__).parents[1]
+SECONDS = 10  # that all kernels of ``specialize align`` take to compile
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """``function``, compiled on its first call; kernels may call it."""
+    folder, ours = config.CACHE_DIR, cache_folder()
+    if ours is None:
+        return cast("Callable[P, R]", njit(nogil=True, error_model="numpy")(function))
+    config.CACHE_DIR = str(ours)  # read when a function is decorated
+    try:
+        compiled = njit(cache=True, nogil=True, error_model="numpy")(function)
+    finally:
+        config.CACHE_DIR = folder
+    return cast("Callable[P, R]", compiled)
+
+
+class entry(Generic[P, R]):  # noqa: N801 - a decorator
+    """A kernel that is called from Python alone; says so where it has to be compiled first."""
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        self.compiled, self._called = kernel(function), False
+        update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not self._called:
+            self._called = True
+            if not is_cached(self.compiled):
+                announce()
+        return self.compiled(*args, **kwargs)
+
+
+def is_cached(compiled: Callable[..., object]) -> bool:
+    """Whether a kernel is in the cache, or never compiled at all."""
+    if config.DISABLE_JIT:
         return True
+    folder = cache_folder()
+    return folder is not None and any(folder.glob(f"**/*.{compiled.__name__}-*.nbi"))
 
 
-def _unsigned(index: Any) -> Any:
-    """The type of an index, its integers without a sign."""
-    if isinstance(index, types.Integer):
-        return types.uintp
-    parts = getattr(index, "types", ())  # of a tuple
-    if parts and all(isinstance(part, types.Integer) for part in parts):
-        return types.UniTuple(types.uintp, len(parts))
-    return index
+@lru_cache
+def announce() -> None:
+    """Say once that the user has to wait."""
+    print(f"compiling kernels, once: about {SECONDS} s", file=sys.stderr, flush=True)
 
 
-class Compiler(CompilerBase):
-    """Numba's own passes, and that."""
-
-    def define_pipelines(self) -> list[Any]:
-        passes: Any = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.add_pass_after(UnsignedIndices, NopythonTypeInference)
-        passes.finalize()
-        return [passes]
-
-
-def kernel(function: F) -> F:
-    """``function``, which allocates nothing, compiled to be called from Python or from kernels."""
-    return _compiled(function, _nrt=False)
+def sources_key(folder: Path, version: str) -> str:
+    """A hash of all sources in ``folder``, and of Numba's version."""
+    key = sha256(version.encode())
+    for path in sorted(folder.glob("**/*.py")):
+        source = path.read_bytes()
+        key.update(f"\n{path.relative_to(folder).as_posix()} {len(source)}\n".encode() + source)
+    return key.hexdigest()[:16]
 
 
-def inlined(function: F) -> F:
-    """``function``, which allocates nothing, compiled into every kernel that calls it."""
-    return _compiled(function, _nrt=False, forceinline=True)
+@lru_cache
+def cache_folder() -> Path | None:
+    """Where kernels are kept; None where no folder can be written."""
+    name = f"kernels-{sources_key(SOURCES, numba.__version__)}"
+    user = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    folders = [SOURCES / "__pycache__", Path(user or Path.home() / ".cache") / "specialize"]
+    if config.CACHE_DIR:
+        folders = [Path(config.CACHE_DIR)]
+    return next((folder / name for folder in folders if is_writable(folder / name)), None)
 
 
-def allocating(function: F) -> F:
-    """``function``, compiled, which may allocate; kernels may call it."""
-    return _compiled(function, _nrt=True)  # left out, it would be what the caller is compiled with
-
-
-def _compiled(function: F, **options: bool) -> F:
-    compiler = njit(  # type: ignore[call-overload]
-        pipeline_class=Compiler, cache=True, nogil=True, error_model="numpy", **options
-    )
-    return cast("F", compiler(function))
+def is_writable(folder: Path) -> bool:
+    """Whether files can be written into ``folder``, which is made if it can be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)

@@ -1,143 +1,116 @@
-"""The target token that comes next if the source writes a candidate.
+"""The target token that the bytes tell, where the target's tokenizer was not asked.
 
-Where the target's tokenizer was asked (``resolve.py``), its answer for the whole word decides: the
-tokens before the row must be those that really stand there, and the next one is the outcome.
-Otherwise the bytes alone decide (``literal.py``).
+The longest target piece that is a prefix of what a candidate still has to say; a piece equal to it
+is the longest there can be. Used where no tokenizer is at hand, and for words too long to follow::
 
-A row stands at *(r, d, offset)*: source token r comes d tokens after the place of the row, which
-is ``offset`` bytes into the first of them.
+    bytes before the row " sp"     candidate " spend"     says "end"     piece "en" or "end"
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from align.blocks import Side
-from align.kernels.jit import inlined, kernel
-from align.prefix.literal import spelled_token
-from align.prefix.retokenize import AT, LENGTH, TOKEN, Resolved
-from align.prefix.shard_arrays import Ends, Path, Target
-from align.prefix.token_offsets import NOWHERE
-from align.prefix.trie import LONG
+from align.kernels.jit import entry, integer, kernel
+from align.prefix.row_kernel import BY_BYTES, SOURCE_ROW, TARGET_ROW
+from align.prefix.shard_arrays import ID, OFFSET, TOKEN
+from align.prefix.top_entries import CANDIDATE, INCONSISTENT, READING, TAIL, Assigned
 from align.prefix.word_states import is_space
-from align.vocabulary import MARKER, SPECIAL, UNKNOWN, PrefixIndex, starts_like
-
-TAIL = -1  # it can not be told
-WRONG = -2  # the candidate contradicts what the row stands behind
-FIRST = -3  # the first token of the candidate's own word
-OWN = -4  # a token of the candidate's own word, behind those that were read of it
+from align.vocabulary import MARKER, PrefixIndex, narrow, starts_like
 
 
-class Stand(NamedTuple):
-    """Where a row stands: ``i`` its token, ``first`` that of its sample, and (r, d, offset)."""
+def spell(
+    assigned: Assigned,
+    readings: NDArray[np.int32],
+    sides: tuple[Side, Side],
+    table: NDArray[np.int32],
+    index: PrefixIndex,
+    folds: bool,
+) -> None:
+    """Replace every BY_BYTES in ``assigned`` by the token that the bytes tell.
 
-    i: int
-    first: int
-    r: int
-    d: int
-    offset: int
-
-
-@inlined
-def after_word(
-    path: Path, target: Target, resolved: Resolved, ends: Ends, stand: Stand
-) -> tuple[int, int]:
-    """What follows if the text ends at source token r, and if a new word begins there.
-
-    TAIL where nothing was asked that would tell; ``needs_bytes`` says so.
+    Args:
+        readings: what the masses come from, see ``row_kernel.Readings``.
+        sides: source and target. table: the target's tokens.
+        index: the target's pieces; ``folds`` says whether it folds whitespace.
     """
-    r, i, first = stand.r, stand.i, stand.first
-    if stand.d == 0:
-        if stand.offset > 0:
-            return WRONG, OWN if path.begins[r] and path.own[r] != NOWHERE else WRONG
-        if not _word_ended(path, target.ids, resolved, ends, stand):
-            return WRONG, WRONG
-        return max(ends.target, TAIL), FIRST
-    closed = TAIL
-    if not needs_bytes(path, ends, r):
-        node, anchor = path.state[r], first + path.anchor[r]
-        closed = token_at(resolved, node, target.ids, target.flags, anchor, i)
-    if ends.fold and not path.inks[r] and first + path.anchor[r] == i:
-        return max(ends.target, TAIL), closed
-    return closed, closed
+    asked = np.flatnonzero(assigned.tokens[: assigned.used[0], ID] == BY_BYTES)
+    if not len(asked):
+        return
+    source, target = sides
+    reading = assigned.tokens[asked, READING]
+    rows = readings[reading, TARGET_ROW].astype(np.int64)
+    here, offset = table[rows, TOKEN].astype(np.int64), table[rows, OFFSET].astype(np.int64)
+    sample = np.searchsorted(target.indptr, rows, "right") - 1
+    begin = source.bytes_ptr[source.ids[here]]
+    at_start = here == source.indptr[sample]
+    space = np.append(is_space(source.data), False)
+    # a marker at the text's start is a space that the source may lack
+    lead = at_start & (rows == target.indptr[sample]) & (offset == 0)
+    lead &= (target.flags[target.ids[rows]] & MARKER > 0) & (folds | ~space[begin])
+    end_before = source.bytes_ptr[source.ids[here - 1] + 1]
+    spells = end_before > source.bytes_ptr[source.ids[here - 1]]
+    before = np.where(offset > 0, begin + offset, np.where(spells, end_before, 0)) - 1
+    after_space = space[before] | (at_start & (offset == 0))
+    read, candidate = readings[reading, SOURCE_ROW], assigned.tokens[asked, CANDIDATE]
+    jobs = np.stack([here, read, offset, candidate, lead, folds & ~lead & after_space], axis=1)
+    tokens = np.empty(len(jobs), np.int32)
+    _spell(jobs, source, index, folds, tokens)
+    assigned.tokens[asked, ID] = tokens
 
 
-@inlined
-def needs_bytes(path: Path, ends: Ends, r: int) -> bool:
-    """Whether nothing was asked about the word before source token ``r``."""
-    return not ends.asked or path.state[r] == LONG or path.anchor[r] == NOWHERE
+# Columns of what is spelled: the source token and the byte in it at which the text begins, the
+# token that the candidate (-1: none) replaces; whether a space comes before all, and whether
+# whitespace at the start is swallowed.
+_HERE, _READ, _OFFSET, _CANDIDATE, _LEAD, _SWALLOWS = range(6)
 
 
-@inlined
-def token_at(
-    resolved: Resolved,
-    node: int,
-    ids: NDArray[np.int32],
-    flags: NDArray[np.uint8],
-    anchor: int,
-    i: int,
-) -> int:
-    """Token ``i - anchor`` of ``node``, if those before it are ``ids[anchor:i]``."""
-    token = int(resolved.words[node, TOKEN])
-    if i <= anchor:
-        return token if i == anchor else TAIL
-    if 0 <= token != ids[anchor]:
-        return WRONG
-    start, length = resolved.words[node, AT], resolved.words[node, LENGTH]
-    for k in range(int(token >= 0), min(i - anchor, length)):
-        if resolved.ids[start + k] != ids[anchor + k]:
-            return WRONG
-    if length <= i - anchor:
-        return TAIL if length == i - anchor else WRONG
-    token = int(resolved.ids[start + i - anchor])
-    return TAIL if flags[token] & (SPECIAL | UNKNOWN) else token
-
-
-@inlined
-def _word_ended(
-    path: Path, ids: NDArray[np.int32], resolved: Resolved, ends: Ends, stand: Stand
-) -> bool:
-    """Whether the tokens before the row are those of the word before it, ended there."""
-    r = stand.r
-    if path.begins[r] or path.ids[r] == ends.source or needs_bytes(path, ends, r):
-        return True
-    anchor, node = stand.first + path.anchor[r], path.state[r]
-    if resolved.words[node, LENGTH] != stand.i - anchor:
-        return False
-    same = True
-    for k in range(resolved.words[node, LENGTH]):
-        same = same and resolved.ids[resolved.words[node, AT] + k] == ids[anchor + k]
-    return same
-
-
-@kernel
-def spelled(
-    side: Side, index: PrefixIndex, target: Target, ends: Ends, stand: Stand, candidate: int
-) -> int:
-    """The token that follows by the bytes alone; ``candidate`` -1: if the text ends at r."""
-    here, offset = stand.r - stand.d, stand.offset
-    if stand.d == 0 and not starts_like(
-        side.bytes_ptr, side.data, candidate, side.ids[here], offset
-    ):
-        return WRONG
-    i, starts_text = stand.i, stand.i == stand.first and target.token[stand.i] == 0
-    at = side.bytes_ptr[side.ids[here]]
-    lead = starts_text and offset == 0 and target.flags[target.ids[i]] & MARKER != 0
-    lead = lead and (ends.fold or not is_space(side.data[at]))
-    behind = ends.fold and not lead and _after_space(side, here, target.token[i] == 0, offset)
-    span = (here, stand.r, offset)
-    return spelled_token(index, side, span, candidate, (ends.fold, behind, lead))
+@entry
+def _spell(
+    jobs: NDArray[np.int64],
+    source: Side,
+    index: PrefixIndex,
+    folds: bool,
+    tokens: NDArray[np.int32],
+) -> None:
+    """``tokens`` (jobs,) receives the longest piece that begins each text, TAIL where none does."""
+    for k in range(len(jobs)):
+        job = jobs[k]
+        here, read, candidate = job[_HERE], job[_READ], job[_CANDIDATE]
+        if here == read and not starts_like(
+            source.bytes_ptr, source.data, candidate, source.ids[here], job[_OFFSET]
+        ):
+            tokens[k] = INCONSISTENT
+            continue
+        low, high, depth, best, swallows = 0, len(index.order), 0, TAIL, job[_SWALLOWS]
+        if job[_LEAD]:
+            low, high, depth, best = _feed(index, low, high, depth, best, integer(32))
+            swallows = integer(folds)
+        for j in range(here, read + 1):
+            token = integer(source.ids[j]) if j < read else candidate
+            start = source.bytes_ptr[token] + (job[_OFFSET] if j == here else 0)
+            end = source.bytes_ptr[token + 1] if token >= 0 else start
+            for at in range(start, end):
+                byte = integer(source.data[at])
+                if folds and (byte == 32 or 9 <= byte <= 13):
+                    byte = integer(32)
+                    if swallows:
+                        continue
+                swallows = integer(byte == 32)
+                if low < high:
+                    low, high, depth, best = _feed(index, low, high, depth, best, byte)
+        tokens[k] = best
 
 
 @kernel
-def _after_space(side: Side, here: int, starts_text: bool, offset: int) -> bool:
-    """Whether whitespace or the text's start stands before byte ``offset`` of token ``here``."""
-    if offset > 0:
-        return is_space(side.data[side.bytes_ptr[side.ids[here]] + offset - 1])
-    if starts_text:
-        return True
-    end = side.bytes_ptr[side.ids[here - 1] + 1]
-    return end > side.bytes_ptr[side.ids[here - 1]] and is_space(side.data[end - 1])
+def _feed(
+    index: PrefixIndex, low: int, high: int, depth: int, best: int, byte: int
+) -> tuple[int, int, int, int]:
+    """Range, depth and longest whole piece after one more byte."""
+    low, high = narrow(index, low, high, depth, byte)
+    if low < high:
+        token = index.order[low]
+        if index.indptr[token + 1] - index.indptr[token] == depth + 1:
+            best = integer(token)
+    return low, high, depth + 1, best

@@ -1,7 +1,7 @@
 """What the target's tokenizer makes of a word that the source may write.
 
-A node of the trie of ``words.py`` spells a text; the target's tokenizer turns it into tokens.
-Which of them stands at a given place is decided later, per row::
+A node of the trie spells a text; the target's tokenizer turns it into tokens. Which of them comes
+next at a given row is decided there::
 
     node " $" + "12"        text " $12"        tokens [" $12"]
     node " earn" + "ings"   text " earnings"   tokens [" earn", "ings"]
@@ -13,31 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from align.prefix.trie import CUT, ROOTS, START, Trie
-from align.prefix.word_states import Source, Walk, new_trie, walk
-from align.vocabulary import BYTE, MARKER, SPECIAL, UNKNOWN, Vocabulary
+from align.prefix.shard_arrays import AT, LENGTH, Source, Words
+from align.prefix.trie import CUT, ROOTS, START, empty_trie
+from align.prefix.word_states import classify, walk
+from align.vocabulary import BYTE, MARKER, UNKNOWN, Vocabulary
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
-
-
-# What is known of a node, side by side: whoever needs one needs the others soon.
-TOKEN = 0  # its first target token; -1 where there is none, or one that spells nothing
-AT = 1  # where its target tokens are
-LENGTH = 2  # how many they are
-BECAME = 3  # the place of what its word became, see ``continuations.Seen``; -1 for none
-
-
-class Resolved(NamedTuple):
-    """Target tokens of every node: node v owns ``ids[words[v, AT]:]``, so many as
-    ``words[v, LENGTH]`` says; ``words`` is (nodes, 4)."""
-
-    words: NDArray[np.int32]
-    ids: NDArray[np.int32]
 
 
 class Resolver:
@@ -53,14 +37,15 @@ class Resolver:
 
     def __init__(self, source: Vocabulary, target: Vocabulary, encode: Encode | None) -> None:
         self._source, self._target, self._encode = source, target, encode
-        self._trie = new_trie(source)
+        self.bits, self.cut = classify(source)
+        self._trie = empty_trie()
         self._resolved = 0
         self._pieces = source.all_pieces()
         self._texts = [b""] * ROOTS  # what every node spells
         self._answers: dict[bytes, tuple[int, int]] = {}
         self._ids = np.zeros(1 << 12, np.int32)
         self._used = 0
-        self._nodes = Resolved(np.zeros((0, 4), np.int32), self._ids)
+        self._words = Words(np.zeros((0, 3), np.int32), self._ids)
         # Byte-level tokenizers have no such ids, and their markers are spaces of the text.
         self._virtual = bool((source.flags & (UNKNOWN | BYTE)).any())
         self._adds_space = False
@@ -72,16 +57,12 @@ class Resolver:
         """How many different texts the tokenizer has been asked about."""
         return len(self._answers)
 
-    def resolve(self, source: Source, *, threads: int = 1) -> tuple[Trie, Walk, Resolved]:
-        """Resolve every state and candidate of a shard.
-
-        Returns:
-            The trie, where the shard's words stand in it, and the target tokens of all nodes.
-        """
-        self._trie, found = walk(self._trie, source, threads=threads)
+    def resolve(self, source: Source, *, threads: int = 1) -> Words:
+        """Find the words of a shard, see ``word_states.walk``; the target tokens of all nodes."""
+        self._trie = walk(self._trie, source, self.bits, threads=threads)
         if self._encode is not None and self._resolved < self._trie.size[0]:
             self._resolve_new(self._encode)
-        return self._trie, found, self._nodes
+        return self._words
 
     def _resolve_new(self, encode: Encode) -> None:
         """Ask about the nodes that came since the last call and append their answers."""
@@ -91,13 +72,10 @@ class Resolver:
         asked = [text for text in dict.fromkeys(texts) if text not in self._answers]
         answers = self._asked(encode, [readable(text) for text in asked])
         self._answers.update(zip(asked, self._append(answers), strict=True))
-        new = np.full((len(texts), 4), -1, np.int32)
+        new = np.full((len(texts), 3), -1, np.int32)
         spans = chain.from_iterable(self._answers[text] for text in texts)
         new[:, [AT, LENGTH]] = np.fromiter(spans, np.int32, 2 * len(texts)).reshape(-1, 2)
-        first = self._ids[np.minimum(new[:, AT], len(self._ids) - 1)]
-        spells = (new[:, LENGTH] > 0) & (self._target.flags[first] & (SPECIAL | UNKNOWN) == 0)
-        new[spells, TOKEN] = first[spells]
-        self._nodes = Resolved(np.concatenate([self._nodes.words, new]), self._ids)
+        self._words = Words(np.concatenate([self._words.spans, new]), self._ids)
         self._resolved = end
 
     def _spell(self, begin: int, end: int) -> None:
@@ -109,7 +87,7 @@ class Resolver:
             if parent == START and self._virtual and self._source.flags[token] & MARKER:
                 piece = piece[1:]
             elif parent == CUT:
-                piece = piece[self._trie.cut[token] :]
+                piece = piece[self.cut[token] :]
             texts.append(texts[parent] + piece)
 
     def _asked(self, encode: Encode, texts: Sequence[str]) -> list[list[int]]:
@@ -120,14 +98,14 @@ class Resolver:
         answers = encode(queries)
         if self._adds_space and not self._target.folds:
             written = (text for text in texts if text)
-            answers = [self._placed(a, t) for a, t in zip(answers, written, strict=True)]
+            answers = [self._in_context(a, t) for a, t in zip(answers, written, strict=True)]
         if len(queries) == len(texts):
             return answers
         tokens = iter(answers)
         return [next(tokens) if text else [] for text in texts]
 
-    def _placed(self, tokens: list[int], query: str) -> list[int]:
-        """``tokens`` of ``query`` as they stand inside a text, where nothing is put before them."""
+    def _in_context(self, tokens: list[int], query: str) -> list[int]:
+        """``tokens`` of ``query`` as they are inside a text, where nothing is put before them."""
         if not query[:1].isspace() or query.startswith(" "):
             return tokens
         bare = bool(tokens) and self._target.piece(tokens[0]) == b" "

@@ -1,4 +1,4 @@
-"""The policy ``prefix`` over a shard: align, place, resolve, spread, pack.
+"""The policy ``prefix`` over a shard: align, find offsets, retokenize, assign, choose.
 
 Each step is a kernel over samples; the target's tokenizer is asked between them, once.
 """
@@ -9,22 +9,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.blocks import Blocks, Side
-from align.kernels.jit import kernel
 from align.kernels.threads import over_samples
-from align.prefix import row_kernel
-from align.prefix.continuations import Seen, count_words, no_counts, summarize
-from align.prefix.retokenize import BECAME, Encode, Resolved, Resolver
-from align.prefix.shard_arrays import Alike, Ends, Lines, Path, Rows, Shard, Target
-from align.prefix.token_offsets import Places, Words, find_places, find_words, nowhere, place_ends
-from align.prefix.trie import Trie
-from align.prefix.word_states import Source, Walk
-from align.projection import SAME, Projection
+from align.prefix.continuations import Continuations, count_words, no_counts, summarize
+from align.prefix.retokenize import Encode, Resolver
+from align.prefix.row_kernel import Prior, Shard
+from align.prefix.row_maker import RowMaker
+from align.prefix.shard_arrays import (
+    CONTEXT,
+    COPIED,
+    CUT,
+    ID,
+    NOWHERE,
+    OFFSET,
+    REST,
+    ROLES,
+    STOP,
+    TARGET_COLUMNS,
+    TOKEN,
+    Source,
+    Words,
+    source_table,
+)
+from align.prefix.teacher_rows import normalize
+from align.prefix.token_offsets import find_words, place_blocks, place_ends, spelling
+from align.prefix.top_entries import KEPT, TAIL_MASS, WRONG, Rows
+from align.projection import APART, EOS, MID, SAME, UNKNOWN_TOKEN, Projection
 from align.ragged import Ragged, pointers
 from align.spans import align_batch, side_of
 from align.sparse import SparseDistributions
-from align.vocabulary import Vocabulary, count_prefixes, index_prefixes
+from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary, count_prefixes, index_prefixes
 
-NO_IDS = np.zeros(0, np.int32)
+NO_IDS, NO_MASS = np.zeros(0, np.int32), np.zeros(0, np.float32)
 
 
 class PrefixRule:
@@ -42,12 +57,13 @@ class PrefixRule:
         self._source, self._target, self._threads, self._keep = source, target, threads, keep
         self._asked = encode is not None
         self._resolver = Resolver(source, target, encode)
+        self._spellings = spelling(source), spelling(target)
         mine = index_prefixes(source)
-        self._alike = Alike(count_prefixes(mine), len(mine.order))
+        self._prior = Prior(count_prefixes(mine), len(mine.order))
         self._index = index_prefixes(target)
         self._one_vocabulary = _equal(source, target)
         self._counts = no_counts()
-        self._seen: Seen | None = None
+        self._continuations: Continuations | None = None
 
     def project(
         self,
@@ -58,118 +74,128 @@ class PrefixRule:
         blocks: Blocks | None = None,
     ) -> Projection:
         """One row for each target token."""
-        if self._same(source, target).all() and (abs(rows.mass() - 1) <= 1e-6).all():
+        same = self._same(source, target)
+        if same.all() and (abs(rows.mass() - 1) <= 1e-6).all():
             return _unchanged(rows)
-        shard = self._shard(source, rows, target, blocks)
-        count, keep = len(target.ids), self._keep or len(self._target)
-        tail, kept, wrong = (np.empty(count, np.float32) for _ in range(3))
-        lines = Lines(np.empty(count, np.int64), tail, kept, wrong, np.empty(count, np.uint8))
-        parts = over_samples(self._threads, len(target), row_kernel.fill, shard, keep, lines)
-        ids, prob = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+        sides = side_of(self._source, source), side_of(self._target, target)
+        tables = source_table(source.indptr, source.ids, rows.indptr, rows.ids)
+        words, table = self._read(sides, tables, blocks)
+        shard = self._shard(tables, rows, words, table)
+        over_samples(self._threads, len(source), self._normalize, tables, shard)
+        kind = self._kinds(sides, table, same)
+        continuations = self._continuations_of(words)
+        made = Rows(target.ids, kind, np.empty(len(kind), np.int64), np.empty((len(kind), 3), "f4"))
+        keep = self._keep or len(self._target)
+        maker = RowMaker(sides, self._index, self._prior, shard, continuations, made, keep)
+
+        def make(first: int, last: int) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+            return maker.make(int(target.indptr[first]), int(target.indptr[last]))
+
+        parts = [part for parts in over_samples(self._threads, len(target), make) for part in parts]
+        ids = np.concatenate([NO_IDS, *(part[0] for part in parts)])
+        prob = np.concatenate([NO_MASS, *(part[1] for part in parts)])
         with np.errstate(divide="ignore"):
-            logprobs, logtail = np.log(prob, out=prob), np.log(lines.tail, out=lines.tail)
-        distributions = SparseDistributions(pointers(lines.size), ids, logprobs, logtail)
-        return Projection(distributions, lines.kind, lines.kept, lines.wrong)
+            logprobs, tail = np.log(prob, out=prob), np.log(made.mass[:, TAIL_MASS])
+        distributions = SparseDistributions(pointers(made.size), ids, logprobs, tail)
+        kept, wrong = (np.ascontiguousarray(made.mass[:, k]) for k in (KEPT, WRONG))
+        return Projection(distributions, kind, kept, wrong)
 
     def observe(self, source: Ragged, target: Ragged, *, blocks: Blocks | None = None) -> None:
-        """Count what the words of these texts became, see ``continuations.py``."""
+        """Count how the words of these texts continue, see ``continuations.py``."""
         if not self._asked:
             return
-        entries = Source(source.indptr, source.ids, np.zeros(len(source.ids) + 1, np.int64), NO_IDS)
-        sides, places, words, walk = self._read(source, entries, target, blocks)[:4]
-        self._counts = count_words(self._counts, sides, walk.state, places, words)
-        self._seen = None
+        sides = side_of(self._source, source), side_of(self._target, target)
+        none = np.zeros(len(source.ids) + 1, np.int64)
+        tables = source_table(source.indptr, source.ids, none, NO_IDS)
+        _, table = self._read(sides, tables, blocks)
+        self._counts = count_words(self._counts, tables, target.indptr, table, self._target.flags)
+        self._continuations = None
 
     def _read(
-        self, source: Ragged, entries: Source, target: Ragged, blocks: Blocks | None
-    ) -> tuple[tuple[Side, Side], Places, Words, Walk, Trie, Resolved]:
-        """What was written on both sides, word by word."""
-        threads = self._threads
-        sides = side_of(self._source, source), side_of(self._target, target)
-        trie, walk, resolved = self._resolver.resolve(entries, threads=threads)
-        places = self._places(sides, source, target, blocks)
-        words = Words(np.empty(len(source.ids), np.int32), np.empty(len(source.ids), np.int32))
-        over_samples(threads, len(source), find_words, *sides, places, walk.begins, trie.cut, words)
-        return sides, places, words, walk, trie, resolved
-
-    def _shard(
-        self, source: Ragged, rows: SparseDistributions, target: Ragged, blocks: Blocks | None
-    ) -> Shard:
-        """Everything that the kernels read."""
-        entries = Source(source.indptr, source.ids, rows.indptr, rows.ids)
-        sides, places, words, walk, trie, resolved = self._read(source, entries, target, blocks)
-        seen = self._met(resolved)
-        eos = [-1 if side.eos is None else side.eos for side in (self._source, self._target)]
-        return Shard(
-            source.indptr,
-            target.indptr,
-            self._same(source, target),
-            Rows(
-                rows.indptr,
-                rows.ids,
-                np.exp(rows.logprobs),
-                np.exp(rows.tail),
-                walk.node,
-                walk.role,
-            ),
-            Path(
-                source.ids,
-                walk.state,
-                walk.inks,
-                walk.begins,
-                np.take(trie.cut, source.ids),
-                words.anchor,
-                words.begin,
-            ),
-            Target(target.ids, places.token, places.offset, self._target.flags),
-            resolved,
-            seen,
-            Ends(eos[0], eos[1], self._target.folds, self._asked),
-            sides[0],
-            self._alike,
-            self._index,
-        )
-
-    def _met(self, resolved: Resolved) -> Seen:
-        """What was counted; nodes that are new since then were never met."""
-        if self._seen is None:
-            self._seen = summarize(self._counts, resolved, self._target.flags, self._keep)
-            resolved.words[:, BECAME] = self._seen.whole
-        return self._seen
-
-    def _places(
-        self, sides: tuple[Side, Side], source: Ragged, target: Ragged, blocks: Blocks | None
-    ) -> Places:
-        """Where each target token begins; both ends of sequence begin at the same place."""
+        self, sides: tuple[Side, Side], tables: Source, blocks: Blocks | None
+    ) -> tuple[Words, NDArray[np.int32]]:
+        """Find the words of both sides: fills ``tables``; the tokens of all words, and the table of
+        the target's tokens."""
+        source, target = sides
+        words = self._resolver.resolve(tables, threads=self._threads)
+        tables.tokens[:, CUT] = self._resolver.cut[source.ids]
+        table = np.zeros((len(target.ids), TARGET_COLUMNS), np.int32)
+        table[:, ID], table[:, TOKEN] = target.ids, NOWHERE
+        table[:, STOP] = np.repeat(source.indptr[1:], np.diff(target.indptr))
+        eos = self._source.eos, self._target.eos
         if blocks is None:
-            texts = text_of(source, self._source.eos), text_of(target, self._target.eos)
+            texts = (
+                text_of(Ragged(side.indptr, side.ids), end)
+                for side, end in zip(sides, eos, strict=True)
+            )
             blocks = align_batch(self._source, self._target, *texts, threads=self._threads)
-        places = nowhere(len(target.ids))
         over_samples(
             self._threads,
-            len(source),
-            find_places,
-            sides[0],
-            sides[1],
-            blocks.indptr,
-            blocks.groups,
-            blocks.kind,
+            len(blocks),
+            place_blocks,
+            sides,
+            self._spellings,
+            blocks,
             self._target.folds,
-            places,
+            table,
         )
-        both = _ends(source, self._source.eos) & _ends(target, self._target.eos)
-        folds = self._target.folds
-        over_samples(
-            self._threads, len(source), place_ends, sides[0], sides[1], folds, both, places
+        both = _ends(source.indptr, source.ids, eos[0]) & _ends(target.indptr, target.ids, eos[1])
+        place_ends(sides, self._spellings[0], both, self._target.folds, table)
+        find_words(source.indptr, target.indptr, tables.tokens, table)
+        return words, table
+
+    def _shard(
+        self, tables: Source, rows: SparseDistributions, words: Words, table: NDArray[np.int32]
+    ) -> Shard:
+        """Everything that the kernels read."""
+        sums = np.zeros((len(rows), ROLES), np.float32)
+        np.exp(rows.tail, out=sums[:, REST])
+        eos = [-1 if side.eos is None else side.eos for side in (self._source, self._target)]
+        rules = np.array([*eos, self._target.folds, self._asked], np.int64)
+        prob = np.exp(rows.logprobs)
+        return Shard(
+            *tables[1:], sums, prob, table, self._target.flags, words.spans, words.ids, rules
         )
-        return places
+
+    def _normalize(self, first: int, last: int, tables: Source, shard: Shard) -> None:
+        met = np.full(len(self._source), -1, np.int32)
+        normalize(first, last, tables, shard.prob, shard.sums, met)
+
+    def _kinds(
+        self, sides: tuple[Side, Side], table: NDArray[np.int32], same: NDArray[np.bool_]
+    ) -> NDArray[np.uint8]:
+        """What each row can be by its place alone; rows of the ``same`` samples are copied."""
+        source, target = sides
+        eos = target.ids == (-1 if self._target.eos is None else self._target.eos)
+        silent = ~eos & (self._target.flags[target.ids] & (SPECIAL | UNKNOWN) > 0)
+        kind = np.where(table[:, OFFSET] > 0, MID, SAME).astype(np.uint8)
+        kind[silent] = UNKNOWN_TOKEN
+        nowhere = table[:, TOKEN] == NOWHERE
+        kind[nowhere] = np.where(eos[nowhere], EOS, APART)
+        if same.any():
+            rows = np.flatnonzero(np.repeat(same, np.diff(target.indptr)))
+            shift = np.repeat(source.indptr[:-1] - target.indptr[:-1], np.diff(target.indptr))
+            kind[rows], table[rows, OFFSET] = SAME, COPIED
+            table[rows, TOKEN] = rows + shift[rows]
+        return kind
+
+    def _continuations_of(self, words: Words) -> Continuations:
+        """What was counted; nodes that are new since then were never met."""
+        if self._continuations is None:
+            self._continuations, words.spans[:, CONTEXT] = summarize(
+                self._counts, words, self._target.flags, self._keep
+            )
+        return self._continuations
 
     def _same(self, source: Ragged, target: Ragged) -> NDArray[np.bool_]:
         """(samples,) True where both sides are the same ids of one vocabulary."""
         same: NDArray[np.bool_] = np.diff(source.indptr) == np.diff(target.indptr)
         same &= self._one_vocabulary
         if same.any():
-            _compare(source.indptr, source.ids, target.indptr, target.ids, same)
+            rows = np.flatnonzero(np.repeat(same, source.lengths))
+            shift = np.repeat(target.indptr[:-1] - source.indptr[:-1], source.lengths)[rows]
+            differs = source.ids[rows] != target.ids[rows + shift]
+            same[np.searchsorted(source.indptr, rows[differs], "right") - 1] = False
         return same
 
 
@@ -190,34 +216,18 @@ def _equal(one: Vocabulary, other: Vocabulary) -> bool:
     )
 
 
-def _ends(tokens: Ragged, eos: int | None) -> NDArray[np.bool_]:
+def _ends(indptr: NDArray[np.int64], ids: NDArray[np.int32], eos: int | None) -> NDArray[np.bool_]:
     """(samples,) True where the last token is ``eos``."""
-    ends = np.diff(tokens.indptr) > 0
-    ends[ends] = tokens.ids[tokens.indptr[1:][ends] - 1] == (-1 if eos is None else eos)
+    ends: NDArray[np.bool_] = np.diff(indptr) > 0
+    ends[ends] = ids[indptr[1:][ends] - 1] == (-1 if eos is None else eos)
     return ends
 
 
 def text_of(tokens: Ragged, eos: int | None) -> Ragged:
     """``tokens`` without the end of sequence of each sample."""
-    ends = _ends(tokens, eos)
+    ends = _ends(tokens.indptr, tokens.ids, eos)
     if not ends.any():
         return tokens
     keep = np.ones(len(tokens.ids), np.bool_)
     keep[tokens.indptr[1:][ends] - 1] = False
     return Ragged(tokens.indptr - pointers(ends), tokens.ids[keep])
-
-
-@kernel
-def _compare(
-    source_ptr: NDArray[np.int64],
-    source: NDArray[np.int32],
-    target_ptr: NDArray[np.int64],
-    target: NDArray[np.int32],
-    same: NDArray[np.bool_],
-) -> None:
-    """Clear ``same`` where the ids of a sample differ."""
-    for s in range(len(same)):
-        shift = target_ptr[s] - source_ptr[s]
-        for j in range(source_ptr[s], source_ptr[s + 1]):
-            if same[s] and source[j] != target[j + shift]:
-                same[s] = False

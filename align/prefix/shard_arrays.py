@@ -1,7 +1,6 @@
-"""What the kernels of the policy ``prefix`` read and write, as one value each.
+"""The tables that the kernels of the policy ``prefix`` share: one row a token, a column a fact.
 
-A shard is a set of samples with everything that was found out about their tokens. Kernels take it
-apart once and hand flat values on: a nested one costs more to pass than a row to write.
+Tokens of source and target are counted through all samples of a shard.
 """
 
 from __future__ import annotations
@@ -11,134 +10,78 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from align.blocks import Side
-from align.prefix.continuations import Seen
-from align.prefix.retokenize import Resolved
-from align.vocabulary import PrefixIndex
+ID = 0  # the first column of every table: the token
+NOWHERE = -1  # instead of a token: there is none
 
-UNASKED = -2  # instead of a place: the target's tokenizer was not asked about the entry
+# What the source wrote, a row for each of its tokens.
+STATE = 1  # the node of the word before the token
+INKS = 2  # whether that word is more than whitespace
+BEGINS = 3  # whether the token begins a word
+CUT = 4  # where in its bytes another one begins; 0: nowhere
+ANCHOR = 5  # the target token with which the word before begins, or NOWHERE
+OWN = 6  # the target token that begins where the token does, or NOWHERE
+SOURCE_COLUMNS = 7
+
+# The stored candidates, a row for each.
+NODE = 1  # the node of the word that it would make
+ROLE = 2  # what it would do to the word before it
+ENTRY_COLUMNS = 3
+
+# Roles.
+CONTINUES = 0  # it goes on with that word
+STARTS = 1  # it begins a new word
+WRITTEN = 2  # it is what was written
+END = 3  # the text ends
+SILENT = 4  # nothing: it spells nothing
+ROLES = 5
+REST = 0  # instead of a role: the mass that is not stored
+
+# What the student reads, a row for each target token.
+TOKEN = 1  # the source token in which it begins, or NOWHERE
+OFFSET = 2  # at which of its bytes; COPIED: the row is that of the source token
+STOP = 3  # where the sample ends on the source's side
+TARGET_COLUMNS = 4
+COPIED = -1
 
 
-class Sums(NamedTuple):
-    """Masses of each teacher row (n,): of the ``written`` token, of those that begin a new word
-    (``begun``), of the end of sequence (``ended``), of what spells nothing (``silent``), and the
-    ``rest`` that is not stored."""
+class Source(NamedTuple):
+    """Source tokens of many samples, and the stored candidates for each.
 
-    written: NDArray[np.float32]
-    begun: NDArray[np.float32]
-    ended: NDArray[np.float32]
-    silent: NDArray[np.float32]
-    rest: NDArray[np.float32]
-
-
-class Rows(NamedTuple):
-    """The teacher's rows: row r has the entries ``ptr[r]:ptr[r + 1]`` of ``ids`` with ``prob``, and
-    ``node`` and ``role`` of ``words.Walk``; what it does not store has ``rest`` (n,)."""
-
-    ptr: NDArray[np.int64]
-    ids: NDArray[np.int32]
-    prob: NDArray[np.float32]
-    rest: NDArray[np.float32]
-    node: NDArray[np.int32]
-    role: NDArray[np.uint8]
-
-
-class Slots(NamedTuple):
-    """The rows of one sample, proper distributions, by what their entries would do.
-
-    Row r has the slots ``ptr[r]:ptr[r + 1]``. They hold, but for the written token and what spells
-    nothing, first the *kin*, which continue the word before, up to ``middle[r]``, and from
-    ``low[r]`` on those that begin a new word: their ``ids``, ``mass`` and ``node``, ``first``, the
-    first target token of the node or -1, and ``seen``, its place in ``continuations.Seen``, -1 or
-    UNASKED. ``met`` (marks,) tells in which row an id with this mark was last listed.
+    ``indptr`` (samples + 1,); ``tokens`` (n, SOURCE_COLUMNS); ``row_ptr`` (n + 1,); ``entries``
+    (stored, ENTRY_COLUMNS).
     """
 
-    ids: NDArray[np.int32]
-    mass: NDArray[np.float32]
-    node: NDArray[np.int32]
-    first: NDArray[np.int32]
-    seen: NDArray[np.int32]
-    ptr: NDArray[np.int64]
-    middle: NDArray[np.int64]
-    low: NDArray[np.int64]
-    sums: Sums
-    met: NDArray[np.int32]
+    indptr: NDArray[np.int64]
+    tokens: NDArray[np.int32]
+    row_ptr: NDArray[np.int64]
+    entries: NDArray[np.int32]
 
 
-class Path(NamedTuple):
-    """What the source wrote: (n,) each.
+class Words(NamedTuple):
+    """The target tokens of every word that the source may write.
 
-    ``ids``; ``state``, the node of the word before; ``inks``, whether that is more than whitespace;
-    ``begins``, whether the token begins a word; ``cut``, where in its bytes another one begins (0:
-    nowhere); ``anchor`` and ``own``, the target tokens, counted within the sample, with which the
-    word before and the token itself begin.
+    ``spans`` (nodes, 3): of each node of the trie where its tokens are in ``ids``, how many they
+    are, and its place in ``continuations.Continuations``.
     """
 
+    spans: NDArray[np.int32]
     ids: NDArray[np.int32]
-    state: NDArray[np.int32]
-    inks: NDArray[np.bool_]
-    begins: NDArray[np.bool_]
-    cut: NDArray[np.int32]
-    anchor: NDArray[np.int32]
-    own: NDArray[np.int32]
 
 
-class Target(NamedTuple):
-    """The target's tokens: ``ids`` (m,), their places ``token`` and ``offset`` (m,) as of
-    ``places.Places``, and the ``flags`` (V,) of all ids."""
-
-    ids: NDArray[np.int32]
-    token: NDArray[np.int32]
-    offset: NDArray[np.int32]
-    flags: NDArray[np.uint8]
+# Columns of ``Words.spans``.
+AT = 0
+LENGTH = 1
+CONTEXT = 2
 
 
-class Alike(NamedTuple):
-    """``counts`` (bytes,) of ``vocabulary.count_prefixes`` of the source, and how many of its
-    ``pieces`` spell anything."""
-
-    counts: NDArray[np.int32]
-    pieces: int
-
-
-class Ends(NamedTuple):
-    """``source`` and ``target`` end of sequence, -1 for none; ``fold``: the target's; ``asked``:
-    whether the target's tokenizer was."""
-
-    source: int
-    target: int
-    fold: bool
-    asked: bool
-
-
-class Shard(NamedTuple):
-    """All that the kernels read.
-
-    ``source_ptr`` and ``target_ptr`` (samples + 1,) bound the samples; ``same`` (samples,) marks
-    those of which both sides hold the same ids of one vocabulary. ``pieces`` are the target's.
-    """
-
-    source_ptr: NDArray[np.int64]
-    target_ptr: NDArray[np.int64]
-    same: NDArray[np.bool_]
-    rows: Rows
-    path: Path
-    target: Target
-    resolved: Resolved
-    seen: Seen
-    ends: Ends
-    side: Side
-    alike: Alike
-    pieces: PrefixIndex
-
-
-class Lines(NamedTuple):
-    """What is written for each target row (m,), its entries apart: how many it has, the mass of the
-    tail, of all that found a token (``kept``, entries that were left out too) and of what
-    contradicted the row, and its kind."""
-
-    size: NDArray[np.int64]
-    tail: NDArray[np.float32]
-    kept: NDArray[np.float32]
-    wrong: NDArray[np.float32]
-    kind: NDArray[np.uint8]
+def source_table(
+    indptr: NDArray[np.int64],
+    ids: NDArray[np.int32],
+    row_ptr: NDArray[np.int64],
+    candidates: NDArray[np.int32],
+) -> Source:
+    """Tables of which only the ids are filled."""
+    tokens = np.empty((len(ids), SOURCE_COLUMNS), np.int32)
+    entries = np.empty((len(candidates), ENTRY_COLUMNS), np.int32)
+    tokens[:, ID], entries[:, ID] = ids, candidates
+    return Source(indptr, tokens, row_ptr, entries)

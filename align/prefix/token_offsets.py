@@ -13,270 +13,260 @@ place away.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from align.blocks import FOLDED, WINDOW, Side
-from align.kernels.jit import kernel
+from align.blocks import FOLDED, WINDOW, Blocks, Side
+from align.prefix.shard_arrays import ANCHOR, BEGINS, CUT, NOWHERE, OFFSET, OWN, TOKEN
 from align.prefix.word_states import is_space
-from align.vocabulary import SPECIAL, UNKNOWN
+from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 
-NOWHERE = -1
-
-
-class Places(NamedTuple):
-    """``token`` (m,) int32: the source token, counted within the sample, in which a target token
-    begins, or NOWHERE; ``offset`` (m,) int32: at which of its bytes."""
-
-    token: NDArray[np.int32]
-    offset: NDArray[np.int32]
+Indices = NDArray[np.int64]
 
 
-class Words(NamedTuple):
-    """Per source token, counted within the sample: ``anchor`` (n,) the target token with which the
-    word before it begins, ``begin`` (n,) the one that begins where it begins; NOWHERE if none."""
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """What the offsets depend on, of every id of a vocabulary (V,): its ``size`` in bytes, how many
+    of the last ones are whitespace (``trailing``), and whether it is special and spells nothing
+    (``silent``) or stands for text that it does not spell (``unknown``)."""
 
-    anchor: NDArray[np.int32]
-    begin: NDArray[np.int32]
+    size: NDArray[np.int64]
+    trailing: NDArray[np.int64]
+    silent: NDArray[np.bool_]
+    unknown: NDArray[np.bool_]
 
 
-def nowhere(count: int) -> Places:
-    """Places of ``count`` target tokens, to be found."""
-    return Places(np.full(count, NOWHERE, np.int32), np.zeros(count, np.int32))
+def spelling(vocabulary: Vocabulary) -> Spelling:
+    """Read off the bytes of ``vocabulary``."""
+    size = np.diff(vocabulary.indptr)
+    ink = np.flatnonzero(~is_space(vocabulary.data))
+    before = np.append(-1, ink)[np.searchsorted(ink, vocabulary.indptr[1:])]  # the last ink
+    trailing = vocabulary.indptr[1:] - 1 - np.maximum(before, vocabulary.indptr[:-1] - 1)
+    flags = vocabulary.flags
+    return Spelling(size, trailing, (size == 0) & (flags & SPECIAL > 0), flags & UNKNOWN > 0)
 
 
-@kernel
-def find_places(
-    begin: int,
-    end: int,
-    source: Side,
-    target: Side,
-    group_ptr: NDArray[np.int64],
-    groups: NDArray[np.int32],
-    kind: NDArray[np.uint8],
+# Columns of the blocks that are read byte by byte: source and target tokens, whether runs of
+# whitespace fold, whether whitespace before the block swallows that at its start, on either side,
+# and where the sample ends on the source's side.
+_FROM, _TO, _ROW, _LAST_ROW, _FOLD, _SPACE, _OTHER_SPACE, _END = range(8)
+
+
+def place_blocks(
+    first: int,
+    last: int,
+    sides: tuple[Side, Side],
+    spellings: tuple[Spelling, Spelling],
+    blocks: Blocks,
     folds: bool,
-    places: Places,
+    table: NDArray[np.int32],
 ) -> None:
-    """The places of the target tokens of samples ``begin:end``.
+    """Write TOKEN and OFFSET of the target tokens of samples ``first:last``.
 
-    ``groups`` (G, 4) and ``kind`` (G,) are those of ``Blocks``, of sample s from ``group_ptr[s]``
-    on; ``folds`` says whether the target folds whitespace.
+    Args:
+        sides: source and target; ``spellings`` are those of their vocabularies.
+        blocks: the alignment, without ends of sequence.
+        folds: whether the target folds whitespace.
+        table: rows of the target, of which TOKEN is NOWHERE and OFFSET 0 so far.
     """
-    for s in range(begin, end):
-        at = target.indptr[s]
-        for g in range(group_ptr[s], group_ptr[s + 1]):
-            first, last = groups[g, 0], groups[g, 1]
-            while first < last and _is_silent(source, s, first):
-                first += 1
-            if first == last or groups[g, 2] == groups[g, 3]:
-                continue
-            row = at + groups[g, 2]
-            places.token[row] = first
-            if folds and row > at and _ends_in_space(target, row - 1):
-                places.token[row] = _behind_first_space(source, s, first)
-            if groups[g, 3] - groups[g, 2] > 1:
-                block = (s, first, last, groups[g, 2], groups[g, 3])
-                fold = folds or kind[g] == FOLDED
-                if kind[g] == WINDOW or not _read_block(source, target, places, block, fold):
-                    places.token[at + groups[g, 2] + 1 : at + groups[g, 3]] = NOWHERE
+    source, target = sides
+    part = slice(int(blocks.indptr[first]), int(blocks.indptr[last]))
+    sample = np.repeat(np.arange(first, last), np.diff(blocks.indptr[first : last + 1]))
+    groups = blocks.groups[part].astype(np.int64)
+    start = source.indptr[sample]
+    j, stop = start + groups[:, 0], start + groups[:, 1]
+    i, last_row = (target.indptr[sample] + groups[:, k] for k in (2, 3))
+    mine = _Reader(source, spellings[0], int(source.indptr[first]), int(source.indptr[last]))
+    j = mine.next_spelling(j)
+    placed = (j < stop) & (i < last_row)
+    j, stop, i, last_row, sample = (x[placed] for x in (j, stop, i, last_row, sample))
+    kind, start, row_start = blocks.kind[part][placed], source.indptr[sample], target.indptr[sample]
+    table[i, TOKEN] = j
+    if folds:
+        after = (i > row_start) & (spellings[1].trailing[target.ids[i - 1]] > 0)
+        table[i[after], TOKEN] = mine.after_first_space(j, start)[after]
+    fold = folds | (kind == FOLDED)
+    its = _Reader(target, spellings[1], int(target.indptr[first]), int(target.indptr[last]))
+    spaces = fold & mine.after_space(j, start), fold & its.after_space(i, row_start)
+    columns = (j, stop, i, last_row, fold, *spaces, source.indptr[sample + 1])
+    several = (last_row - i > 1) & (kind != WINDOW)
+    if several.any():
+        _read_blocks(np.stack(columns, axis=1)[several], source, target, table)
 
 
-@kernel
-def _ends_in_space(side: Side, at: int) -> bool:
-    """Whether token ``at`` of all samples ends in whitespace."""
-    token = side.ids[at]
-    end = side.bytes_ptr[token + 1]
-    return bool(end > side.bytes_ptr[token] and is_space(side.data[end - 1]))
+class _Reader:
+    """The tokens ``first:last`` of one side, with what their ids spell."""
+
+    def __init__(self, side: Side, spelling: Spelling, first: int, last: int) -> None:
+        ids = side.ids[first:last]
+        self._first, self._last = first, last
+        self._trailing, self._size = spelling.trailing[ids], spelling.size[ids]
+        self._spelling = first + np.flatnonzero(~spelling.silent[ids])
+
+    def next_spelling(self, tokens: Indices) -> Indices:
+        """The first token from each of ``tokens`` on that is not silent."""
+        found = np.append(self._spelling, self._last)
+        return found[np.searchsorted(self._spelling, tokens)]
+
+    def after_space(self, tokens: Indices, starts: Indices) -> NDArray[np.bool_]:
+        """Whether whitespace comes before each of ``tokens``, or the start of its sample."""
+        place = np.searchsorted(self._spelling, tokens)
+        before = np.append(self._spelling, self._first - 1)[place - 1]
+        spaces = np.append(self._trailing > 0, False)[before - self._first]
+        after: NDArray[np.bool_] = (before < starts) | spaces
+        return after
+
+    def after_first_space(self, tokens: Indices, starts: Indices) -> Indices:
+        """The token behind the one with which the whitespace before each of ``tokens`` begins: from
+        there on the source may stop writing more of it."""
+        moves = np.zeros(self._last - self._first + 1, np.bool_)
+        blank = self._trailing == self._size
+        moves[2:] = blank[1:] & (self._trailing[:-1] > 0)
+        stays = np.where(moves, 0, np.arange(len(moves)))
+        first = self._first + np.maximum.accumulate(stays)[tokens - self._first]
+        token: Indices = np.minimum(np.maximum(first, starts + 1), tokens)
+        return token
 
 
-@kernel
-def _behind_first_space(side: Side, s: int, j: int) -> int:
-    """The token behind the one with which the whitespace before token ``j`` begins: from there on
-    the source may stop writing more of it."""
-    start = side.indptr[s]
-    while j > 1 and _ends_in_space(side, start + j - 2):
-        token = side.ids[start + j - 1]
-        for at in range(side.bytes_ptr[token], side.bytes_ptr[token + 1]):
-            if not is_space(side.data[at]):
-                return j
-        j -= 1
-    return j
+class _Bytes:
+    """The bytes of the tokens ``first:last`` of one side, one pair for each of B blocks.
 
-
-@kernel
-def _is_silent(side: Side, s: int, j: int) -> bool:
-    """Whether token ``j`` of sample ``s`` is special: no text, and none meant."""
-    token = side.ids[side.indptr[s] + j]
-    silent = side.bytes_ptr[token] == side.bytes_ptr[token + 1]
-    return bool(silent and side.flags[token] & SPECIAL)
-
-
-@kernel
-def _read_block(
-    source: Side,
-    target: Side,
-    places: Places,
-    block: tuple[int, int, int, int, int],
-    fold: bool,
-) -> bool:
-    """Place the target tokens of a block; False where the two sides differ."""
-    s, j, last, first_row, last_row = block
-    start = target.indptr[s]
-    space = _after_space(source, s, j, fold)
-    behind = _after_space(target, s, first_row, fold)
-    here = j, 0  # behind the last byte that both have read
-    j, offset = _next_byte(source, s, (j, 0, last), space, fold)
-    for i in range(first_row, last_row):
-        if i > first_row:
-            if here[0] == source.indptr[s + 1] - source.indptr[s]:
-                return False
-            places.token[start + i], places.offset[start + i] = here
-        token = target.ids[start + i]
-        for at in range(target.bytes_ptr[token], target.bytes_ptr[token + 1]):
-            byte = target.data[at]
-            white = is_space(byte)
-            if white and behind:
-                continue
-            behind = white and fold
-            if j == last:
-                return False
-            mine = _byte(source, s, j, offset)
-            if mine != byte and not (fold and white and is_space(mine)):
-                return False
-            here = _behind(source, s, j, offset, fold)
-            j, offset = _next_byte(source, s, (j, offset + 1, last), is_space(mine), fold)
-    if fold and j < last and is_space(_byte(source, s, j, offset)):  # dropped behind the text
-        j, offset = _next_byte(source, s, (j, offset, last), True, fold)
-    return j == last
-
-
-@kernel
-def _byte(side: Side, s: int, j: int, offset: int) -> int:
-    return int(side.data[side.bytes_ptr[side.ids[side.indptr[s] + j]] + offset])
-
-
-@kernel
-def _behind(side: Side, s: int, j: int, offset: int, fold: bool) -> tuple[int, int]:
-    """The place behind byte ``offset`` of token ``j``: the next token where nothing follows in it.
-
-    Whitespace behind whitespace is nothing where runs ``fold``.
+    Where whitespace folds, only the first byte of a run *counts*, and none of a run that began
+    before the block. ``block`` (bytes,) is the block of each, ``token`` (bytes,) its token,
+    ``offset`` (bytes,) its place there; ``counted`` are the places of those that count, and
+    ``ptr`` (B + 1,) bounds them by block.
     """
-    token = side.ids[side.indptr[s] + j]
-    swallows = fold and is_space(_byte(side, s, j, offset))
-    at = side.bytes_ptr[token] + offset + 1
-    while swallows and at < side.bytes_ptr[token + 1] and is_space(side.data[at]):
-        at += 1
-    return (j + 1, 0) if at == side.bytes_ptr[token + 1] else (j, offset + 1)
+
+    def __init__(
+        self,
+        side: Side,
+        bounds: tuple[Indices, Indices],
+        fold: NDArray[np.bool_],
+        after_space: NDArray[np.bool_],
+    ) -> None:
+        owner, token = _ranges(*bounds)
+        start = side.bytes_ptr[side.ids[token]]
+        which, at = _ranges(start, side.bytes_ptr[side.ids[token] + 1])
+        self.block, self.token, self.offset = owner[which], token[which], at - start[which]
+        self.data = side.data[at]
+        self.white = is_space(self.data)
+        before = np.append(False, self.white[:-1])[: len(at)]
+        begins = np.append(True, self.block[1:] != self.block[:-1])[: len(at)]
+        before[begins] = after_space[self.block[begins]]
+        self.counted = np.flatnonzero(~(fold[self.block] & self.white & before))
+        self.ptr = np.searchsorted(self.block[self.counted], np.arange(len(fold) + 1))
 
 
-@kernel
-def _after_space(side: Side, s: int, j: int, fold: bool) -> bool:
-    """Whether whitespace before token ``j`` swallows whitespace in it; so does the text's start."""
-    start = side.indptr[s]
-    while fold and j > 0:
-        token = side.ids[start + j - 1]
-        if side.bytes_ptr[token] < side.bytes_ptr[token + 1]:
-            return is_space(side.data[side.bytes_ptr[token + 1] - 1])
-        if not _is_silent(side, s, j - 1):
-            return False
-        j -= 1
-    return fold
+def _ranges(first: Indices, last: Indices) -> tuple[Indices, Indices]:
+    """The numbers of all ranges ``first:last``, and of each the range that it is from."""
+    sizes = last - first
+    which = np.repeat(np.arange(len(sizes)), sizes)
+    return which, np.arange(len(which)) + (first - np.cumsum(sizes) + sizes)[which]
 
 
-@kernel
-def _next_byte(
-    side: Side, s: int, at: tuple[int, int, int], after_space: bool, fold: bool
-) -> tuple[int, int]:
-    """The next byte that counts, as token and offset; the token ``last`` where there is none."""
-    j, offset, last = at
-    while j < last:
-        token = side.ids[side.indptr[s] + j]
-        size = side.bytes_ptr[token + 1] - side.bytes_ptr[token]
-        while offset < size:
-            if not (fold and after_space and is_space(side.data[side.bytes_ptr[token] + offset])):
-                return j, offset
-            offset += 1
-        j, offset = j + 1, 0
-    return last, 0
+def _read_blocks(
+    blocks: NDArray[np.int64], source: Side, target: Side, table: NDArray[np.int32]
+) -> None:
+    """Place all target tokens of ``blocks`` (B, 8) but the first ones; none of a block whose sides
+    differ."""
+    fold = blocks[:, _FOLD] > 0
+    mine = _Bytes(source, (blocks[:, _FROM], blocks[:, _TO]), fold, blocks[:, _SPACE] > 0)
+    its = _Bytes(target, (blocks[:, _ROW], blocks[:, _LAST_ROW]), fold, blocks[:, _OTHER_SPACE] > 0)
+    n, m = np.diff(mine.ptr), np.diff(its.ptr)
+    last = mine.counted[np.maximum(mine.ptr[1:] - 1, 0)] if len(mine.counted) else n
+    # the source may go on with whitespace, which is dropped behind the text
+    dropped = fold & (n == m + 1) & np.append(mine.white, False)[last]
+    good = (n == m) | dropped
+    block, k = _ranges(np.zeros(len(m), np.int64), np.where(good, m, 0))
+    a, b = mine.counted[mine.ptr[block] + k], its.counted[its.ptr[block] + k]
+    alike = (mine.data[a] == its.data[b]) | (fold[block] & mine.white[a] & its.white[b])
+    good[block[~alike]] = False
+    # every row begins behind the source's byte that the last byte before it counts as
+    block, row = _ranges(blocks[:, _ROW] + 1, blocks[:, _LAST_ROW])
+    row_of = its.token[its.counted]
+    read = np.searchsorted(row_of, row) - its.ptr[block]
+    block, row, read = (x[good[block]] for x in (block, row, read))
+    place = np.append(mine.counted, 0)[mine.ptr[block] + read - 1]
+    following = np.append(mine.counted, -1)[mine.ptr[block] + read]
+    token, offset = mine.token[place], mine.offset[place] + 1
+    ends = (following < 0) | (np.append(mine.token, -1)[following] != token)
+    token, offset = np.where(ends, token + 1, token), np.where(ends, 0, offset)
+    token, offset = np.where(read > 0, token, blocks[block, _FROM]), np.where(read > 0, offset, 0)
+    good[block[token == blocks[block, _END]]] = False
+    kept = good[block]
+    table[row[kept], TOKEN], table[row[kept], OFFSET] = token[kept], offset[kept]
 
 
-@kernel
 def place_ends(
-    begin: int,
-    end: int,
-    source: Side,
-    target: Side,
-    fold: bool,
-    ends: NDArray[np.bool_],
-    places: Places,
+    sides: tuple[Side, Side],
+    spelling: Spelling,
+    both: NDArray[np.bool_],
+    folds: bool,
+    table: NDArray[np.int32],
 ) -> None:
-    """Place the end of sequence of the target where ``ends`` (samples,) says that both have one.
+    """Place the end of sequence of the target where ``both`` (samples,) sides have one.
 
     It begins with the source's, or with the whitespace before that where the target ``folds`` it
     away.
     """
-    for s in range(begin, end):
-        if not ends[s]:
-            continue
-        here = source.indptr[s + 1] - source.indptr[s] - 1, 0
-        for j in range(here[0] - 1, -1 if fold else here[0], -1):
-            token = source.ids[source.indptr[s] + j]
-            size = source.bytes_ptr[token + 1] - source.bytes_ptr[token]
-            while size > 0 and is_space(_byte(source, s, j, size - 1)):
-                size -= 1
-                here = j, size
-            if size > 0 or _is_unknown(source, token):
-                break
-        i = target.indptr[s + 1] - 1
-        places.token[i], places.offset[i] = here
+    source, target = sides
+    start, end = source.indptr[:-1][both], source.indptr[1:][both] - 1
+    token, offset = end, np.zeros(len(end), np.int64)
+    if folds and len(end):
+        size, trailing = spelling.size[source.ids], spelling.trailing[source.ids]
+        stops = np.flatnonzero((trailing < size) | spelling.unknown[source.ids])
+        spells = np.append(np.flatnonzero(size > 0), len(size))
+        last = np.append(stops, -1)[np.searchsorted(stops, end) - 1]  # with more than whitespace
+        last = np.maximum(last, start - 1)
+        first = spells[np.searchsorted(spells, last + 1)]
+        token = np.minimum(first, end)
+        partly = (last >= start) & (trailing[last] > 0)
+        token = np.where(partly, last, token)
+        offset = np.where(partly, size[last] - trailing[last], 0)
+    rows = target.indptr[1:][both] - 1
+    table[rows, TOKEN], table[rows, OFFSET] = token, offset
 
 
-@kernel
-def _is_unknown(side: Side, token: int) -> bool:
-    return bool(side.flags[token] & UNKNOWN)
-
-
-@kernel
 def find_words(
-    begin: int,
-    end: int,
-    source: Side,
-    target: Side,
-    places: Places,
-    begins: NDArray[np.bool_],
-    cut: NDArray[np.int32],
-    words: Words,
+    source: NDArray[np.int64],
+    target: NDArray[np.int64],
+    tokens: NDArray[np.int32],
+    table: NDArray[np.int32],
 ) -> None:
-    """Which target token begins with each source token, and with the word before it.
+    """Write ANCHOR and OWN: which target token begins with each source token, and with the word
+    before it.
 
-    ``begins`` (n,) marks source tokens that begin a new word, ``cut`` (V,) tells where in its bytes
-    a source id begins its last word, if not in front.
+    Args:
+        source, target: pointers of the samples of both sides.
+        tokens, table: the tables of both sides.
     """
-    for s in range(begin, end):
-        start, row, stop = source.indptr[s], target.indptr[s], target.indptr[s + 1]
-        first, anchor = row, 0
-        for j in range(source.indptr[s + 1] - start):
-            words.anchor[start + j], words.begin[start + j] = anchor, NOWHERE
-            row = _row_at(places, row, stop, j, 0)
-            if row < stop and places.token[row] == j and places.offset[row] == 0:
-                words.begin[start + j] = row - first
-            inside = cut[source.ids[start + j]]
-            if inside > 0:
-                found = _row_at(places, row, stop, j, inside)
-                hit = found < stop and places.token[found] == j and places.offset[found] == inside
-                anchor = found - first if hit else NOWHERE
-            elif begins[start + j]:
-                anchor = words.begin[start + j]
+    rows = np.flatnonzero(table[:, TOKEN] != NOWHERE)
+    keys = (table[rows, TOKEN].astype(np.int64) << 32) | table[rows, OFFSET]
+    keys, rows = np.append(keys, -1), np.append(rows, NOWHERE)
+    count = len(tokens)
+    wanted = np.arange(count, dtype=np.int64) << 32
 
+    def row_at(wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+        found = np.searchsorted(keys[:-1], wanted)
+        return np.where(keys[found] == wanted, rows[found], NOWHERE)
 
-@kernel
-def _row_at(places: Places, row: int, end: int, j: int, offset: int) -> int:
-    """The first row from ``row`` on that begins at (``j``, ``offset``) or behind it."""
-    while row < end:
-        token = places.token[row]
-        if token > j or (token == j and places.offset[row] >= offset):
-            return row
-        row += 1
-    return row
+    own = row_at(wanted)
+    inside = np.flatnonzero(tokens[:, CUT] > 0)
+    # with what the next word begins: at a cut, with a token, or at the start of the text
+    begins = np.append(tokens[:, BEGINS] > 0, False)
+    following = np.append(own, NOWHERE)
+    begins[inside], following[inside] = True, row_at(wanted[inside] | tokens[inside, CUT])
+    first = source[:-1][np.diff(source) > 0]
+    change = np.zeros(count, np.int64)
+    change[1:] = np.where(begins[:-2], np.arange(1, count), 0) if count else 0
+    change[first] = first
+    change = np.maximum.accumulate(change)
+    anchor = following[change - 1]
+    at_start = np.zeros(count, np.bool_)
+    at_start[first] = True
+    starts = at_start[change]
+    sample = np.repeat(np.arange(len(source) - 1), np.diff(source))
+    tokens[:, OWN] = own
+    tokens[:, ANCHOR] = np.where(starts, target[:-1][sample], anchor)

@@ -1,9 +1,7 @@
-"""The entries of one target row while it is made, and the choice of those that are kept.
+"""The entries of target rows, from the mass that was assigned to each token.
 
-A token holds its mass in an array over all of them, so that a row costs what is given to it,
-however many entries it gets. The tail and what can not be have places there like the others: which
-of all a candidate's mass goes to can not be foreseen, and a mistaken guess costs a processor more
-than the work itself, so that nothing here branches on it.
+assigned to one row   " $12" .5   tail .1   " $1" .2   " $12" .1   inconsistent .1
+the row, 1 entry      " $12" .6 / .9,  tail (.1 + .2) / .9
 """
 
 from __future__ import annotations
@@ -13,147 +11,137 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from align.kernels.jit import allocating, inlined, kernel
-from align.prefix.next_token import TAIL, WRONG
+from align.kernels.jit import entry, integer, kernel
+from align.projection import EMPTY, MID
 
-FEW = 5  # entries that are chosen in one pass over all; as many as a row usually keeps
-MANY = 40  # entries beyond which passes cost more than a heap, of rows of 60 to 200
-LOW = np.int64((1 << 29) - 1)  # bits of a mass that single precision does not have
-HALF = np.int64(1 << 28)
+# Instead of a target token, in ``Assigned.tokens``.
+TAIL = -1  # undetermined: the mass joins the tail
+INCONSISTENT = -2  # the candidate contradicts what comes before the row
 
-Greatest = tuple[float, float, float, float, float]  # FEW keys, the greatest first; 0 for none
-NONE = (0.0, 0.0, 0.0, 0.0, 0.0)
+# Columns of ``Assigned.tokens`` behind the token: what it comes from, for ``next_token``.
+READING = 1
+CANDIDATE = 2  # a source id, or -1
+
+# Columns of ``Rows.mass``.
+TAIL_MASS = 0
+KEPT = 1
+WRONG = 2
 
 
-class Found(NamedTuple):
-    """The row being made: what each token ``held`` so far, by id less WRONG, all 0 between rows;
-    the ``ids`` of those that hold anything, in the order they came; room for each one's ``key``, by
-    which they are chosen, and for the ``best`` keys."""
+class Assigned(NamedTuple):
+    """Masses assigned to target tokens, row by row.
 
-    held: NDArray[np.float64]
+    ``used`` (1,) is their number so far; ``tokens`` (room, 3) are the target token, and what it
+    comes from; ``mass`` (room,).
+    """
+
+    used: NDArray[np.int64]
+    tokens: NDArray[np.int32]
+    mass: NDArray[np.float64]
+
+
+class Rows(NamedTuple):
+    """Target rows: ``written`` and ``kind`` (rows,) their own tokens and an index into
+    ``projection.KINDS``; ``size`` (rows,) their entries; ``mass`` (rows, 3) of the tail, of all
+    tokens that were found, and of what contradicted the row.
+    """
+
+    written: NDArray[np.int32]
+    kind: NDArray[np.uint8]
+    size: NDArray[np.int64]
+    mass: NDArray[np.float32]
+
+
+class Entries(NamedTuple):
+    """Room for the entries of rows: ``ids`` and ``prob`` (room,), and ``held`` (V + 2,) of target
+    ids, the mass of each, all 0 between rows."""
+
     ids: NDArray[np.int32]
-    key: NDArray[np.float64]
-    best: NDArray[np.float64]
+    prob: NDArray[np.float32]
+    held: NDArray[np.float64]
 
 
-@allocating
-def nothing(tokens: int) -> Found:
-    """Nothing found of so many target tokens."""
-    return Found(
-        np.zeros(tokens - WRONG),
-        np.empty(tokens + 1, np.int32),
-        np.empty(tokens + 1),
-        np.empty(tokens + FEW),
-    )
-
-
-@inlined
-def give(found: Found, count: int, token: int, mass: float) -> int:
-    """Give ``mass``, more than 0, to ``token``, which may be TAIL or WRONG; the number of tokens
-    after it."""
-    before = found.held[token - WRONG]
-    found.held[token - WRONG] = mass + before
-    found.ids[count] = token
-    # All bits are 0 where the token held nothing and is one: two comparisons at the price of one.
-    bits = np.float64(before).view(np.int64) | (np.int64(token) >> np.int64(63))
-    return count + int(bits == 0)
-
-
-@inlined
-def forget(found: Found, count: int) -> None:
-    """Give the row up, and be ready to make it again."""
-    for k in range(count):
-        found.held[found.ids[k] - WRONG] = 0.0
-    found.held[TAIL - WRONG] = found.held[0] = 0.0
-
-
-@inlined
+@entry
 def choose(
-    found: Found, count: int, ids: NDArray[np.int32], prob: NDArray[np.float32], keep: int
-) -> tuple[int, float, float]:
-    """Write the ``keep`` most probable tokens of a row, conditioned on what can follow, and be
-    ready for the next row.
+    assigned: Assigned,
+    ptr: NDArray[np.int64],
+    rows: Rows,
+    first: int,
+    keep: int,
+    entries: Entries,
+) -> int:
+    """Make rows of what was assigned, each of its ``keep`` most probable tokens.
 
-    Most probable first, by single precision, then by id. Returns how many, the tail with what was
-    left out, and what all tokens together held.
+    Most probable first, by single precision, then by id; masses are conditioned on what can follow.
+
+    Args:
+        ptr: (n + 1,) where the masses of each of n rows are in ``assigned``.
+        rows: from ``first`` on those rows are written, and ``entries`` from its start on.
+
+    Returns:
+        The number of their entries.
     """
-    placed, tail, size, greatest = 0.0, found.held[TAIL - WRONG], min(keep, count), NONE
-    for k in range(count):
-        token = np.int64(found.ids[k])
-        p = found.held[token - WRONG]
-        found.held[token - WRONG] = 0.0
-        placed += p
-        rounded = np.float64(p).view(np.int64) + HALF
-        key = np.int64((rounded | LOW) - token).view(np.float64)
-        found.key[k] = key
-        greatest = _with(greatest, key)
-    found.held[TAIL - WRONG] = found.held[0] = 0.0
-    _put(found, 0, greatest)
-    if size <= MANY:
-        for at in range(FEW, size, FEW):
-            _find_few(found, count, at)
-    else:
-        _find_many(found, count, size)
-    scale, left = 1.0 / (placed + tail), placed
-    for at in range(size):
-        bits = np.float64(found.best[at]).view(np.int64)
-        p = np.int64(bits & ~LOW).view(np.float64)
-        left -= p
-        ids[at], prob[at] = LOW - (bits & LOW), p * scale
-    left = left if count > size else 0.0
-    return size, (tail + max(left, 0.0)) * scale, placed * scale
-
-
-@inlined
-def _with(greatest: Greatest, key: float) -> Greatest:
-    """The FEW greatest of ``greatest`` and ``key``, greatest first.
-
-    In registers and without a branch: a row's entries come in no order that could be foreseen.
-    """
-    a, b, c, d, e = greatest
-    a, key = max(a, key), min(a, key)
-    b, key = max(b, key), min(b, key)
-    c, key = max(c, key), min(c, key)
-    d, key = max(d, key), min(d, key)
-    return a, b, c, d, max(e, key)
-
-
-@inlined
-def _put(found: Found, at: int, greatest: Greatest) -> None:
-    best = found.best
-    best[at], best[at + 1], best[at + 2], best[at + 3], best[at + 4] = greatest
-
-
-@inlined
-def _find_few(found: Found, count: int, at: int) -> None:
-    """The FEW greatest of ``count`` keys that are less than the best ``at`` that are known."""
-    greatest = NONE
-    for k in range(count):
-        key = found.key[k]
-        greatest = _with(greatest, key if key < found.best[at - 1] else 0.0)
-    _put(found, at, greatest)
+    ids, prob, held, mass = entries.ids, entries.prob, entries.held, rows.mass
+    at = integer(0)
+    for k in range(len(ptr) - 1):
+        row, count = first + k, _gather(assigned, ptr[k], ptr[k + 1], ids[at:], held)
+        if count == 0:
+            ids[at], count, held[TAIL] = rows.written[row], 1, 0.0
+            held[ids[at]] = 1.0
+            if rows.kind[row] <= MID:
+                rows.kind[row] = EMPTY
+        placed, size = _sort(ids[at : at + count], prob[at:], held, keep)
+        tail, mass[row, WRONG] = held[TAIL], held[INCONSISTENT]
+        held[TAIL] = held[INCONSISTENT] = 0.0
+        scale, left = 1.0 / (placed + tail), placed
+        for e in range(at, at + size):
+            left -= prob[e]
+            prob[e] *= scale
+        if count > size:
+            tail += max(left, 0.0)
+        mass[row, TAIL_MASS], mass[row, KEPT] = tail * scale, placed * scale
+        rows.size[row] = size
+        at += size
+    return at
 
 
 @kernel
-def _find_many(found: Found, count: int, size: int) -> None:
-    """The ``size`` greatest of ``count`` keys, greatest first, by a heap."""
-    for k in range(count // 2 - 1, -1, -1):
-        _sink(found.key, k, count)
-    for at in range(size):
-        found.best[at] = found.key[0]
-        found.key[0] = found.key[count - 1 - at]
-        _sink(found.key, 0, count - 1 - at)
+def _gather(
+    assigned: Assigned, start: int, stop: int, ids: NDArray[np.int32], held: NDArray[np.float64]
+) -> int:
+    """Add up ``start:stop`` in ``held``; write the different tokens, and count them."""
+    count = 0
+    for k in range(start, stop):
+        token = assigned.tokens[k, 0]
+        if token >= 0 and held[token] == 0.0:
+            ids[count] = token
+            count += 1
+        held[token] += assigned.mass[k]
+    return count
 
 
-@inlined
-def _sink(heap: NDArray[np.float64], k: int, count: int) -> None:
-    """Let ``heap[k]`` sink until none of the ``count`` keys is greater than the one above it."""
-    key = heap[k]
-    while 2 * k + 1 < count:
-        child = 2 * k + 1
-        child += child + 1 < count and heap[child + 1] > heap[child]
-        if heap[child] <= key:
-            break
-        heap[k] = heap[child]
-        k = child
-    heap[k] = key
+@kernel
+def _sort(
+    ids: NDArray[np.int32], prob: NDArray[np.float32], held: NDArray[np.float64], keep: int
+) -> tuple[float, int]:
+    """Let the ``keep`` most probable of ``ids`` come first, with ``prob``, and clear ``held``.
+
+    Returns:
+        What all held together, and how many are kept.
+    """
+    placed, size = 0.0, 0
+    for k in range(len(ids)):
+        token = ids[k]
+        p = np.float32(held[token])
+        placed += held[token]
+        held[token] = 0.0
+        # sorted in from behind: whatever is beyond ``keep`` drops out
+        to = size
+        while to > 0 and (p > prob[to - 1] or (p == prob[to - 1] and token < ids[to - 1])):
+            to -= 1
+            if to + 1 < keep:
+                ids[to + 1], prob[to + 1] = ids[to], prob[to]
+        if to < keep:
+            ids[to], prob[to] = token, p
+            size = min(size + 1, keep)
+    return placed, size

@@ -34,7 +34,7 @@ from numba import njit
 
 from align import Projector, Ragged, SparseDistributions, align_batch, concatenate, ragged, spans
 from align.kernels.threads import over_samples
-from align.spans import align_spans
+from align.spans import align_spans, side_of
 from specialize.teacher.dump import SHARD_SAMPLES
 from specialize.tokens import Tokenizer, load_tokenizer
 
@@ -326,13 +326,14 @@ def two_threads(
     """How much faster two workers are than one; many rounds, for both cores must be free."""
     sides = {str(n): ours(source, target, train, threads=n) for n in (1, 2)}
     seconds = best(sides, 10 * rounds)
-    ready = [
-        spans.side_of(tokenizer.vocabulary(), ragged(ids))
-        for tokenizer, ids in ((source, train.source), (target, train.target))
-    ]
-    room = spans._room(*(side.indptr for side in ready))
+    ready = (
+        side_of(source.vocabulary(), ragged(train.source)),
+        side_of(target.vocabulary(), ragged(train.target)),
+    )
+    tokens = tuple(map(spans.unmarked, ready))
+    room = spans.room_for(ready[0].indptr, ready[1].indptr)
     kernel = {
-        str(n): partial(over_samples, n, len(train.source), spans._align_range, *ready, room)
+        str(n): partial(over_samples, n, len(train.source), spans.align_range, ready, tokens, room)
         for n in (1, 2)
     }
     alone = best(kernel, 10 * rounds)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer as Backend
 
 from align import Ragged
-from align.kernels.jit import allocating, kernel
+from align.kernels.jit import entry, integer, kernel
 from align.kernels.threads import over_samples
 from align.ragged import pointers
 
@@ -51,6 +51,25 @@ class Trie(NamedTuple):
     score: NDArray[np.float64]
 
 
+class Texts(NamedTuple):
+    """Texts: those of text t are the bytes ``data[ptr[t]:ptr[t + 1]]``, its ids go to
+    ``room[ptr[t] + t:]``, and ``counts`` (texts,) says how many they are, -1 where it is not plain.
+    """
+
+    ptr: NDArray[np.int64]
+    data: NDArray[np.uint8]
+    room: NDArray[np.int32]
+    counts: NDArray[np.int64]
+
+
+class Search(NamedTuple):
+    """Room for the search in a word: the ``best`` sum up to each of its bytes (longest + 2,); the
+    start and the id of the piece that ends there, in ``back`` (2, longest + 2)."""
+
+    best: NDArray[np.float64]
+    back: NDArray[np.int32]
+
+
 @dataclass(frozen=True, slots=True)
 class PlainEncoder:
     """Encodes plain texts; ``kind`` (256,) says what each byte is, see above."""
@@ -64,14 +83,18 @@ class PlainEncoder:
         ptr = pointers(np.array(list(map(len, encoded)), np.int64))
         data = np.frombuffer(bytearray(b"".join(encoded)), np.uint8)
         room, counts = np.empty(len(data) + len(texts), np.int32), np.empty(len(texts), np.int64)
-        over_samples(
-            threads, len(texts), _encode_range, ptr, data, self.kind, self.trie, room, counts
-        )
-        plain = counts >= 0
-        indptr = pointers(np.maximum(counts, 0))
-        ids = np.empty(indptr[-1], np.int32)
-        _gather(ptr, room, indptr, ids)
-        return Ragged(indptr, ids), plain
+        work = Texts(ptr, data, room, counts)
+
+        def encode_range(first: int, last: int) -> None:
+            longest = int(np.diff(ptr[first : last + 1]).max(initial=0))
+            search = Search(np.empty(longest + 2), np.empty((2, longest + 2), np.int32))
+            _encode_range(first, last, self.kind, self.trie, work, search)
+
+        over_samples(threads, len(texts), encode_range)
+        plain, counts = counts >= 0, np.maximum(counts, 0)
+        indptr = pointers(counts)
+        shift = ptr[:-1] + np.arange(len(texts)) - indptr[:-1]
+        return Ragged(indptr, room[np.arange(indptr[-1]) + np.repeat(shift, counts)]), plain
 
 
 def plain_encoder(backend: Backend) -> PlainEncoder | None:
@@ -139,95 +162,58 @@ def _trie(pieces: dict[bytes, tuple[int, float]]) -> Trie:
     )
 
 
-@allocating
+@entry
 def _encode_range(
-    first: int,
-    last: int,
-    ptr: NDArray[np.int64],
-    data: NDArray[np.uint8],
-    kind: NDArray[np.uint8],
-    trie: Trie,
-    room: NDArray[np.int32],
-    counts: NDArray[np.int64],
+    first: int, last: int, kind: NDArray[np.uint8], trie: Trie, texts: Texts, search: Search
 ) -> None:
-    """Encode texts ``first:last``; ids of text t go to ``room[ptr[t] + t:]``, ``counts[t]`` is how
-    many they are, -1 where the text is not plain."""
-    longest = 0
+    """Encode texts ``first:last``."""
+    ptr, data = texts.ptr, texts.data
     for t in range(first, last):
-        longest = max(longest, ptr[t + 1] - ptr[t])
-    best = np.empty(longest + 2, np.float64)
-    back = np.empty((2, longest + 2), np.int32)
-    for t in range(first, last):
-        at, i = ptr[t] + t, ptr[t]
-        while i < ptr[t + 1] and kind[data[i]] != OTHER:
-            if kind[data[i]] == SPACE:
-                i += 1
-                continue
+        at, i, end = ptr[t] + t, ptr[t], ptr[t + 1]
+        while i < end and kind[data[i]] != OTHER:
             stop = i
-            while stop < ptr[t + 1] and kind[data[stop]] == WORD:
+            while stop < end and kind[data[stop]] == WORD:
                 stop += 1
-            at = _encode_word(data, i, stop, trie, best, back, room, at)
-            i = stop
-        counts[t] = at - ptr[t] - t
+            if stop > i:
+                at = _encode_word(data[i:stop], trie, search, texts.room, at)
+            i = max(stop, i + 1)
         # The library decides what a text without words is, too.
-        if i < ptr[t + 1] or counts[t] == 0:
-            counts[t] = -1
+        texts.counts[t] = at - ptr[t] - t if i >= end and at > ptr[t] + t else -1
 
 
 @kernel
 def _encode_word(
-    data: NDArray[np.uint8],
-    begin: int,
-    stop: int,
-    trie: Trie,
-    best: NDArray[np.float64],
-    back: NDArray[np.int32],
-    room: NDArray[np.int32],
-    at: int,
+    word: NDArray[np.uint8], trie: Trie, search: Search, room: NDArray[np.int32], at: int
 ) -> int:
-    """Write the ids of the word ``data[begin:stop]``, a marker before it, to ``room[at:]``.
+    """Write the ids of a word, a marker before it, to ``room[at:]``; where they end.
 
-    best[e] = max over pieces s:e of best[s] + score(piece); ``back`` holds s and the piece's id.
-    Returns where the ids end. O(word times longest piece).
+    best[e] = max over pieces s:e of best[s] + score(piece). O(word times longest piece).
     """
-    n = stop - begin + 1
+    first, bytes_, child, piece, score = trie.first, trie.byte, trie.child, trie.piece, trie.score
+    best, back, n = search.best, search.back, len(word) + 1
     best[0] = 0.0
-    for e in range(1, n + 1):
-        back[0, e] = -1
+    back[0, : n + 1] = -1
     for s in range(n):
-        node = 0
+        node = integer(0)
         for e in range(s, n):
-            byte = 32 if e == 0 else data[begin + e - 1]
-            c, end = trie.first[node], trie.first[node + 1]
-            while c < end and trie.byte[c] != byte:
+            byte = word[e - 1] if e > 0 else np.uint8(32)
+            c, end = first[node], first[node + 1]
+            while c < end and bytes_[c] != byte:
                 c += 1
             if c == end:
                 break
-            node = trie.child[c]
-            if trie.piece[node] >= 0:
-                sum_ = trie.score[node] + best[s]
-                if back[0, e + 1] < 0 or sum_ > best[e + 1]:
-                    best[e + 1] = sum_
-                    back[0, e + 1], back[1, e + 1] = s, trie.piece[node]
-    count, e = 0, n
+            node = integer(child[c])
+            sum_ = score[node] + best[s]
+            if piece[node] >= 0 and (back[0, e + 1] < 0 or sum_ > best[e + 1]):
+                best[e + 1] = sum_
+                back[0, e + 1], back[1, e + 1] = s, piece[node]
+    # the way back is written from behind
+    e, count = n, 0
     while e > 0:
         count, e = count + 1, back[0, e]
-    k, e = at + count, n
+    e, k = n, at + count
     while e > 0:
         k -= 1
-        room[k], e = back[1, e], back[0, e]
+        room[k] = back[1, e]
+        e = back[0, e]
     return at + count
-
-
-@kernel
-def _gather(
-    ptr: NDArray[np.int64],
-    room: NDArray[np.int32],
-    indptr: NDArray[np.int64],
-    ids: NDArray[np.int32],
-) -> None:
-    """Move the ids of all texts together."""
-    for t in range(len(indptr) - 1):
-        start = ptr[t] + t
-        for k in range(indptr[t + 1] - indptr[t]):
-            ids[indptr[t] + k] = room[start + k]

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from align.cost import prices, spellings
-from align.dtw import warp
+from align.dtw import prices, spellings, warp
 from specialize.tokens import load_tokenizer
 from tests.reference import alignment as reference
 from tests.support.strategies import EXAMPLES

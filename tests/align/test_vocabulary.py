@@ -8,10 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from align import Vocabulary, build_vocabulary
-from align.vocabulary import BYTE, SPECIAL, UNKNOWN, index_prefixes, prefix_range
+from align.vocabulary import (
+    BYTE,
+    SPECIAL,
+    UNKNOWN,
+    PrefixIndex,
+    count_prefixes,
+    index_prefixes,
+    narrow,
+)
 
 pieces = st.lists(st.binary(max_size=4) | st.sampled_from([b"a", b"ab", b"abc", b""]), max_size=20)
 flags = st.sampled_from([0, 0, 0, SPECIAL, UNKNOWN, BYTE])
+
+
+def prefix_range(index: PrefixIndex, prefix: bytes) -> tuple[int, int]:
+    """``order[low:high]`` are the ids whose bytes start with ``prefix``."""
+    low, high = 0, len(index.order)
+    for depth, byte in enumerate(prefix):
+        low, high = narrow(index, low, high, depth, byte)
+    return low, high
 
 
 @given(pieces)
@@ -35,6 +51,20 @@ def test_a_prefix_is_a_contiguous_range(spelled, data):
     ]
     assert sorted(index.order[low:high].tolist()) == expected
     assert sorted(index.order.tolist(), key=lambda v: spelled[v]) == index.order.tolist()
+
+
+@given(pieces, st.data())
+@settings(max_examples=200)
+def test_pieces_that_begin_alike_are_counted_byte_by_byte(spelled, data):
+    marks = {v: data.draw(flags) for v in range(len(spelled))}
+    vocabulary = build_vocabulary(spelled, flags=marks)
+    index = index_prefixes(vocabulary)
+    counts = count_prefixes(index)
+    others = [spelled[v] for v in index.order.tolist()]
+    for v in index.order.tolist():
+        for k in range(len(spelled[v])):
+            begin = sum(other.startswith(spelled[v][:k]) for other in others)
+            assert counts[vocabulary.indptr[v] + k] == begin
 
 
 def test_equal_pieces_stand_whole_ones_first():

@@ -1,0 +1,118 @@
+"""How kernels are compiled and kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+
+from align.kernels import jit
+
+ROOT = Path(__file__).parents[3]
+ALIGN = "from align import align_pieces; align_pieces([b'She'], [b' She'])"
+
+
+def python(code: str, cache: Path, root: Path = ROOT) -> str:
+    """What a fresh process says on standard error."""
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    return done.stderr
+
+
+def test_a_changed_source_changes_the_key(tmp_path: Path) -> None:
+    copy = tmp_path / "align"
+    shutil.copytree(jit.SOURCES, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    key = jit.sources_key(copy, "1")
+    assert key == jit.sources_key(jit.SOURCES, "1")
+    assert key != jit.sources_key(copy, "2")
+    for path in sorted(copy.rglob("*.py")):
+        source = path.read_bytes()
+        path.write_bytes(source + b"\n")
+        assert jit.sources_key(copy, "1") != key, path
+        path.write_bytes(source)
+    assert jit.sources_key(copy, "1") == key
+    (copy / "blocks.py").rename(copy / "stones.py")
+    assert jit.sources_key(copy, "1") != key
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The folder is looked for anew."""
+    jit.cache_folder.cache_clear()
+    monkeypatch.setattr(jit.config, "CACHE_DIR", "")
+    yield monkeypatch
+    monkeypatch.undo()
+    jit.cache_folder.cache_clear()
+
+
+def test_kernels_are_kept_where_the_user_says(fresh, tmp_path: Path) -> None:
+    fresh.setattr(jit.config, "CACHE_DIR", str(tmp_path / "here"))
+    folder = jit.cache_folder()
+    assert folder is not None
+    assert folder.parent == tmp_path / "here"
+    assert folder.is_dir()
+
+
+def test_kernels_are_kept_beside_the_sources_or_else_in_the_users_cache(
+    fresh, tmp_path: Path
+) -> None:
+    fresh.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    fresh.setattr(jit, "SOURCES", tmp_path / "align")
+    (tmp_path / "align").mkdir()
+    assert jit.cache_folder().parent == tmp_path / "align" / "__pycache__"
+    jit.cache_folder.cache_clear()
+    refused = tmp_path / "align"
+    writable = jit.is_writable
+    fresh.setattr(jit, "is_writable", lambda path: refused not in path.parents and writable(path))
+    assert jit.cache_folder().parent == tmp_path / "user" / "specialize"
+    jit.cache_folder.cache_clear()
+    fresh.setattr(jit, "is_writable", lambda path: False)
+    assert jit.cache_folder() is None
+
+
+def test_a_folder_that_cannot_be_made_is_not_writable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert not jit.is_writable(tmp_path / "file" / "below")
+
+
+def test_waiting_is_announced_once_and_only_where_something_is_compiled(tmp_path: Path) -> None:
+    first = python(f"{ALIGN}; {ALIGN}", tmp_path)
+    assert first == f"compiling kernels, once: about {jit.SECONDS} s\n"
+    assert python(ALIGN, tmp_path) == ""
+    assert python("import align", tmp_path / "other") == ""
+
+
+def test_a_kernel_has_one_form(tmp_path: Path) -> None:
+    """Each kernel is compiled for one signature; what is not needed is not compiled."""
+    code = (
+        "import sys, numba\n"
+        f"{ALIGN}\n"
+        "forms = {}\n"
+        "for module in [m for n, m in sys.modules.items() if n.startswith('align.')]:\n"
+        "    for value in vars(module).values():\n"
+        "        kernel = getattr(value, 'compiled', value)\n"
+        "        if hasattr(kernel, 'signatures'):\n"
+        "            forms[kernel.__module__, kernel.__name__] = len(kernel.signatures)\n"
+        "assert set(forms.values()) <= {0, 1}, forms\n"
+        "assert forms['align.spans', '_mark_range'] == 1\n"
+        "assert forms['align.exact.windows', '_nearest'] == 0\n"
+        "assert forms['align.prefix.row_kernel', 'assign'] == 0\n"
+    )
+    python(code, tmp_path)
+
+
+def test_nothing_private_of_numba_is_used() -> None:
+    for path in ROOT.glob("align/**/*.py"):
+        source = path.read_text()
+        for private in ("numba.core", "numba.np", "numba.cpython", "numba.targets", "_nrt"):
+            assert private not in source, path
+        assert "pipeline_class" not in source, path
+        assert "forceinline" not in source, path
+    assert numba.config is jit.config
