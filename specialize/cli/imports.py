@@ -83,17 +83,25 @@ def _texts_of_a_split(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @import_.command()
+@click.option(
+    "--teacher",
+    default="palm-540b",
+    show_default=True,
+    metavar="NAME",
+    help="The teacher's name, recorded in the store.",
+)
 @_texts_of_a_split
 def palm(
-    source: Path, out: Path, name: str, path: str, split: str, restart: bool, as_json: bool
-) -> None:
+    source: Path, out: Path, name: str, path: str, split: str, teacher: str, restart: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Convert PaLM's rationales and labels (Hsieh et al. 2023), SOURCE/<split>_CoT_<i>.json."""
     from specialize import datasets
     from specialize.imports.palm import import_palm
 
     found = import_palm(
         source, out, examples=datasets.load(name, path), kind=datasets.kind_of(name), split=split,
-        restart=restart,
+        teacher=teacher, restart=restart,
     )  # fmt: skip
     print_result(found, as_json)
 
@@ -208,6 +216,32 @@ def json_(
         source, out, tokenizer=tokenizer, teacher=teacher, top_k=top_k,
         temperature=temperature, examples=examples, kind=kind, restart=restart,
     )  # fmt: skip
+    print_result(found, as_json)
+
+
+@import_.command()
+@click.argument("source", type=FILE)
+@click.argument("out", type=FOLDER)
+@click.option(
+    "--teacher", default=None, metavar="NAME", help="The teacher's name.  [default: the records']"
+)
+@click.option(
+    "--data", "name", default=None, metavar="SET", help="Set whose answers grade the texts."
+)
+@click.option("--path", default=None, help="The set's file or directory.")
+@click.option("--restart", is_flag=True, help="Delete what is there and start over.")
+@as_json_option
+def texts(
+    source: Path, out: Path, teacher: str | None, name: str | None, path: str | None,
+    restart: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Convert plain texts: JSON lines with text, prompt or id, teacher, finish_reason."""
+    from specialize.imports.texts import import_texts
+
+    examples, kind = _examples(name, path)
+    found = import_texts(
+        source, out, teacher=teacher, examples=examples, kind=kind, restart=restart
+    )
     print_result(found, as_json)
 
 

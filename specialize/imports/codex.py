@@ -33,6 +33,7 @@ from specialize.imports.codex_steps import Step, Steps, read_samples
 from specialize.imports.placement import Placement
 from specialize.records import Example, question_key
 from specialize.store import Store, StoreDescription, StoreWriter
+from specialize.store.sealed import Json
 from specialize.teacher.statistics import summarize
 from specialize.tokens import load_tokenizer
 
@@ -47,7 +48,7 @@ def import_codex(
     examples: Sequence[Example],
     vocabulary: str | Path | None = None,
     restart: bool = False,
-) -> dict[str, object]:
+) -> dict[str, Json]:
     """Write the samples of ``source`` into the store ``out``; continue what was begun.
 
     Args:
@@ -110,7 +111,7 @@ class _Survey:
         self.mass += stored
         self.least = min(self.least, stored)
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Json]:
         return {
             "samples": self.samples,
             "positions": self.positions,

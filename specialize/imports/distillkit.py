@@ -29,6 +29,7 @@ from specialize.imports.finish import finish_of
 from specialize.imports.own_tokens import own_logprob
 from specialize.imports.replies import Import, Kept, write_kept
 from specialize.records import Example
+from specialize.store.sealed import Json
 from specialize.teacher.served.wire import Entries, Reply
 from specialize.tokens import Tokenizer, load_tokenizer
 
@@ -50,7 +51,7 @@ def import_distillkit(
     examples: Sequence[Example] = (),
     kind: Kind = "number",
     restart: bool = False,
-) -> dict[str, object]:
+) -> dict[str, Json]:
     """Write every row of ``data_*.parquet`` in ``source`` into the store ``out``.
 
     Args:

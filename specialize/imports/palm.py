@@ -22,8 +22,9 @@ from specialize.errors import InputError
 from specialize.formats.labels import read_label
 from specialize.formats.quality import rationale_fault
 from specialize.formats.rationales import read_rationale
-from specialize.imports.text_store import TeacherText, write_texts
-from specialize.records import Example
+from specialize.imports.text_store import write_texts
+from specialize.records import Example, Response
+from specialize.store.sealed import Json
 
 TEACHER_NAME = "palm-540b"
 SHOWN = 3  # unparsed records listed per cause
@@ -36,11 +37,13 @@ def import_palm(
     examples: Sequence[Example],
     kind: Kind,
     split: str,
+    teacher: str = TEACHER_NAME,
     restart: bool = False,
-) -> dict[str, object]:
+) -> dict[str, Json]:
     """Write one rationale and label per example into the store ``out``.
 
     Args:
+        teacher: its name, for the store; other teachers' texts are kept in this layout too.
         source: the directory of the ``<split>_CoT_<i>.json`` files.
         examples: the whole published split, in its order.
         kind: how answers of the set are compared.
@@ -54,15 +57,21 @@ def import_palm(
     """
     sources, texts = read_split(source, split, examples)
     read = [_read(text, example, kind) for text, example in zip(texts, examples, strict=True)]
-    summary = {
-        **account([made for made, _ in read], [cause for _, cause in read]),
-        "faults": faults([made for made, _ in read], kind),
+    made = [response for response, _ in read]
+    summary: dict[str, Json] = {
+        **account(made, [cause for _, cause in read]),
+        "faults": faults(made, examples, kind),
     }
     write_texts(
-        out, [made for made, _ in read], teacher=TEACHER_NAME, sources=sources, summary=summary,
+        out, made, teacher=teacher, asked=asked_of(examples), sources=sources, summary=summary,
         restart=restart,
     )  # fmt: skip
     return summary
+
+
+def asked_of(examples: Sequence[Example]) -> str:
+    """What the texts of a split answer, by which their store knows its data."""
+    return repr([(e.id, e.text, e.answer) for e in examples])
 
 
 def read_split(
@@ -119,21 +128,21 @@ def check_count(
         )
 
 
-def _read(text: str, example: Example, kind: Kind) -> tuple[TeacherText, str | None]:
+def _read(text: str, example: Example, kind: Kind) -> tuple[Response, str | None]:
     reading = read_rationale(text)
     label, cause = read_label(reading.answer, example, kind)
     right = label is not None and is_correct(
         label, example.answer, kind=kind, choices=example.choices
     )
-    return TeacherText(example, reading.rationale, label, right), cause
+    return Response(example.id, 0, "", reading.rationale, answer=label, correct=right), cause
 
 
-def account(made: Sequence[TeacherText], causes: Sequence[str | None]) -> dict[str, object]:
+def account(made: Sequence[Response], causes: Sequence[str | None]) -> dict[str, Json]:
     """Every record once: right, wrong, or unparsed by cause; the ids of some of these."""
     unparsed = Counter(cause for cause in causes if cause is not None)
-    right = sum(text.correct for text in made)
-    listed = {
-        cause: [text.example.id for text, why in zip(made, causes, strict=True) if why == cause]
+    right = sum(response.correct is True for response in made)
+    listed: dict[str, list[Json]] = {
+        cause: [r.example_id for r, why in zip(made, causes, strict=True) if why == cause]
         for cause in sorted(unparsed)
     }
     return {
@@ -146,7 +155,12 @@ def account(made: Sequence[TeacherText], causes: Sequence[str | None]) -> dict[s
     }
 
 
-def faults(made: Sequence[TeacherText], kind: Kind) -> dict[str, int]:
-    """How many rationales have which fault; "none" for sound ones."""
-    found = (rationale_fault(text.rationale, text.example, kind) or "none" for text in made)
-    return dict(sorted(Counter(found).items()))
+def faults(made: Sequence[Response], examples: Sequence[Example], kind: Kind) -> dict[str, Json]:
+    """How many rationales have which fault; "none" for sound ones.
+
+    Args:
+        examples: which each answers, in their order.
+    """
+    pairs = zip(made, examples, strict=True)
+    found = Counter(rationale_fault(r.text, example, kind) or "none" for r, example in pairs)
+    return dict(sorted(found.items()))

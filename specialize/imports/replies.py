@@ -22,8 +22,9 @@ from typing import NamedTuple, NoReturn
 from specialize.answers import Kind, find_answer, is_correct
 from specialize.errors import InputError, NothingPassedError
 from specialize.imports.finish import CUT
+from specialize.imports.matching import Examples
 from specialize.imports.placement import Placement, fault_of, names_shift, weigh
-from specialize.records import Example, Response, question_key
+from specialize.records import Example, Response
 from specialize.store import Sample, StoreDescription, StoreWriter, padded_sample
 from specialize.store.sealed import Json
 from specialize.teacher.protocol import ScoredText
@@ -68,7 +69,7 @@ def write_kept(
     *,
     settings: Mapping[str, Json],
     restart: bool = False,
-) -> dict[str, object]:
+) -> dict[str, Json]:
     """Write what ``read`` yields, in its order; continue what was begun.
 
     Args:
@@ -138,7 +139,7 @@ class _Counts:
         self.dropped.update(v.reason for v in verdicts if v.reason and v.sample is None)
         return reasons
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Json]:
         return {
             "records": self.records,
             "samples": self.samples,
@@ -166,7 +167,7 @@ def _describe(
     for source in sources:
         with source.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    asked = repr([(e.id, e.question, e.answer) for e in made.examples])
+    asked = Examples(made.examples).digest()
     return StoreDescription(
         kind="responses",
         teacher=made.teacher,
@@ -190,8 +191,7 @@ class _Judge:
         self.placement = Placement()
         self._made = made
         self._proof = Proof(made.tokenizer, made.top_k, made.width)
-        self._by_id = {example.id: example for example in made.examples}
-        self._by_question = {question_key(e.question): e for e in made.examples}
+        self._examples = Examples(made.examples)
         self._seen: Counter[str] = Counter()
 
     def judge(self, kept: Kept) -> Verdict:
@@ -205,7 +205,7 @@ class _Judge:
         fault = self._misplaced(scored) or _other_text(kept.shown, scored, self._made.tokenizer)
         if fault is not None:
             return Verdict(None, fault)
-        example = self._example(kept)
+        example = self._examples.find(kept.name, kept.prompt)
         if self._made.examples and example is None:
             return Verdict(None, "no example has this id or question")
         name = example.id if example is not None else kept.name
@@ -219,15 +219,6 @@ class _Judge:
         evidence = weigh(*rows, hot=(self._made.temperature or 1) > 1)
         self.placement.add(evidence)
         return fault_of(evidence, *rows)
-
-    def _example(self, kept: Kept) -> Example | None:
-        if kept.name in self._by_id:
-            return self._by_id[kept.name]
-        asked = question_key(kept.prompt)
-        if asked in self._by_question:
-            return self._by_question[asked]
-        inside = [e for question, e in self._by_question.items() if question in asked]
-        return inside[0] if len(inside) == 1 else None
 
 
 def _other_text(shown: str | None, scored: ScoredText, tokenizer: Tokenizer) -> str | None:

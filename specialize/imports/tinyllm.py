@@ -20,9 +20,10 @@ from pathlib import Path
 from specialize.answers import Kind, is_correct
 from specialize.formats.labels import read_label
 from specialize.formats.rationales import read_rationale
-from specialize.imports.palm import faults, read_split
-from specialize.imports.text_store import TeacherText, write_texts
-from specialize.records import Example
+from specialize.imports.palm import asked_of, faults, read_split
+from specialize.imports.text_store import write_texts
+from specialize.records import Example, Response
+from specialize.store.sealed import Json
 
 FIRST, SECOND = "flan-t5", "llama-2"
 _MARKER = "llama rationale:"
@@ -36,7 +37,7 @@ def import_tinyllm(
     kind: Kind,
     split: str,
     restart: bool = False,
-) -> dict[str, object]:
+) -> dict[str, Json]:
     """Write the rationales of both teachers into ``out/flan-t5`` and ``out/llama-2``.
 
     Args:
@@ -52,15 +53,16 @@ def import_tinyllm(
         InputError: no such files, or not one text per example.
     """
     sources, texts = read_split(source, split, examples)
-    found: dict[str, object] = {"records": len(texts)}
+    found: dict[str, Json] = {"records": len(texts)}
     halves = [split_halves(text) for text in texts]
     for number, teacher in enumerate((FIRST, SECOND)):
         own = [(pair[number], e) for pair, e in zip(halves, examples, strict=True)]
-        made, summary = _teacher(own, kind)
-        summary["faults"] = faults(made, kind)
+        made, answered, summary = _teacher(own, kind)
+        summary["faults"] = faults(made, answered, kind)
         write_texts(
-            out / teacher, made, teacher=teacher, sources=sources, summary=summary, restart=restart
-        )
+            out / teacher, made, teacher=teacher, asked=asked_of(answered), sources=sources,
+            summary=summary, restart=restart,
+        )  # fmt: skip
         found[teacher] = summary
     return found
 
@@ -77,26 +79,28 @@ def split_halves(text: str) -> tuple[str | None, str | None]:
 
 def _teacher(
     own: Sequence[tuple[str | None, Example]], kind: Kind
-) -> tuple[list[TeacherText], dict[str, object]]:
-    """The texts of one teacher, and an account of all records."""
-    made: list[TeacherText] = []
+) -> tuple[list[Response], list[Example], dict[str, Json]]:
+    """The texts of one teacher, what they answer, and an account of all records."""
+    made: list[Response] = []
+    answered: list[Example] = []
     announced: Counter[str] = Counter()
-    absent = 0
     for text, example in own:
         reading = read_rationale(text or "")
         if not reading.rationale:
-            absent += 1
             continue
         label, cause = read_label(reading.answer, example, kind)
         verdict = cause or _verdict(label or "", example, kind)
         announced[verdict] += 1
         given = example.answer if reading.answer is None else label
-        made.append(TeacherText(example, reading.rationale, given, verdict not in _NOT_RIGHT))
-    return made, {
+        right = verdict not in _NOT_RIGHT
+        made.append(Response(example.id, 0, "", reading.rationale, answer=given, correct=right))
+        answered.append(example)
+    account: dict[str, Json] = {
         "rationales": len(made),
-        "absent": absent,
+        "absent": len(own) - len(made),
         "announced": dict(sorted(announced.items())),
     }
+    return made, answered, account
 
 
 _NOT_RIGHT = frozenset(

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from specialize.answers import Kind
 from specialize.datasets.reading import json_lines
@@ -32,6 +33,7 @@ from specialize.tokens import Tokenizer, load_tokenizer
 
 _TOKEN = re.compile(r"token_id:(\d+)")
 _EXPECTED = "JSON lines with log-probabilities of vLLM, an OpenAI client or axolotl"
+_NO_FORM = "not of a known form"
 _APART = ("reasoning_content", "reasoning", "tool_calls", "function_call")
 Record = Mapping[str, Json]
 
@@ -47,7 +49,7 @@ def import_json(
     examples: Sequence[Example] = (),
     kind: Kind = "number",
     restart: bool = False,
-) -> dict[str, object]:
+) -> dict[str, Json]:
     """Write every record of ``source`` whose rows hold into the store ``out``.
 
     Args:
@@ -67,9 +69,14 @@ def import_json(
 
     def read() -> Iterator[Kept]:
         for number, (_, record) in enumerate(json_lines(source, _EXPECTED)):
-            yield from _records(record, f"{source.stem}/{number:06d}", loaded)
+            yield from _records(_record(record), f"{source.stem}/{number:06d}", loaded)
 
     return write_kept(out, [source], read, made, settings={"format": "json"}, restart=restart)
+
+
+def _record(values: Mapping[str, object]) -> Record:
+    """What a JSON parser made of a line."""
+    return cast(Record, values)
 
 
 def _records(record: Record, name: str, tokenizer: Tokenizer) -> Iterator[Kept]:
@@ -79,8 +86,8 @@ def _records(record: Record, name: str, tokenizer: Tokenizer) -> Iterator[Kept]:
     asked = prompt if isinstance(prompt, str) else ""
     try:
         body = _body(record)
-        choices = body.get("choices") if body is not None else None
-        if isinstance(choices, list):
+        if body is not None and isinstance(body.get("choices"), list):
+            choices = _objects(body["choices"])
             replies = [_of_choice(choice, tokenizer) for choice in choices]
             _check_usage(body, replies)
             for choice, reply in zip(choices, replies, strict=True):
@@ -89,8 +96,8 @@ def _records(record: Record, name: str, tokenizer: Tokenizer) -> Iterator[Kept]:
             yield Kept(identity, asked, _of_rows(record, asked, tokenizer))
     except BadReplyError as error:
         yield Kept(identity, asked, str(error))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        yield Kept(identity, asked, "not of a known form")
+    except (KeyError, ValueError):
+        yield Kept(identity, asked, _NO_FORM)
 
 
 def _body(record: Record) -> Record | None:
@@ -114,20 +121,20 @@ def _check_usage(body: Record, replies: Sequence[Reply]) -> None:
 
 
 def _of_choice(choice: Record, tokenizer: Tokenizer) -> Reply:
-    told = choice["logprobs"]
-    if told is None:
+    if choice["logprobs"] is None:
         raise BadReplyError("no log-probabilities")
-    if "content" in told:
-        rows = told["content"]
+    said = _object(choice["logprobs"])
+    if "content" in said:
+        rows = _objects(said["content"])
         tokens = tuple(_id(row["token"]) for row in rows)
         own = tuple(_number(row["logprob"]) for row in rows)
         entries = tuple(_entries(row["top_logprobs"]) for row in rows)
     else:
-        tokens = tuple(map(_id, told["tokens"]))
-        own = tuple(map(_number, told["token_logprobs"]))
+        tokens = tuple(map(_id, _list(said["tokens"])))
+        own = tuple(map(_number, _list(said["token_logprobs"])))
         entries = tuple(
             tuple((_id(token), _number(value)) for token, value in row.items())
-            for row in told["top_logprobs"]
+            for row in _objects(said["top_logprobs"])
         )
     finish = finish_of(choice.get("finish_reason"), tokens, tokenizer.ends)
     return Reply(tokens, own, entries, None, finish)
@@ -147,18 +154,21 @@ def _shown(choice: Record) -> str | None:
 
 def _of_rows(record: Record, prompt: str, tokenizer: Tokenizer) -> Reply:
     """axolotl's rows, which stand for the last tokens."""
-    told = record["logprobs"]
+    said = _list(record["logprobs"])
     if "target_token_ids" in record:
+        pairs = zip(_list(record["target_token_ids"]), said, strict=True)
         rows = [
-            tuple((_whole(i), _number(v)) for i, v in zip(ids, values, strict=True))
-            for ids, values in zip(record["target_token_ids"], told, strict=True)
+            tuple((_whole(i), _number(v)) for i, v in zip(_list(ids), _list(values), strict=True))
+            for ids, values in pairs
         ]
     else:
-        rows = [_entries(row) for row in told if row]
+        rows = [_entries(row) for row in said if row]
     if "input_ids" in record:
-        ids = [_whole(token) for token in record["input_ids"]]
+        ids = [_whole(token) for token in _list(record["input_ids"])]
     else:
         text = record["text"]
+        if not isinstance(text, str):
+            raise BadReplyError(_NO_FORM)
         ids = tokenizer.encode(prompt + text if text and prompt else text)
     if not rows or len(rows) > len(ids):
         raise BadReplyError("more rows than tokens" if rows else "no log-probabilities")
@@ -168,8 +178,24 @@ def _of_rows(record: Record, prompt: str, tokenizer: Tokenizer) -> Reply:
     return Reply(tuple(tokens), tuple(own), tuple(rows), None, finish)
 
 
-def _entries(row: Sequence[Record]) -> Entries:
-    return tuple((_id(entry["token"]), _number(entry["logprob"])) for entry in row)
+def _entries(row: Json) -> Entries:
+    return tuple((_id(entry["token"]), _number(entry["logprob"])) for entry in _objects(row))
+
+
+def _list(value: Json) -> list[Json]:
+    if not isinstance(value, list):
+        raise BadReplyError(_NO_FORM)
+    return value
+
+
+def _object(value: Json) -> dict[str, Json]:
+    if not isinstance(value, dict):
+        raise BadReplyError(_NO_FORM)
+    return value
+
+
+def _objects(value: Json) -> list[dict[str, Json]]:
+    return [_object(item) for item in _list(value)]
 
 
 def _id(token: Json) -> int:
@@ -180,7 +206,7 @@ def _id(token: Json) -> int:
 
 
 def _whole(value: Json) -> int:
-    if type(value) is not int:
+    if not isinstance(value, int) or isinstance(value, bool):
         raise BadReplyError("an id that is no whole number")
     return value
 
