@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specialize import datasets
+from specialize.config import trust
 from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import build_recipe
 from specialize.datasets.recipe_sets import take_fraction, training_examples
@@ -262,6 +263,8 @@ def test_a_new_set_and_a_new_teacher_are_one_short_file_each(tmp_path: Path) -> 
     for split, start in (("train", 0), ("validation", 40), ("test", 60)):
         lines = "\n".join(f"{start + i} {i + 1}" for i in range(8))
         (tmp_path / f"{split}.txt").write_text(lines)
+    for name in ("my_set.py", "my_teacher.py"):
+        trust.allow_code(tmp_path / name)
     mine = {"model": str(tmp_path / "my_teacher.py")}
     own = {"set": str(tmp_path / "my_set.py"), "path": str(tmp_path)}
     recipe = toy(
