@@ -26,6 +26,12 @@ from specialize.tokens.json_files import read_object
 Added = tuple[str, int, bool]  # how it is written, its id, whether it is special
 _END = "<|endoftext|>"
 _SPECIAL = re.compile(r"<[^<>\s]+>")  # GPT-2's vocabulary has one such token, its end
+_AS_WRITTEN: dict[str, Json] = {
+    "single_word": False,
+    "lstrip": False,
+    "rstrip": False,
+    "normalized": False,
+}  # an added token is found wherever its text stands
 _ROLES = ("bos", "eos", "unk", "pad", "sep", "cls", "mask")
 
 
@@ -111,18 +117,26 @@ def define(
         added: tokens outside the merges; a lower one of the model's may be among them.
         where: the file, for errors.
     """
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    bytes_only = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}
-    split = {"pattern": {"Regex": family.split}, "behavior": "Isolated", "invert": False}
+    bytes_only: dict[str, Json] = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": False,
+    }
+    split: dict[str, Json] = {
+        "type": "Split",
+        "pattern": {"Regex": family.split},
+        "behavior": "Isolated",
+        "invert": False,
+    }
     outside = {name: number for name, number, _ in added}
     begins = outside.get(family.front or "")
     content: dict[str, Json] = {
         "version": "1.0",
-        "added_tokens": [{"id": i, "content": t, "special": s, **flags} for t, i, s in added],
+        "added_tokens": [{"id": i, "content": t, "special": s, **_AS_WRITTEN} for t, i, s in added],
         "normalizer": {"type": "NFC"} if family.composes else None,
         "pre_tokenizer": {
             "type": "Sequence",
-            "pretokenizers": [{"type": "Split", **split}, {**bytes_only, "use_regex": False}],
+            "pretokenizers": [split, {**bytes_only, "use_regex": False}],
         },
         "post_processor": None if begins is None else template_of((begins,)),
         "decoder": {**bytes_only, "use_regex": True},

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal, TypedDict
 
 from tokenizers import Tokenizer as Backend
 
@@ -19,6 +20,64 @@ from specialize.errors import InputError
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 _BEHAVIOUR = ("normalizer", "pre_tokenizer", "model", "decoder", "added_tokens")
+
+
+class UnigramModel(TypedDict):
+    """Pieces with their log-probabilities, a piece's id being its place."""
+
+    type: Literal["Unigram"]
+    unk_id: int | None
+    vocab: list[tuple[str, float]]
+    byte_fallback: bool
+
+
+class MergeModel(TypedDict):
+    """Pieces that grow by merging neighbours, best merge first."""
+
+    type: Literal["BPE"]
+    unk_token: str | None
+    byte_fallback: bool
+    vocab: dict[str, int]
+    merges: list[tuple[str, str]]
+
+
+class WordPieceModel(TypedDict):
+    """The longest piece first, within a word."""
+
+    type: Literal["WordPiece"]
+    unk_token: str
+    continuing_subword_prefix: str
+    vocab: dict[str, int]
+
+
+class WordLevelModel(TypedDict):
+    """A token a word."""
+
+    type: Literal["WordLevel"]
+    unk_token: str
+    vocab: dict[str, int]
+
+
+Model = UnigramModel | MergeModel | WordPieceModel | WordLevelModel
+
+
+class AddedEntry(TypedDict):
+    """An added token as the file writes it, as far as it is read."""
+
+    id: int
+    content: str
+    special: bool
+
+
+class Content(TypedDict):
+    """A ``tokenizer.json`` as far as it is read; the library writes all of these."""
+
+    added_tokens: list[AddedEntry]
+    normalizer: dict[str, Json] | None
+    pre_tokenizer: dict[str, Json] | None
+    post_processor: dict[str, Json] | None
+    decoder: dict[str, Json] | None
+    model: Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +93,25 @@ class Added:
 class Definition:
     """The parsed content of a ``tokenizer.json``, in the library's own canonical form."""
 
-    content: Mapping[str, Json]
+    content: Content
     backend: Backend = field(repr=False, compare=False)
 
     @property
-    def model(self) -> dict[str, Json]:
-        model = self.content["model"]
-        return model if isinstance(model, dict) else {}
+    def model(self) -> Model:
+        return self.content["model"]
 
     @property
     def added(self) -> list[Added]:
         """Added tokens by id."""
-        entries = self.content.get("added_tokens")
-        tokens = [entry for entry in entries if isinstance(entry, dict)] if entries else []
-        return [Added(t["id"], t["content"], bool(t["special"])) for t in tokens]
+        return [Added(t["id"], t["content"], t["special"]) for t in self.content["added_tokens"]]
 
     @property
     def pieces(self) -> dict[int, str]:
         """The model's own tokens as the file writes them, by id."""
-        vocabulary = self.model["vocab"]
-        if isinstance(vocabulary, dict):
-            return {number: piece for piece, number in vocabulary.items()}
-        return {number: entry[0] for number, entry in enumerate(vocabulary)}
+        model = self.model
+        if model["type"] == "Unigram":
+            return {number: piece for number, (piece, _) in enumerate(model["vocab"])}
+        return {number: piece for piece, number in model["vocab"].items()}
 
     @property
     def written(self) -> dict[int, str]:
@@ -66,12 +122,10 @@ class Definition:
     def unknown(self) -> int | None:
         """The id that stands for text outside the vocabulary."""
         model = self.model
-        if isinstance(model.get("unk_id"), int):
+        if model["type"] == "Unigram":
             return model["unk_id"]
-        token, vocabulary = model.get("unk_token"), model["vocab"]
-        if isinstance(token, str) and isinstance(vocabulary, dict):
-            return vocabulary.get(token)
-        return None
+        token = model["unk_token"]
+        return None if token is None else model["vocab"].get(token)
 
     @property
     def fingerprint(self) -> str:
@@ -88,10 +142,10 @@ class Definition:
         return json.dumps(self.content, ensure_ascii=False)
 
 
-def _types(part: Json) -> Iterator[str]:
+def _types(part: object) -> Iterator[str]:
     if isinstance(part, dict):
-        if isinstance(part.get("type"), str):
-            yield part["type"]
+        if isinstance(name := part.get("type"), str):
+            yield name
         for value in part.values():
             yield from _types(value)
     elif isinstance(part, list):
@@ -130,12 +184,12 @@ def encoder(definition: Definition) -> Backend:
         names = [(f" {piece}" if piece in special else piece, s) for piece, s in model["vocab"]]
         inside = special & set(definition.pieces.values())
         outside = [token for token in added if token["content"] not in inside]
-        changed = {"model": {**model, "vocab": names}, "added_tokens": outside}
-        backend = Backend.from_str(json.dumps({**definition.content, **changed}))
-    elif any("".join(pair) in special for pair in model.get("merges", ())):
+        lattice = {**definition.content, "model": {**model, "vocab": names}}
+        backend = Backend.from_str(json.dumps({**lattice, "added_tokens": outside}))
+    elif model["type"] == "BPE" and any("".join(pair) in special for pair in model["merges"]):
         merges = [pair for pair in model["merges"] if "".join(pair) not in special]
-        changed = {"model": {**model, "merges": merges}}
-        backend = Backend.from_str(json.dumps({**definition.content, **changed}))
+        changed = {**definition.content, "model": {**model, "merges": merges}}
+        backend = Backend.from_str(json.dumps(changed))
     backend.post_processor = None  # it would add special tokens and trim offsets
     backend.encode_special_tokens = True
     return backend

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 from tokenizers import Tokenizer as Backend
 
-from specialize.tokens.definition import Json
+from specialize.tokens.definition import Content, Json
 
 
 def ids_in_front(post_processor: Json) -> tuple[int, ...]:
@@ -51,12 +51,12 @@ def front_of(
     return (bos,) if said and bos is not None else ()
 
 
-def with_front(content: Mapping[str, Json], front: tuple[int, ...]) -> dict[str, Json]:
+def with_front(content: Content, front: tuple[int, ...]) -> dict[str, object]:
     """``content`` of a ``tokenizer.json``, with a post-processor that puts ``front`` before a text.
 
     Unchanged where it does so already.
     """
-    if ids_in_front(content.get("post_processor")) == front:
+    if ids_in_front(content["post_processor"]) == front:
         return dict(content)
     return {**content, "post_processor": template_of(front)}
 

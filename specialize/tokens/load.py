@@ -146,7 +146,7 @@ def _build(definition: Definition, directory: Path, name: str, *, whole: bool = 
     if not whole:  # the file's own specials are known by the family's names alone
         ends = tuple(dict.fromkeys([*ends, *(written[n] for n in _CHAT_ENDS if n in written)]))
     front = front_of(
-        definition.content.get("post_processor"),
+        definition.content["post_processor"],
         read_object(directory / "tokenizer_config.json"),
         roles.pop("bos", None),
         whole=whole,
@@ -167,8 +167,8 @@ def _roles(definition: Definition, directory: Path) -> dict[str, int]:
     for role, names in _NAMES.items():
         said = [_content(file.get(f"{role}_token")) for file in named]
         found = [ids[token] for token in said if token in ids]
-        if isinstance(config.get(f"{role}_token_id"), int):
-            found.append(config[f"{role}_token_id"])
+        if isinstance(number := config.get(f"{role}_token_id"), int):
+            found.append(number)
         found += [ids[token] for token in names if token in special]
         if found:
             roles[role] = found[0]

@@ -14,7 +14,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2 as proto
@@ -28,6 +30,43 @@ _UNIGRAM, _BPE = 1, 2
 _OUT_OF_REACH = -1e5
 
 
+class _Piece(Protocol):
+    """A token of the file: how it is written, its log-probability or rank, its type."""
+
+    piece: str
+    score: float
+    type: int
+
+
+class _TrainerSpec(Protocol):
+    """How the model was trained, as far as it is read; an id below 0 is of no token."""
+
+    model_type: int
+    bos_id: int
+    eos_id: int
+    byte_fallback: bool
+    treat_whitespace_as_suffix: bool
+
+
+class _NormalizerSpec(Protocol):
+    """What is done to a text before it is split into pieces."""
+
+    precompiled_charsmap: bytes
+    add_dummy_prefix: bool
+    remove_extra_whitespaces: bool
+    escape_whitespaces: bool
+
+
+class _ModelFile(Protocol):
+    """The message ``ModelProto``, whose Python class is made at run time."""
+
+    pieces: Sequence[_Piece]
+    trainer_spec: _TrainerSpec
+    normalizer_spec: _NormalizerSpec
+
+    def ParseFromString(self, serialized: bytes) -> int: ...  # noqa: N802
+
+
 def read_sentencepiece(path: Path, *, extra_ids: int = 0) -> Definition:
     """The definition in a SentencePiece model file.
 
@@ -39,7 +78,7 @@ def read_sentencepiece(path: Path, *, extra_ids: int = 0) -> Definition:
     Raises:
         InputError: not a SentencePiece model, or one of a kind that is not Unigram or BPE.
     """
-    model = proto.ModelProto()
+    model: _ModelFile = proto.ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
     except DecodeError as error:
@@ -61,7 +100,7 @@ def read_sentencepiece(path: Path, *, extra_ids: int = 0) -> Definition:
     return parse_definition(json.dumps(content).encode(), str(path))
 
 
-def _added(model: proto.ModelProto, extra_ids: int) -> list[Json]:
+def _added(model: _ModelFile, extra_ids: int) -> list[Json]:
     """Control pieces and extra ids as special tokens, user-defined symbols as ordinary ones."""
     named = [(number, p.piece, p.type) for number, p in enumerate(model.pieces)]
     tokens = [
@@ -71,11 +110,16 @@ def _added(model: proto.ModelProto, extra_ids: int) -> list[Json]:
     ]
     last = len(named) + extra_ids - 1
     tokens += [(last - n, f"<extra_id_{n}>", True) for n in reversed(range(extra_ids))]
-    fixed = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    fixed: dict[str, Json] = {
+        "single_word": False,
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": False,
+    }
     return [{"id": i, "content": piece, "special": s, **fixed} for i, piece, s in tokens]
 
 
-def _normalizer(spec: proto.NormalizerSpec) -> Json:
+def _normalizer(spec: _NormalizerSpec) -> Json:
     """The file's character map, then folding, then the space in front, then ``▁`` for spaces."""
     steps: list[Json] = []
     if spec.precompiled_charsmap:
@@ -92,15 +136,15 @@ def _replace(pattern: dict[str, Json], content: str) -> Json:
     return {"type": "Replace", "pattern": pattern, "content": content}
 
 
-def _pre_tokenizer(model: proto.ModelProto) -> Json:
+def _pre_tokenizer(model: _ModelFile) -> Json:
     """Split before runs of ``▁`` where no piece crosses one: the same tokens, found faster."""
     if any(re.search("[^▁]▁", p.piece) for p in model.pieces if p.type == _NORMAL):
         return None
-    split = {"pattern": {"Regex": "▁+"}, "behavior": "MergedWithNext", "invert": False}
-    return {"type": "Split", **split}
+    pattern: Json = {"Regex": "▁+"}
+    return {"type": "Split", "pattern": pattern, "behavior": "MergedWithNext", "invert": False}
 
 
-def _post_processor(model: proto.ModelProto) -> Json:
+def _post_processor(model: _ModelFile) -> Json:
     """What others put around a text when they read the saved file: ``<s>``, or ``</s>`` behind."""
     trainer = model.trainer_spec
     front = trainer.bos_id >= 0
@@ -112,11 +156,11 @@ def _post_processor(model: proto.ModelProto) -> Json:
     text: list[Json] = [{"Sequence": {"id": name, "type_id": 0}} for name in "AB"]
     single = [mark, text[0]] if front else [text[0], mark]
     pair = [*single, mark, text[1]] if front else [*single, text[1], mark]
-    special = {piece: {"id": piece, "ids": [token], "tokens": [piece]}}
+    special: Json = {piece: {"id": piece, "ids": [token], "tokens": [piece]}}
     return {"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": special}
 
 
-def _decoder(model: proto.ModelProto) -> Json:
+def _decoder(model: _ModelFile) -> Json:
     steps: list[Json] = [_replace({"String": "▁"}, " ")]
     if model.trainer_spec.byte_fallback:
         steps.append({"type": "ByteFallback"})
@@ -126,7 +170,7 @@ def _decoder(model: proto.ModelProto) -> Json:
     return {"type": "Sequence", "decoders": steps}
 
 
-def _unigram(model: proto.ModelProto) -> Json:
+def _unigram(model: _ModelFile) -> Json:
     return {
         "type": "Unigram",
         "unk_id": _unknown(model),
@@ -135,7 +179,7 @@ def _unigram(model: proto.ModelProto) -> Json:
     }
 
 
-def _merge_model(model: proto.ModelProto) -> Json:
+def _merge_model(model: _ModelFile) -> Json:
     unknown = model.pieces[_unknown(model)].piece
     return {
         "type": "BPE",
@@ -149,7 +193,7 @@ def _merge_model(model: proto.ModelProto) -> Json:
     }
 
 
-def _merges(model: proto.ModelProto) -> list[Json]:
+def _merges(model: _ModelFile) -> list[Json]:
     """Every split of a piece into two pieces, best score of the whole first.
 
     SentencePiece joins the neighbours whose joined piece scores best, the leftmost of equals,
@@ -169,5 +213,5 @@ def _merges(model: proto.ModelProto) -> list[Json]:
     return [[piece[:cut], piece[cut:]] for _, cut, piece in found]
 
 
-def _unknown(model: proto.ModelProto) -> int:
+def _unknown(model: _ModelFile) -> int:
     return next(number for number, p in enumerate(model.pieces) if p.type == _UNKNOWN)

@@ -59,7 +59,9 @@ def _byte_level(piece: str, definition: Definition) -> tuple[bytes, int]:
 
 
 def _word_piece(piece: str, definition: Definition) -> tuple[bytes, int]:
-    return piece.removeprefix(str(definition.model["continuing_subword_prefix"])).encode(), 0
+    model = definition.model
+    prefix = model["continuing_subword_prefix"] if model["type"] == "WordPiece" else ""
+    return piece.removeprefix(prefix).encode(), 0
 
 
 def _metaspace(piece: str, definition: Definition) -> tuple[bytes, int]:
