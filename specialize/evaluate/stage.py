@@ -43,7 +43,8 @@ def evaluate(
 
     Args:
         run: the run's directory; receives ``predictions/`` and ``scores.jsonl``.
-        checkpoints: whom to ask; None: the student before training and every complete checkpoint.
+        checkpoints: which to ask; None: the student before training and every complete one but
+            those that an interruption left.
         shard: answer only these examples, into files of the shard's own, and score nothing.
         with_teachers: ask the recipe's teachers that are models too, as ``teacher-<name>``.
         results: receives the scores and grades; later stages of the same process read them there.

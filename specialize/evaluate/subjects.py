@@ -40,8 +40,8 @@ class Subject:
 def run_subjects(
     recipe: Recipe, run: Path, chosen: Sequence[Checkpoint] | None = None
 ) -> list[Subject]:
-    """The given checkpoints, or the student before training and every complete one, by step."""
-    found = checkpoints.complete(run) if chosen is None else list(chosen)
+    """The given checkpoints, or the student before training and every candidate, by step."""
+    found = checkpoints.candidates(run) if chosen is None else list(chosen)
     subjects = [Subject(c.name, c.step, c.path, _checkpoint_digest(c)) for c in found]
     if chosen is None and not any(subject.step == 0 for subject in subjects):
         subjects.append(student_before(recipe))

@@ -27,6 +27,7 @@ from specialize.io.fault_injection import before_file_operation
 from specialize.io.files import apply_umask, sync_directory, write_atomically
 
 COMPLETE = "COMPLETE"
+INTERRUPTED = "INTERRUPTED"  # in a checkpoint that the schedule does not ask for
 _NAME = re.compile(r"step-(\d{6,})")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -41,6 +42,11 @@ class Checkpoint:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether the schedule asked for it; one left by an interruption is for resuming only."""
+        return not (self.path / INTERRUPTED).exists()
 
 
 def folder(run: Path) -> Path:
@@ -59,6 +65,11 @@ def complete(run: Path) -> list[Checkpoint]:
         if match and (path / COMPLETE).is_file():
             found.append(Checkpoint(int(match[1]), path))
     return sorted(found)
+
+
+def candidates(run: Path) -> list[Checkpoint]:
+    """Those that are evaluated and may be selected: an interruption adds none."""
+    return [checkpoint for checkpoint in complete(run) if checkpoint.is_candidate]
 
 
 def last(run: Path) -> Checkpoint | None:
@@ -105,14 +116,15 @@ def remove_partial(run: Path) -> None:
 def retain(run: Path, newest: int | None) -> None:
     """Remove all but the ``newest`` checkpoints, the first and the selected one; None: keep all.
 
+    One left by an interruption takes no place among the newest, and goes once there is a later one.
     A kill on the way leaves a partial directory, which the next run removes.
     """
     if newest is None:
         return
-    found = complete(run)
+    left = [checkpoint for checkpoint in complete(run)[:-1] if not checkpoint.is_candidate]
     selection = read_selection(run)
     chosen = selection.step if selection else None
-    for checkpoint in found[1:-newest]:
+    for checkpoint in [*candidates(run)[1:-newest], *left]:
         if checkpoint.step != chosen:
             doomed = checkpoint.path.with_suffix(".partial")
             before_file_operation()
@@ -150,6 +162,12 @@ def commit(partial: Path) -> Checkpoint:
     before_file_operation()
     sync_directory(final.parent)
     return Checkpoint(int(final.name.removeprefix("step-")), final)
+
+
+def mark_interrupted(partial: Path) -> None:
+    """Say in a partial directory that its checkpoint is for resuming only."""
+    text = "Saved because the run was interrupted; for resuming, not evaluated or selected.\n"
+    (partial / INTERRUPTED).write_text(text)
 
 
 @contextmanager

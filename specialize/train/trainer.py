@@ -207,6 +207,8 @@ class SparseTrainer(Trainer):
             if main:
                 save_student(self.student, self.setting, partial, state)
                 self.state.save_to_json(str(partial / "trainer_state.json"))
+                if self.stopping and not self._is_scheduled(step):
+                    checkpoints.mark_interrupted(partial)
             self._save_optimizer_and_scheduler(str(partial))
             self._save_rng_state(str(partial))
             self.accelerator.wait_for_everyone()
@@ -214,6 +216,11 @@ class SparseTrainer(Trainer):
                 checkpoints.commit(partial)
                 checkpoints.retain(run, self.setting.recipe.training.keep_checkpoints)
         self.clock = time.perf_counter()
+
+    def _is_scheduled(self, step: int) -> bool:
+        """Whether an uninterrupted run saves after ``step`` too."""
+        steps = self.setting.recipe.optimization.steps
+        return step == steps or step % self.setting.recipe.training.checkpoint_every == 0
 
 
 def _temperatures(recipe: Recipe, device: torch.device) -> Tensor | None:

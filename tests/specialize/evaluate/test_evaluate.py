@@ -181,6 +181,19 @@ def test_every_checkpoint_answers_every_set(world: tuple[Recipe, Path]) -> None:
     assert read_questions(run, "near", "validation") == {e.id: e for e in examples}
 
 
+def test_an_interruption_adds_no_candidate(world: tuple[Recipe, Path]) -> None:
+    recipe, run = world
+    for step in (0, 10, 20):
+        write_checkpoint(run, step)
+    with checkpoints.writing(run, 15) as folder:
+        write_model(tiny_t5(seed=15), folder)
+        checkpoints.mark_interrupted(folder)
+    asked = {score.step for score in evaluate(recipe, run)}
+    assert asked == {0, 10, 20}
+    named = next(c for c in checkpoints.complete(run) if c.step == 15)
+    assert {s.step for s in evaluate(recipe, run, checkpoints=[named])} == {15}, "asked by name"
+
+
 def test_predictions_are_the_model_s_own(world: tuple[Recipe, Path]) -> None:
     """Against a model asked by hand, prompt by prompt."""
     recipe, run = world

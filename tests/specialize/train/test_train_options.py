@@ -136,6 +136,22 @@ def test_old_checkpoints_go_but_never_the_first_or_the_selected_one(world, fresh
     assert steps_of(fresh) == [0, 6]
 
 
+def test_a_checkpoint_of_an_interruption_takes_no_place_and_goes_with_the_next(tmp_path):
+    def write(step, *, interrupted=False):
+        with checkpoints.writing(tmp_path, step) as folder:
+            if interrupted:
+                checkpoints.mark_interrupted(folder)
+
+    for step in (0, 3, 6):
+        write(step)
+    write(7, interrupted=True)
+    checkpoints.retain(tmp_path, 2)
+    assert steps_of(tmp_path) == [0, 3, 6, 7], "the last is there for resuming"
+    write(9)
+    checkpoints.retain(tmp_path, 2)
+    assert steps_of(tmp_path) == [0, 6, 9]
+
+
 # ---- an early end ------------------------------------------------------------------------------
 
 
@@ -162,6 +178,8 @@ def test_a_signal_ends_the_run_behind_the_step_and_saves(
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == handlers
     assert steps_of(fresh) == [0, 3, 5]
     train(recipe, fresh)
+    assert [c.step for c in checkpoints.candidates(fresh)] == steps_of(whole)
+    checkpoints.check(checkpoints.complete(fresh)[2])
     weights = [(checkpoints.last(run).path / "model.safetensors").read_bytes()
                for run in (whole, fresh)]  # fmt: skip
     assert weights[0] == weights[1]
