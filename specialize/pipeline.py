@@ -139,7 +139,7 @@ def open_teacher(settings: Teacher, store: Path | None) -> AbstractContextManage
     Raw answers of a server are kept beside ``store``.
 
     Raises:
-        TeacherError: it can not be had, or a server can not give what is asked for.
+        TeacherError: it cannot be had, or a server cannot give what is asked for.
     """
     if settings.server is not None:
         from specialize.store.layout import JOURNAL
@@ -352,7 +352,7 @@ def report_runs(
     """The report of one run, perhaps sent to the hub; of several runs their comparison in ``out``.
 
     Raises:
-        ConfigurationError: several runs are to be pushed, or they can not be compared.
+        ConfigurationError: several runs are to be pushed, or they cannot be compared.
     """
     from specialize.report import push, write_comparison, write_report
 

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import xxhash
 
+from specialize.answers import Kind
 from specialize.errors import InputError
 from specialize.io.files import write_atomically
 from specialize.records import Example
@@ -88,7 +89,7 @@ class Settings:
     split: str
     role: str
     format: str
-    kind: str
+    kind: Kind
     examples: int
     limited: bool
     max_new_tokens: int
@@ -191,7 +192,7 @@ class PredictionFile:
         write_atomically(self.path, to_lines(predictions))
 
     def drop_torn_line(self, stored: StoredPredictions) -> None:
-        """Cut the file behind its whole lines, so that it can be appended to."""
+        """Cut the file after its last whole line, so that it can be appended to."""
         if stored.torn:
             with self.path.open("r+b") as file:
                 file.truncate(stored.whole_bytes)

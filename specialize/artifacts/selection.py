@@ -128,23 +128,21 @@ def read_selection(run: Path) -> Selection | None:
             for each in values["judged"]
         )
         before = None if values["before"] is None else Candidate(**values["before"])
-        single = {key: _comparison(values[key]) for key in ("runner_up", "passed_over")}
-        others = tuple(_comparison(each) for each in values.get("compared", ()))
-        return Selection(
-            **values
-            | single
-            | {"compared": others}
-            | {"judged": judged, "before": before, "warnings": tuple(values["warnings"])}
+        runner_up, passed_over, *compared = (
+            None if each is None else Comparison(**each | {"interval": tuple(each["interval"])})
+            for each in (values["runner_up"], values["passed_over"], *values.get("compared", ()))
         )
+        made = {
+            "judged": judged,
+            "before": before,
+            "runner_up": runner_up,
+            "passed_over": passed_over,
+            "compared": tuple(compared),
+            "warnings": tuple(values["warnings"]),
+        }
+        return Selection(**values | made)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no selection ({error!r}); select again") from None
-
-
-def _comparison(values: dict[str, object] | None) -> Comparison | None:
-    if values is None:
-        return None
-    low, high = values["interval"]
-    return Comparison(**values | {"interval": (low, high)})
 
 
 @dataclass(frozen=True, slots=True)

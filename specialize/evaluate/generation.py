@@ -4,7 +4,7 @@
 
 Token for token what ``generate(do_sample=False)`` gives one prompt at a time, faster: prompts of
 one length share a batch, a row leaves the batch soon after its end (so that the last long answers
-are not paid for by all), and nothing but the forward pass stands in the loop.
+are not paid for by all), and the loop holds nothing but the forward pass.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Draws:
 
     temperature: float
     seeds: Sequence[int]  # one for every prompt
-    usable: int  # ids from here on stand for nothing
+    usable: int  # ids from here on have no token
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class _Rows:
             self._stop(self.stop)
 
     def _stop(self, stop: Stop) -> None:
-        """End the rows that wrote a text behind which nothing counts."""
+        """End the rows that wrote a text after which nothing counts."""
         recent = self.written[self.place, max(0, self.step - stop.window) : self.step].tolist()
         for i, row in enumerate(self.place.tolist()):
             if self.running[i] and stop.ended(recent[i]):

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from specialize import answers
-from specialize.answers import find_answer, is_correct
+from specialize.answers import Kind, find_answer, is_correct
 from specialize.artifacts.predictions import Prediction, Settings, content_digest
 from specialize.artifacts.scores import Accuracy, CheckpointScore
 from specialize.config.recipe import Recipe
@@ -25,7 +25,7 @@ from specialize.evaluate.voting import majority
 from specialize.records import Example
 
 
-def grade(prediction: Prediction, example: Example, kind: str) -> Prediction:
+def grade(prediction: Prediction, example: Example, kind: Kind) -> Prediction:
     """The prediction with the answer found in its text, compared with the example's.
 
     Of several drawn texts the one that gives the majority's answer is the text.

@@ -16,10 +16,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from specialize import datasets
+from specialize.answers import Kind
 from specialize.artifacts.predictions import content_digest, prompt_digest
 from specialize.config.recipe import EvaluationSet, Recipe
 from specialize.datasets.recipe_sets import RecipeSets, Split
@@ -43,7 +45,7 @@ class PromptedSet:
     spec: EvaluationSet
     split: Split
     format: str
-    kind: str
+    kind: Kind
     examples: tuple[Example, ...]
     prompts: tuple[str, ...]
     max_prompt_tokens: int
@@ -90,7 +92,7 @@ class EvaluationPlan:
             examples = tuple(self.sets.evaluation(spec, split))
             if not examples:
                 raise ConfigurationError(f"set {spec.label!r} has no example in its {split} split")
-            kind = spec.kind or datasets.kind_of(spec.set)
+            kind = _kind(spec)
             for name, common in self._formats.items():
                 own = spec.prompts if name.startswith("in-context") else None
                 by_task = self._by_task(own, name, examples) if own else {}
@@ -138,6 +140,18 @@ class EvaluationPlan:
         rng = np.random.default_rng([self.recipe.seed, _DRAW])
         first = self.sets.evaluation(self.recipe.evaluation.sets[0], "validation")[0]
         return DemonstrationPool(self.sets.training().examples).draw(first, count, rng)
+
+
+def _kind(spec: EvaluationSet) -> Kind:
+    """How answers to the set are compared."""
+    if spec.kind is None:
+        return datasets.kind_of(spec.set)
+    kinds: Mapping[str, Kind] = {kind: kind for kind in get_args(Kind)}
+    if spec.kind not in kinds:
+        raise ConfigurationError(
+            f"set {spec.label!r} has kind {spec.kind!r}; known kinds: {', '.join(kinds)}"
+        )
+    return kinds[spec.kind]
 
 
 def _check_names(labels: Sequence[str]) -> None:

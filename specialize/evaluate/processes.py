@@ -16,7 +16,7 @@ def run_shards(arguments: Sequence[str], count: int) -> None:
     """Run ``specialize ARGUMENTS --shard i/count`` in ``count`` processes, to their end.
 
     Every process gets its share of the processor's cores, and of several GPUs one in turn. The
-    first one's progress stands for all.
+    first one's progress represents all.
 
     Raises:
         SpecializeError: a process failed; what it said is in the message.

@@ -66,7 +66,7 @@ def subject(model: str | Path, label: str, step: int) -> Subject:
     """A model directory or hub id under a label.
 
     Raises:
-        InputError: no such directory, or the hub can not be reached.
+        InputError: no such directory, or the hub cannot be reached.
         ConfigurationError: a label that names a checkpoint of another step.
     """
     if step != 0 and label.startswith("step-") and label != checkpoints.name_of(step):

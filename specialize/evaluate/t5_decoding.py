@@ -47,7 +47,7 @@ class T5Decoding:
         self.advance(torch.full((len(prompts),), start_token(model), device=model.device))
 
     def advance(self, tokens: Tensor) -> None:
-        """Append ``tokens`` (rows,) and compute the logits behind them."""
+        """Append ``tokens`` (rows,) and compute the logits after them."""
         states = self._embed(tokens)
         bias = self._bias_of_step()
         for layer in self._layers:

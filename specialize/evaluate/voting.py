@@ -3,7 +3,7 @@
     "... The answer is 18", "... is 18.0", "... is 20"   ->  the first text, whose answer most gave
 
 Wang et al. 2023 (arXiv:2203.11171): answers are counted by value; of equally frequent ones the one
-that was given first wins, and answers that can not be read have no vote.
+that was given first wins, and answers that cannot be read have no vote.
 """
 
 from __future__ import annotations

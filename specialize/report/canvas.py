@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 INK, FAINT = "#1d2733", "#c3cbd4"  # replaced by the page's own colours where it is inlined
 COLOURS = ("#2878c8", "#d9772b", "#3c9d68", "#a25fc4", "#c44e5b", "#6f7d8c", "#b59a1d", "#2aa3b5")
-_STYLE: Mapping[str, object] = {
+_STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "svg.fonttype": "none",
@@ -60,7 +60,7 @@ def draw(
     name: str, caption: str, paint: Callable[[Axes], None], *, size: tuple[float, float]
 ) -> Drawing:
     """Run ``paint`` on empty axes and write them as SVG; everything is laid out and drawn once."""
-    with warnings.catch_warnings(), mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with warnings.catch_warnings(), mpl.rc_context(mpl.RcParams(_STYLE | {"svg.hashsalt": name})):
         # text stays text, so a reader's fonts draw what ours have no glyph for
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         svg = io.StringIO()
@@ -73,7 +73,7 @@ def draw(
 
 
 def label(text: str) -> str:
-    """``text`` short enough for a figure, without what an SVG file can not hold."""
+    """``text`` short enough for a figure, without what an SVG file cannot hold."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 

@@ -1,6 +1,6 @@
 """A model card for the selected checkpoint, and its way to the hub, which nobody takes by accident.
 
-    RUN/model_card.md    data for the hub in front (base model, sets, results), prose behind
+    RUN/model_card.md    first data for the hub (base model, sets, results), then prose
 
 The results are those of the test split, of the selected checkpoint alone; without test scores the
 card has none, since validation scores chose it.
@@ -108,5 +108,5 @@ def push(run: Path, recipe: Recipe, repository: str) -> str:
             sent = api.upload_folder(repo_id=repository, folder_path=beside)
     except (HfHubHTTPError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ConfigurationError(f"{recipe.name} can not go to {repository}: {reason}") from None
+        raise ConfigurationError(f"{recipe.name} cannot go to {repository}: {reason}") from None
     return str(sent)

@@ -1,4 +1,4 @@
-"""Predictions worth reading: what specialization fixed, what it broke, what can not be read.
+"""Predictions worth reading: what specialization fixed, what it broke, what cannot be read.
 
 Per set a few of each kind, spread evenly over the set, so that the same run always shows the same
 ones. The counts are of all examples, the texts of those shown.

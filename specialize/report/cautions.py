@@ -1,4 +1,4 @@
-"""What to doubt about a run's numbers, in the reader's words, most serious first."""
+"""Caveats about a run's numbers, most serious first."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def cautions(
         return said
     if outcome is None or outcome.split != "test":
         said.append(
-            "The selected checkpoint was not scored on the test split. What stands in its place "
-            "are validation scores, which selection makes too high."
+            "The selected checkpoint was not scored on the test split. Validation scores are "
+            "shown instead, which selection makes too high."
         )
     if outcome is not None:
         said += _of_outcome(outcome)

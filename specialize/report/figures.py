@@ -142,6 +142,8 @@ def _outcome(lines: Sequence[Line], split: str) -> Drawing:
     def paint(axes: Axes) -> None:
         for y, line in enumerate(reversed(lines)):
             colour = _ROLE_COLOURS.get(line.role, COLOURS[0])
+            if line.after is None:
+                continue
             if line.before is not None:
                 axes.plot(
                     [line.before.value, line.after.value], [y, y], color=colour, lw=2, alpha=0.5

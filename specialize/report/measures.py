@@ -107,9 +107,10 @@ def training_series(lines: Sequence[Mapping[str, object]], measure: str) -> list
     for line in lines:
         objectives = line.get("objectives")
         for name, measured in objectives.items() if isinstance(objectives, dict) else ():
-            value = measured.get(measure) if isinstance(measured, dict) else None
-            if isinstance(value, (int, float)):
-                values.setdefault(name, []).append((float(line["step"]), float(value)))
+            value = _number(measured, measure) if isinstance(measured, dict) else None
+            step = _number(line, "step")
+            if value is not None and step is not None:
+                values.setdefault(name, []).append((step, value))
     return [_thinned(name, measure, points) for name, points in values.items()]
 
 
@@ -117,11 +118,21 @@ def pace(lines: Sequence[Mapping[str, object]]) -> str:
     """How training went as a whole: medians of its steps, in one sentence; "" without steps."""
     shown = []
     for key, words in _PACE.items():
-        values = [float(line[key]) for line in lines if isinstance(line.get(key), (int, float))]
+        values = [value for line in lines if (value := _number(line, key)) is not None]
         if values:
             value = max(values) if key == "memory_mib" else statistics.median(values)
             shown.append(words.format(value))
     return "; ".join(shown)
+
+
+def last_step(lines: Sequence[Mapping[str, object]]) -> int:
+    """The highest optimizer step; 0 without any."""
+    return int(max((_number(line, "step") or 0 for line in lines), default=0))
+
+
+def _number(line: Mapping[str, object], key: str) -> float | None:
+    value = line.get(key)
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _thinned(objective: str, measure: str, points: Sequence[tuple[float, float]]) -> Series:

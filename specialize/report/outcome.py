@@ -3,7 +3,7 @@
     svamp   before 6.2 % [4.4, 8.7]   after 31.4 %   change +25.2 [+21.0, +29.4]   teacher 64.0 %
 
 Before and after answered the same examples, so the change has a paired interval. Where the test
-split was not evaluated the validation split stands in, and the report says that it is biased.
+split was not evaluated the validation split is used, and the report says that it is biased.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _line(
         before=cells.get(before) if before else None,
         after=cells[chosen],
         change=_change(parts) if parts else None,
-        teachers={name: cells[name] for name in teachers if cells[name] is not None},
+        teachers={name: cell for name in teachers if (cell := cells[name]) is not None},
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from specialize.answers import Mode, find_answer, is_correct
+from specialize.answers import Kind, Mode, find_answer, is_correct
 from specialize.artifacts.predictions import Prediction
 from specialize.artifacts.results import RunResults
 from specialize.config.recipe import EvaluationSet
@@ -21,7 +21,7 @@ from specialize.report.outcome import Outcome
 
 MODES: tuple[Mode, ...] = ("flexible", "strict", "legacy")
 MOST = 10  # disagreements shown
-_END = 600  # characters of a response's end, where its answer stands
+_END = 600  # characters of a response's end, where its answer is
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _by_task(
     ]
 
 
-def _graded(set_: str, prediction: Prediction, kind: str, example: Example | None) -> Disagreement:
+def _graded(set_: str, prediction: Prediction, kind: Kind, example: Example | None) -> Disagreement:
     text, gold = prediction.text, prediction.gold
     choices = example.choices if example else ()
     answers: dict[Mode, str | None] = {"flexible": prediction.answer}

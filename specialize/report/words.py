@@ -78,8 +78,8 @@ def reasons(data: ReportData) -> list[str]:
         over = selection.passed_over
         said.append(
             f"Step {over.step} has a value {100 * -over.difference:.1f} points higher, which is "
-            f"within one standard error ({_against(over)}). Of checkpoints that can not be told "
-            f"apart the earlier is taken: it has forgotten less."
+            f"within one standard error ({_against(over)}). Among checkpoints that cannot "
+            f"be distinguished the earlier is taken: it has forgotten less."
         )
     elif selection.runner_up is not None:
         up = selection.runner_up

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import ceil, comb, sqrt
 from statistics import NormalDist
 from typing import Protocol
@@ -57,7 +58,7 @@ class Paired:
         """McNemar's exact two-sided test: Binomial(discordant, 1/2) (doi:10.1007/BF02295996)."""
         n, k = self.discordant, min(self.only_first, self.only_second)
         tail = sum(comb(n, i) for i in range(k + 1))
-        return min(1.0, 2 * tail / 2**n)
+        return min(1.0, float(Fraction(2 * tail, 1 << n)))
 
     def __add__(self, other: Paired) -> Paired:
         return Paired(

@@ -229,7 +229,7 @@ BEST_MEAN = WeightedMean(0.5)
 
 @dataclass(frozen=True, slots=True)
 class RuleForm:
-    """How a rule is written in a recipe or behind ``--rule``, and what it chooses.
+    """How a rule is written in a recipe or after ``--rule``, and what it chooses.
 
     ``make`` takes the number after the colon, None where none was written.
     """

@@ -187,10 +187,12 @@ class _Ballot:
 
     def parts(self, first: Candidate, second: Candidate) -> list[tuple[float, Paired]]:
         """Each set's weight in the rule's value, and its counts."""
+        if self.compare is None:
+            return []
         found = []
         for role, weight in self.rule.weights.items():
             labels = [spec.label for spec in self.sets if spec.role == role]
-            for label in labels if self.compare else []:
+            for label in labels:
                 counts = self.compare(first.checkpoint, second.checkpoint, label)
                 found.append((weight / len(labels), counts))
         return found
