@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,59 @@ _ROOM = 32  # positions by which the caches grow
 _PART = 1024  # padded tokens that the encoder reads at once on a processor
 
 
+class _Norm(Protocol):
+    weight: Tensor
+    variance_epsilon: float
+
+
+class _Attention(Protocol):
+    q: nn.Linear
+    k: nn.Linear
+    v: nn.Linear
+    o: nn.Linear
+    n_heads: int
+
+    def compute_bias(
+        self, query_length: int, key_length: int, *, past_seen_tokens: int = 0
+    ) -> Tensor: ...
+
+
+class _Dense(Protocol):
+    act: Callable[[Tensor], Tensor]
+    wi: nn.Linear  # of a plain one
+    wi_0: nn.Linear  # of a gated one
+    wi_1: nn.Linear
+    wo: nn.Linear
+
+
+class _Part(Protocol):
+    """A part of a block: each has a norm and one of the others."""
+
+    layer_norm: _Norm
+    SelfAttention: _Attention
+    EncDecAttention: _Attention
+    DenseReluDense: _Dense
+
+
+class _Block(Protocol):
+    layer: Sequence[_Part]
+
+
+class _Stack(Protocol):
+    """An encoder or a decoder, as far as its arithmetic is needed here."""
+
+    block: Sequence[_Block]
+    embed_tokens: nn.Embedding
+    final_layer_norm: _Norm
+
+
+class _Model(Protocol):
+    encoder: _Stack
+    decoder: _Stack
+    lm_head: nn.Linear
+    model_dim: int
+
+
 def is_t5(model: PreTrainedModel) -> bool:
     """Whether ``T5Decoding`` knows the model's arithmetic."""
     return type(model) in (T5ForConditionalGeneration, MT5ForConditionalGeneration)
@@ -36,19 +90,20 @@ class T5Decoding:
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> None:
         states, self._outside = _encode_all(model, prompts)
-        self._layers = [_Layer(block, states) for block in model.decoder.block]
-        self._positions = model.decoder.block[0].layer[0].SelfAttention
+        parts = cast("_Model", model)
+        self._layers = [_Layer(block, states) for block in parts.decoder.block]
+        self._positions = parts.decoder.block[0].layer[0].SelfAttention
         self._bias = states.new_empty(0)
-        self._embed, self._norm = model.decoder.embed_tokens, model.decoder.final_layer_norm
-        self._head = model.lm_head
-        self._scale = model.model_dim**-0.5 if model.config.scale_decoder_outputs else 1.0
+        self._embed, self._norm = parts.decoder.embed_tokens, parts.decoder.final_layer_norm
+        self._head = parts.lm_head
+        self._scale = parts.model_dim**-0.5 if model.config.scale_decoder_outputs else 1.0
         self._step = 0
         self.logits: Tensor = states
         self.advance(torch.full((len(prompts),), start_token(model), device=model.device))
 
     def advance(self, tokens: Tensor) -> None:
         """Append ``tokens`` (rows,) and compute the logits after them."""
-        states = self._embed(tokens)
+        states: Tensor = self._embed(tokens)
         bias = self._bias_of_step()
         for layer in self._layers:
             states = layer(states, self._step, bias, self._outside)
@@ -80,13 +135,14 @@ def _encode_all(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> tup
     ids, mask = right_padded([prompts[i] for i in heads], model.device)
     outside = ((1 - mask) * torch.finfo(model.dtype).min).to(model.dtype)[:, None, None]
     lengths, most = mask.sum(-1).tolist(), _PART if ids.device.type == "cpu" else ids.numel()
-    states = outside.new_zeros(*ids.shape, model.model_dim)
+    parts = cast("_Model", model)
+    states = outside.new_zeros(*ids.shape, parts.model_dim)
     first = 0
     while first < len(ids):
         rows = slice(first, first + max(1, most // max(lengths[first : first + 8])))
         width = max(lengths[rows])
         part = outside[rows, ..., :width]
-        states[rows, :width] = _encode(model.encoder, ids[rows, :width], part)
+        states[rows, :width] = _encode(parts.encoder, ids[rows, :width], part)
         first = rows.stop
     if len(heads) == len(prompts):
         return states, outside
@@ -94,9 +150,9 @@ def _encode_all(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> tup
     return states.repeat_interleave(counts, 0), outside.repeat_interleave(counts, 0)
 
 
-def _encode(encoder: nn.Module, ids: Tensor, outside: Tensor) -> Tensor:
+def _encode(encoder: _Stack, ids: Tensor, outside: Tensor) -> Tensor:
     """The encoder's states (B, S, d) of padded prompts (B, S)."""
-    states = encoder.embed_tokens(ids)
+    states: Tensor = encoder.embed_tokens(ids)
     length = ids.shape[1]
     bias = encoder.block[0].layer[0].SelfAttention.compute_bias(length, length) + outside
     for block in encoder.block:
@@ -115,7 +171,7 @@ def _encode(encoder: nn.Module, ids: Tensor, outside: Tensor) -> Tensor:
 class _Layer:
     """One block of the decoder with its caches; keys are kept transposed, (rows, H, w, length)."""
 
-    def __init__(self, block: nn.Module, encoded: Tensor) -> None:
+    def __init__(self, block: _Block, encoded: Tensor) -> None:
         own, cross, feed = (layer for layer in block.layer)
         attention, reading = own.SelfAttention, cross.EncDecAttention
         self._norms = [layer.layer_norm for layer in (own, cross, feed)]
@@ -162,11 +218,11 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor
     return (weights @ values).flatten(1)
 
 
-def _normed(states: Tensor, norm: nn.Module) -> Tensor:
+def _normed(states: Tensor, norm: _Norm) -> Tensor:
     return rms_norm(states, norm.weight.shape, norm.weight, norm.variance_epsilon)
 
 
-def _feed_forward(dense: nn.Module) -> Callable[[Tensor], Tensor]:
+def _feed_forward(dense: _Dense) -> Callable[[Tensor], Tensor]:
     """The block's feed-forward part; gated ones in one product."""
     act = _activation(dense.act)
     out = dense.wo.weight
@@ -181,7 +237,7 @@ def _feed_forward(dense: nn.Module) -> Callable[[Tensor], Tensor]:
     return gated
 
 
-def _activation(act: nn.Module) -> Callable[[Tensor], Tensor]:
+def _activation(act: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """The same function in one kernel where torch has it."""
     if type(act).__name__ == "NewGELUActivation":
         return lambda states: gelu(states, approximate="tanh")
