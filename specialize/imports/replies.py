@@ -25,7 +25,7 @@ from specialize.imports.finish import CUT
 from specialize.imports.matching import Examples
 from specialize.imports.placement import Placement, fault_of, names_shift, weigh
 from specialize.records import Example, Response
-from specialize.store import Sample, StoreDescription, StoreWriter, padded_sample
+from specialize.store import Sample, StoreDescription, StoreWriter
 from specialize.store.sealed import Json
 from specialize.teacher.protocol import ScoredText
 from specialize.teacher.served.proof import Proof
@@ -215,10 +215,10 @@ class _Judge:
 
     def _misplaced(self, scored: ScoredText) -> str | None:
         """Why the rows are not those of the tokens; None where they are."""
-        rows = (scored.token_ids, scored.topk_ids, scored.topk_logprobs)
-        evidence = weigh(*rows, hot=(self._made.temperature or 1) > 1)
+        ids, logprobs, _ = scored.distributions.padded(self._proof.k)
+        evidence = weigh(scored.token_id, ids, logprobs, hot=(self._made.temperature or 1) > 1)
         self.placement.add(evidence)
-        return fault_of(evidence, *rows)
+        return fault_of(evidence, scored.token_id, ids, logprobs)
 
 
 def _other_text(shown: str | None, scored: ScoredText, tokenizer: Tokenizer) -> str | None:
@@ -251,11 +251,4 @@ def _sample(
         correct=correct,
         finished=scored.finish in ("eos", "stop"),
     )
-    return padded_sample(
-        response,
-        scored.token_ids,
-        scored.token_logprobs,
-        scored.topk_ids,
-        scored.topk_logprobs,
-        scored.tail_logprobs,
-    )
+    return scored.sample(response)

@@ -53,20 +53,31 @@ class Sample:
     tempered_tails: NDArray[np.floating] = field(default_factory=_no_tails)
 
     def __post_init__(self) -> None:
-        rows, tails = len(self.token_id), self.tempered_tails
-        if not self.token_id.shape == self.token_logprob.shape == (rows,):
-            raise ValueError(
-                f"sample {self.response.key}: token_id {self.token_id.shape} and token_logprob "
-                f"{self.token_logprob.shape} differ"
-            )
-        if len(self.distributions) != rows or (tails.size and tails.shape[:-1] != (rows,)):
-            raise ValueError(
-                f"sample {self.response.key}: {rows} tokens, but {len(self.distributions)} rows "
-                f"of entries and {len(tails)} of tempered tails"
-            )
+        fault = misfit(self.token_id, self.token_logprob, self.distributions, self.tempered_tails)
+        if fault is not None:
+            raise ValueError(f"sample {self.response.key}: {fault}")
 
     def __len__(self) -> int:
         return len(self.token_id)
+
+
+def misfit(
+    token_id: NDArray[np.integer],
+    token_logprob: NDArray[np.floating],
+    distributions: SparseDistributions,
+    tempered_tails: NDArray[np.floating],
+) -> str | None:
+    """Which of a sample's columns are not of the same positions; None where all are."""
+    rows = len(token_id)
+    if not token_id.shape == token_logprob.shape == (rows,):
+        return f"token_id {token_id.shape} and token_logprob {token_logprob.shape} differ"
+    tempered = tempered_tails.size == 0 or tempered_tails.shape[:-1] == (rows,)
+    if len(distributions) != rows or not tempered:
+        return (
+            f"{rows} tokens, but {len(distributions)} rows of entries and {len(tempered_tails)} "
+            f"of tempered tails"
+        )
+    return None
 
 
 def padded_sample(

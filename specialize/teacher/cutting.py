@@ -70,10 +70,10 @@ def cut_at_stop(scored: ScoredText, stops: Sequence[str], tokenizer: Tokenizer) 
 def spelled(scored: ScoredText, tokenizer: Tokenizer) -> str | None:
     """What the tokens spell, bytes that are no UTF-8 as surrogates; None where an id is beyond the
     tokenizer."""
-    pieces = tokenizer.pieces([token for token in scored.token_ids if token < tokenizer.size])
+    pieces = tokenizer.pieces([token for token in scored.token_id if token < tokenizer.size])
     if len(pieces) != len(scored):
         return None
-    if scored.finish in ("eos", "answer") and scored.token_ids[-1] in tokenizer.ends:
+    if scored.finish in ("eos", "answer") and scored.token_id[-1] in tokenizer.ends:
         pieces = pieces[:-1]  # an end may spell its name
     return b"".join(pieces).decode("utf-8", "surrogateescape")
 
@@ -89,12 +89,12 @@ def up_to(scored: ScoredText, wanted: int, tokenizer: Tokenizer, *, end: bool) -
         end: the end follows, with the row of the first token that is left out, where there is one.
     """
     count = covered = 0
-    pieces = tokenizer.pieces(scored.token_ids.tolist())
+    pieces = tokenizer.pieces(scored.token_id.tolist())
     while covered < wanted:
         covered += len(pieces[count])
         count += 1
     rows = min(count + (end and bool(tokenizer.ends)), len(scored))
-    kept = scored.first(rows, tokenizer.decode(scored.token_ids[:count].tolist()))
+    kept = scored.first(rows, tokenizer.decode(scored.token_id[:count].tolist()))
     return kept if rows == count else _ending(kept, tokenizer.ends)
 
 
@@ -104,14 +104,13 @@ def _ending(scored: ScoredText, ends: Sequence[int]) -> ScoredText:
     Where the teacher does not say how likely an end outside the stored entries is, it is as likely
     as it can be: as the least of the entries, or as the tail.
     """
-    ids, logprobs = scored.token_ids.copy(), scored.token_logprobs.copy()
-    if len(scored.end_ids):
-        ids[-1], logprobs[-1] = scored.end_ids[-1], scored.end_logprobs[-1]
+    ids, logprobs = scored.token_id.copy(), scored.token_logprob.copy()
+    row = scored.distributions[len(scored) - 1 :]
+    listed = np.flatnonzero(np.isin(row.ids, ends))
+    if len(scored.end_id):
+        ids[-1], logprobs[-1] = scored.end_id[-1], scored.end_logprob[-1]
+    elif len(listed):  # entries come most probable first
+        ids[-1], logprobs[-1] = row.ids[listed[0]], row.logprobs[listed[0]]
     else:
-        entries = np.isin(scored.topk_ids[-1], ends) & ~np.isneginf(scored.topk_logprobs[-1])
-        best = int(entries.argmax())  # entries come most probable first
-        used = scored.topk_logprobs[-1][~np.isneginf(scored.topk_logprobs[-1])]
-        most = min(float(used.min(initial=0)), float(scored.tail_logprobs[-1]))
-        ids[-1] = scored.topk_ids[-1, best] if entries.any() else ends[0]
-        logprobs[-1] = scored.topk_logprobs[-1, best] if entries.any() else most
-    return replace(scored, token_ids=ids, token_logprobs=logprobs)
+        ids[-1], logprobs[-1] = ends[0], min(row.logprobs.min(initial=0), row.tail[0])
+    return replace(scored, token_id=ids, token_logprob=logprobs)

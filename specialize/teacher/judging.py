@@ -12,7 +12,7 @@ from specialize.answers import Kind, find_answer, is_correct
 from specialize.answers.own_text import own_part
 from specialize.answers.phrases import last_announcement
 from specialize.records import Response
-from specialize.store import Sample, padded_sample
+from specialize.store import Sample
 from specialize.teacher.asks import Ask
 from specialize.teacher.protocol import ScoredText
 
@@ -41,16 +41,7 @@ def judge(
         correct=reason is None,
         finished=scored.finished,
     )
-    sample = padded_sample(
-        response,
-        scored.token_ids,
-        scored.token_logprobs,
-        scored.topk_ids,
-        scored.topk_logprobs,
-        scored.tail_logprobs,
-        scored.tempered_tails,
-    )
-    return sample, reason
+    return scored.sample(response), reason
 
 
 def _reason(

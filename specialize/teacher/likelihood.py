@@ -27,12 +27,13 @@ def measure(texts: Sequence[ScoredText], top_k: int) -> Counter[str]:
     """Sums over all positions of ``texts``, whose rows have ``top_k`` entries, in millionths."""
     sums: Counter[str] = Counter({_POSITIONS: 0, _NATS: 0})
     for text in texts:
-        own = text.token_logprobs.astype(np.float64)
+        own, rows = text.token_logprob.astype(np.float64), text.distributions
         sums[_POSITIONS] += len(text)
         sums[_NATS] += round(-float(own[np.isfinite(own)].sum()) * _MILLION)
-        masses = np.exp(text.topk_logprobs.astype(np.float64))
+        masses = np.exp(rows.logprobs.astype(np.float64))
+        rank = np.arange(len(masses)) - rows.indptr[rows.row_of_entry()]
         for k in (k for k in TOP_K if k <= top_k):
-            sums[f"{_MASS}{k}"] += round(float(masses[:, :k].sum()) * _MILLION)
+            sums[f"{_MASS}{k}"] += round(float(masses[rank < k].sum()) * _MILLION)
     return sums
 
 

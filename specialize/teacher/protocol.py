@@ -3,11 +3,11 @@
 One scored text of a teacher whose tokens are ``b"The"``, ``b" answer"``, ...::
 
     text            "The answer is 72"
-    token_ids       [464, 3280, 318, 7724, 50256]                          (R,)
-    token_logprobs  [-0.1, -0.0, -0.0, -0.4, -0.2]                         (R,) nats
-    topk_ids        [[464, 1114, ...], ...]                                (R, K)
-    topk_logprobs   [[-0.1, -3.2, ...], ...]                               (R, K)
-    tail_logprobs   [-3.5, ...]  log of the mass outside the K entries     (R,)
+    token_id        [464, 3280, 318, 7724, 50256]                          (R,)
+    token_logprob   [-0.1, -0.0, -0.0, -0.4, -0.2]                         (R,) nats
+    distributions   464 -0.1  1114 -3.2  tail -3.5 | 3280 -0.0 ...         R rows
+
+These are columns of the store as they are: with a ``Response`` they become a ``Sample``.
 
 Row t is the distribution from which token t was drawn, at temperature 1 whatever the sampling
 temperature, so that every row's stored and tail mass is 1. A token that was drawn outside the top
@@ -24,6 +24,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from align.sparse import SparseDistributions, one_hot
+from specialize.records import Response
+from specialize.store.shard import Sample, misfit
 from specialize.tokens import Tokenizer
 
 Finish = Literal["eos", "answer", "stop", "length", "given"]
@@ -115,46 +118,42 @@ class ScoredText:
     """
 
     text: str
-    token_ids: NDArray[np.int32]
-    token_logprobs: NDArray[np.float32]
-    topk_ids: NDArray[np.int32]
-    topk_logprobs: NDArray[np.float32]
-    tail_logprobs: NDArray[np.float32]
+    token_id: NDArray[np.int32]
+    token_logprob: NDArray[np.float32]
+    distributions: SparseDistributions
     finish: Finish
     fault: str = ""
     tempered_tails: NDArray[np.float32] = field(default_factory=_no_tails)  # (R, M)
     # the likeliest end at each position and its nats; empty where the teacher does not tell them
-    end_ids: NDArray[np.int32] = field(default_factory=_no_ids)
-    end_logprobs: NDArray[np.float32] = field(default_factory=_no_logprobs)
+    end_id: NDArray[np.int32] = field(default_factory=_no_ids)
+    end_logprob: NDArray[np.float32] = field(default_factory=_no_logprobs)
     thinking: str = ""  # what a served teacher wrote before the text and keeps apart from it
 
     def __post_init__(self) -> None:
-        rows = len(self.token_ids)
-        shapes = (self.token_logprobs.shape, self.tail_logprobs.shape)
-        if shapes != ((rows,), (rows,)) or self.topk_ids.shape != self.topk_logprobs.shape:
-            raise ValueError(
-                f"{rows} tokens, but token and tail log-probabilities have shapes {shapes}, "
-                f"entries {self.topk_ids.shape} and {self.topk_logprobs.shape}"
-            )
-        if self.topk_ids.ndim != 2 or len(self.topk_ids) != rows:
-            raise ValueError(f"{rows} tokens need entries (R, K), got {self.topk_ids.shape}")
+        fault = misfit(self.token_id, self.token_logprob, self.distributions, self.tempered_tails)
+        if fault is not None:
+            raise ValueError(f"text {self.text[:20]!r}: {fault}")
 
     def __len__(self) -> int:
-        return len(self.token_ids)
+        return len(self.token_id)
 
     def first(self, rows: int, text: str) -> ScoredText:
         """The first ``rows`` tokens, which are those of ``text``."""
         return replace(
             self,
             text=text,
-            token_ids=self.token_ids[:rows],
-            token_logprobs=self.token_logprobs[:rows],
-            topk_ids=self.topk_ids[:rows],
-            topk_logprobs=self.topk_logprobs[:rows],
-            tail_logprobs=self.tail_logprobs[:rows],
+            token_id=self.token_id[:rows],
+            token_logprob=self.token_logprob[:rows],
+            distributions=self.distributions[:rows],
             tempered_tails=self.tempered_tails[:rows],
-            end_ids=self.end_ids[:rows],
-            end_logprobs=self.end_logprobs[:rows],
+            end_id=self.end_id[:rows],
+            end_logprob=self.end_logprob[:rows],
+        )
+
+    def sample(self, response: Response) -> Sample:
+        """The row of the store: ``response``, which has this text, with these columns."""
+        return Sample(
+            response, self.token_id, self.token_logprob, self.distributions, self.tempered_tails
         )
 
     @property
@@ -163,11 +162,9 @@ class ScoredText:
         return self.finish != "length"
 
 
-def quarantined(fault: str, k: int) -> ScoredText:
+def quarantined(fault: str) -> ScoredText:
     """In place of a response that could not be believed."""
-    none, empty = np.zeros(0, np.float32), np.zeros((0, k), np.float32)
-    ids = np.zeros(0, np.int32)
-    return ScoredText("", ids, none, empty.astype(np.int32), empty, none, "length", fault)
+    return ScoredText("", _no_ids(), _no_logprobs(), one_hot(_no_ids()), "length", fault)
 
 
 class Teacher(Protocol):

@@ -18,7 +18,7 @@ from specialize.formats import read_rationale
 from specialize.formats.labels import read_label
 from specialize.formats.quality import rationale_fault
 from specialize.records import Response
-from specialize.store import Sample, padded_sample
+from specialize.store import Sample
 from specialize.teacher.asks import Ask
 from specialize.teacher.cutting import spelled, up_to
 from specialize.teacher.protocol import ScoredText
@@ -59,16 +59,7 @@ def judge_rationale(
         example.id, ask.sample, prompt, kept.text,
         answer=label, correct=correct, finished=kept.finished,
     )  # fmt: skip
-    sample = padded_sample(
-        response,
-        kept.token_ids,
-        kept.token_logprobs,
-        kept.topk_ids,
-        kept.topk_logprobs,
-        kept.tail_logprobs,
-        kept.tempered_tails,
-    )
-    return sample, fault
+    return kept.sample(response), fault
 
 
 def cut_to_rationale(scored: ScoredText, tokenizer: Tokenizer) -> ScoredText:

@@ -8,13 +8,14 @@ share tokens by chance as those of a real teacher do.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
+from align import from_padded
 from specialize.imports.own_tokens import own_logprob
 from specialize.teacher.protocol import ScoredText
 from specialize.tokens import Tokenizer
+from tests.support.store_samples import topk_id, topk_logprob
 
 NAMES = ["Ann", "Ben", "Mia", "Tom", "Seven boxes", "The farmer", "Nobody"]
 VERBS = ["has", "buys", "sells", "finds", "counts"]
@@ -74,13 +75,13 @@ def _scored(text: str, tokens: np.ndarray, ids: np.ndarray, logprobs: np.ndarray
         own.append(own_logprob(token, tuple(zip(entries, values, strict=True))))
     tails = np.log1p(-np.exp(logprobs.astype(np.float64)).sum(axis=1).clip(max=1 - 1e-9))
     return ScoredText(
-        text, tokens, np.array(own, np.float32), ids, logprobs, tails.astype(np.float32), "given"
+        text, tokens, np.array(own, np.float32), from_padded(ids, logprobs, tails), "given"
     )
 
 
 def _with_rows(text: ScoredText, order: np.ndarray) -> ScoredText:
     """Row ``order[i]`` beside token i."""
-    return _scored(text.text, text.token_ids, text.topk_ids[order], text.topk_logprobs[order])
+    return _scored(text.text, text.token_id, topk_id(text)[order], topk_logprob(text)[order])
 
 
 def misplaced(text: ScoredText, rng: np.random.Generator) -> Iterator[tuple[str, ScoredText]]:
@@ -99,15 +100,4 @@ def misplaced(text: ScoredText, rng: np.random.Generator) -> Iterator[tuple[str,
 
 def cut_rows(text: ScoredText, count: int) -> ScoredText:
     """The text without its last ``count`` tokens and rows; the words stay."""
-    parts = (
-        text.token_ids,
-        text.token_logprobs,
-        text.topk_ids,
-        text.topk_logprobs,
-        text.tail_logprobs,
-    )
-    ids, own, entries, logprobs, tails = (part[:-count] for part in parts)
-    return replace(
-        text, token_ids=ids, token_logprobs=own, topk_ids=entries, topk_logprobs=logprobs,
-        tail_logprobs=tails,
-    )  # fmt: skip
+    return text.first(len(text) - count, text.text)

@@ -13,6 +13,7 @@ import yaml
 
 from specialize.imports.distillkit import CONFIG
 from specialize.teacher.protocol import ScoredText
+from tests.support.store_samples import topk_id, topk_logprob
 
 JsonForm = Callable[[ScoredText], dict[str, object]]
 IDS = 600  # of the bundled teacher's vocabulary
@@ -26,15 +27,15 @@ def named(token: int) -> str:
 
 def pairs(text: ScoredText) -> list[list[tuple[int, float]]]:
     """Ids with log-probabilities, row by row."""
-    rows = zip(text.topk_ids.tolist(), text.topk_logprobs.tolist(), strict=True)
+    rows = zip(topk_id(text).tolist(), topk_logprob(text).tolist(), strict=True)
     return [list(zip(ids, values, strict=True)) for ids, values in rows]
 
 
 def completion(text: ScoredText) -> dict[str, object]:
     """A completion of vLLM or OpenAI."""
     told = {
-        "tokens": [named(t) for t in text.token_ids.tolist()],
-        "token_logprobs": text.token_logprobs.tolist(),
+        "tokens": [named(t) for t in text.token_id.tolist()],
+        "token_logprobs": text.token_logprob.tolist(),
         "top_logprobs": [{named(i): v for i, v in row} for row in pairs(text)],
     }
     return {"choices": [{"text": text.text, "logprobs": told, "finish_reason": "stop"}]}
@@ -42,7 +43,7 @@ def completion(text: ScoredText) -> dict[str, object]:
 
 def chat_batch(text: ScoredText) -> dict[str, object]:
     """A line of OpenAI's batches."""
-    rows = zip(text.token_ids.tolist(), text.token_logprobs.tolist(), pairs(text), strict=True)
+    rows = zip(text.token_id.tolist(), text.token_logprob.tolist(), pairs(text), strict=True)
     content = [
         {
             "token": named(token), "logprob": value,
@@ -63,9 +64,9 @@ def axolotl(text: ScoredText) -> dict[str, object]:
 def axolotl_two(text: ScoredText) -> dict[str, object]:
     """axolotl's second version: rows for the last of some ids."""
     return {
-        "input_ids": [5, 6, *text.token_ids.tolist()],
-        "target_token_ids": text.topk_ids.tolist(),
-        "logprobs": text.topk_logprobs.tolist(),
+        "input_ids": [5, 6, *text.token_id.tolist()],
+        "target_token_ids": topk_id(text).tolist(),
+        "logprobs": topk_logprob(text).tolist(),
     }
 
 
@@ -97,7 +98,7 @@ def distillkit_folder(
 ) -> Path:
     """DistillKit's parquet with its configuration; a token 7 stands before every text."""
     path.mkdir()
-    k = texts[0].topk_ids.shape[1]
+    k = topk_id(texts[0]).shape[1]
     config = {
         "d": IDS, "k": k, "exact_k": k, "exact_dtype": dtype, "residual_bins": [],
         "delta_encoding": delta,
@@ -105,14 +106,14 @@ def distillkit_folder(
     (path / CONFIG).write_text(yaml.safe_dump(config))
     rows = []
     for text in texts:
-        values = text.topk_logprobs
+        values = topk_logprob(text)
         if delta:
             values = np.diff(values, axis=1, prepend=0)
         rows.append(
             {
-                "input_ids": [7, *text.token_ids.tolist()],
+                "input_ids": [7, *text.token_id.tolist()],
                 "compressed_logprobs": exact(values, dtype).tolist(),
-                "bytepacked_indices": packed(text.topk_ids),
+                "bytepacked_indices": packed(topk_id(text)),
             }
         )
     nested = pa.list_(pa.list_(pa.uint8()))

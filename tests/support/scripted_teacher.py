@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from align import from_padded
 from specialize.teacher.protocol import Finish, Sampling, ScoredText, TeacherDescription
 from specialize.tokens import Tokenizer
 
@@ -63,8 +64,6 @@ class ScriptedTeacher:
             text,
             np.array(ids, np.int32),
             np.log(masses[:, 0]).astype(np.float32),
-            entries.astype(np.int32),
-            np.log(masses).astype(np.float32),
-            np.log1p(-masses.sum(axis=1)).astype(np.float32),
+            from_padded(entries, np.log(masses), np.log1p(-masses.sum(axis=1))),
             finish,
         )

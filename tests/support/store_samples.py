@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from specialize.records import Response
 from specialize.store import Sample, StoreDescription, StoreWriter, padded_sample
+from specialize.teacher.protocol import ScoredText
 
 K, V, SHARDS, PER_SHARD = 5, 300, 3, 3
 PIECES = {token: b" %d" % token for token in range(V)}
@@ -59,17 +60,17 @@ def sample(number: int, *, positions: int | None = None, text: str | None = None
     return padded_sample(response, token, -rng.random(rows), ids, logs[:, :K], logs[:, K])
 
 
-def topk_id(one: Sample) -> NDArray[np.int32]:
+def topk_id(one: Sample | ScoredText) -> NDArray[np.int32]:
     """(R, K) the entries' ids in K slots, as many as the fullest row has; 0 where unused."""
     return one.distributions.padded(_widest(one))[0]
 
 
-def topk_logprob(one: Sample) -> NDArray[np.float32]:
+def topk_logprob(one: Sample | ScoredText) -> NDArray[np.float32]:
     """(R, K) the entries' log-probabilities in nats; -inf where a slot is unused."""
     return one.distributions.padded(_widest(one))[1]
 
 
-def _widest(one: Sample) -> int:
+def _widest(one: Sample | ScoredText) -> int:
     return int(np.diff(one.distributions.indptr).max(initial=0))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -20,7 +21,12 @@ from transformers import PreTrainedModel
 from align.vocabulary import Vocabulary
 from specialize.errors import TeacherError
 from specialize.teacher.local.decode import start_decoding
-from specialize.teacher.local.sparse_rows import entry_numbers, sparse_rows, to_numpy
+from specialize.teacher.local.sparse_rows import (
+    SparseRows,
+    entry_numbers,
+    sparse_rows,
+    to_numpy,
+)
 from specialize.teacher.protocol import Finish, Sampling, ScoredText
 from specialize.tokens import Tokenizer
 
@@ -83,14 +89,18 @@ class _Record:
             width = min(width, logits.shape[-1])
         self.usable = min(tokenizer.size, logits.shape[-1])
         self.tokens = np.zeros((count, steps), np.int32)
-        self.token_logprobs = torch.zeros(count, steps, device=device)
-        self.ids = torch.zeros(count, steps, width, dtype=torch.int32, device=device)
-        self.logprobs = torch.zeros(count, steps, width, device=device)
-        self.tails = torch.zeros(count, steps, device=device)
+        self.sparse = SparseRows(
+            token_logprobs=torch.zeros(count, steps, device=device),
+            ids=torch.zeros(count, steps, width, dtype=torch.int32, device=device),
+            logprobs=torch.zeros(count, steps, width, device=device),
+            tails=torch.zeros(count, steps, device=device),
+            tempered_tails=torch.zeros(
+                count, steps, len(settings.tail_temperatures), device=device
+            ),
+        )
         told = steps if self.ends and settings.until is not None else 0
         self.end_ids = torch.zeros(count, told, dtype=torch.int32, device=device)
         self.end_logprobs = torch.zeros(count, told, device=device)
-        self.tempered = torch.zeros(count, steps, len(settings.tail_temperatures), device=device)
         numbers = [entry_numbers(r.seed, steps, settings) for r in requests]
         drawn = [array for array in numbers if array is not None]
         self.numbers = torch.tensor(np.stack(drawn), device=device) if drawn else None
@@ -108,9 +118,8 @@ class _Record:
             self.end_logprobs[at] = best.values - logits.gather(-1, tokens[:, None])[:, 0]
         entries = None if self.numbers is None else self.numbers[at]
         rows = sparse_rows(logits, tokens, self.settings, entries)
-        self.token_logprobs[at], self.ids[at] = rows.token_logprobs, rows.ids.int()
-        self.logprobs[at], self.tails[at] = rows.logprobs, rows.tails
-        self.tempered[at] = rows.tempered_tails
+        for kept, values in zip(self.sparse, rows, strict=True):
+            kept[at] = values.to(kept.dtype)
         if self.end_ids.shape[1]:
             self.end_logprobs[at] += rows.token_logprobs
         return tokens
@@ -146,32 +155,42 @@ class _Record:
         return "length" if self.step >= self.room[row] else None
 
     def texts(self) -> list[ScoredText]:
-        self.token_logprobs, self.ids = self.token_logprobs.cpu(), self.ids.cpu()
-        self.logprobs, self.tails = self.logprobs.cpu(), self.tails.cpu()
-        self.tempered, self.end_ids = self.tempered.cpu(), self.end_ids.cpu()
-        self.end_logprobs = self.end_logprobs.cpu()
-        if bool(self.token_logprobs.isnan().any()):
+        """What was written, text after text: each a view of the batch's columns."""
+        written = np.arange(self.tokens.shape[1]) < self.length[:, None]
+        at = torch.from_numpy(written).to(self.device)
+        rows = SparseRows(*(values[at] for values in self.sparse))
+        if bool(rows.token_logprobs.isnan().any()):
             raise TeacherError(
                 "the teacher's logits hold NaN; its weights are damaged or overflow in this dtype"
             )
-        return [self._text(row) for row in range(len(self.finish))]
+        ends = at[:, : self.end_ids.shape[1]]
+        batch = ScoredText(
+            text="",
+            token_id=self.tokens[written],
+            token_logprob=to_numpy(rows.token_logprobs, np.float32),
+            distributions=rows.distributions(),
+            finish="length",
+            tempered_tails=to_numpy(rows.tempered_tails, np.float32),
+            end_id=to_numpy(self.end_ids[ends], np.int32),
+            end_logprob=to_numpy(self.end_logprobs[ends], np.float32),
+        )
+        bounds = np.concatenate([[0], np.cumsum(self.length)]).tolist()
+        return [self._text(row, batch, *span) for row, span in enumerate(pairwise(bounds))]
 
-    def _text(self, row: int) -> ScoredText:
-        end = int(self.length[row])
-        tokens = self.tokens[row, :end]
+    def _text(self, row: int, batch: ScoredText, first: int, last: int) -> ScoredText:
+        """The text of one row, which has the positions ``first:last`` of the batch."""
+        tokens = batch.token_id[first:last]
         ended = self.finish[row] == "eos" or row in self.closing
-        written = tokens[:-1] if ended else tokens  # an end may spell its name
+        spelled = tokens[:-1] if ended else tokens  # an end may spell its name
         return ScoredText(
-            text=self.tokenizer.decode(written.tolist()),
-            token_ids=tokens.copy(),
-            token_logprobs=to_numpy(self.token_logprobs[row, :end], np.float32),
-            topk_ids=to_numpy(self.ids[row, :end], np.int32),
-            topk_logprobs=to_numpy(self.logprobs[row, :end], np.float32),
-            tail_logprobs=to_numpy(self.tails[row, :end], np.float32),
+            text=self.tokenizer.decode(spelled.tolist()),
+            token_id=tokens,
+            token_logprob=batch.token_logprob[first:last],
+            distributions=batch.distributions[first:last],
             finish=self.finish[row] or "length",
-            tempered_tails=to_numpy(self.tempered[row, :end], np.float32),
-            end_ids=to_numpy(self.end_ids[row, :end], np.int32),
-            end_logprobs=to_numpy(self.end_logprobs[row, :end], np.float32),
+            tempered_tails=batch.tempered_tails[first:last],
+            end_id=batch.end_id[first:last],
+            end_logprob=batch.end_logprob[first:last],
         )
 
 

@@ -124,11 +124,9 @@ def _scored(item: Given, parts: Sequence[_Rows]) -> ScoredText:
         )
     return ScoredText(
         text=item.text,
-        token_ids=to_numpy(torch.cat([part.tokens for part in parts]), np.int32),
-        token_logprobs=to_numpy(rows.token_logprobs, np.float32),
-        topk_ids=to_numpy(rows.ids, np.int32),
-        topk_logprobs=to_numpy(rows.logprobs, np.float32),
-        tail_logprobs=to_numpy(rows.tails, np.float32),
+        token_id=to_numpy(torch.cat([part.tokens for part in parts]), np.int32),
+        token_logprob=to_numpy(rows.token_logprobs, np.float32),
+        distributions=rows.distributions(),
         finish="given",
         tempered_tails=to_numpy(rows.tempered_tails, np.float32),
     )

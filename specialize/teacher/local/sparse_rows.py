@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from align.sparse import SparseDistributions, from_padded
 from specialize.teacher.protocol import Sampling
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -36,6 +37,13 @@ class SparseRows(NamedTuple):
     logprobs: Tensor  # (N, K)
     tails: Tensor  # (N,)
     tempered_tails: Tensor  # (N, M) outside the same entries, at M other temperatures
+
+    def distributions(self) -> SparseDistributions:
+        """The N rows without the slots that are not in use."""
+        ids, logprobs, tails = (
+            values.cpu().numpy() for values in (self.ids, self.logprobs, self.tails)
+        )
+        return from_padded(ids, logprobs, tails)
 
 
 def sparse_rows(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from align.sparse import concatenate
 from specialize.store.sealed import Json
 from specialize.teacher.cutting import cut_at_stop
 from specialize.teacher.protocol import Sampling, ScoredText
@@ -117,11 +118,9 @@ class Asker:
             return pieces[0]
         return ScoredText(
             text=self.proof.tokenizer.decode(list(tokens)),
-            token_ids=np.concatenate([piece.token_ids for piece in pieces]),
-            token_logprobs=np.concatenate([piece.token_logprobs for piece in pieces]),
-            topk_ids=np.concatenate([piece.topk_ids for piece in pieces]),
-            topk_logprobs=np.concatenate([piece.topk_logprobs for piece in pieces]),
-            tail_logprobs=np.concatenate([piece.tail_logprobs for piece in pieces]),
+            token_id=np.concatenate([piece.token_id for piece in pieces]),
+            token_logprob=np.concatenate([piece.token_logprob for piece in pieces]),
+            distributions=concatenate([piece.distributions for piece in pieces]),
             finish="given",
         )
 

@@ -180,8 +180,8 @@ async def _raw(asker: Asker, prompt: Prompt, plain: ScoredText, k: int) -> bool:
     if not len(plain) or not len(tempered):
         return False
     before, after = (
-        dict(zip(t.topk_ids[0].tolist(), t.topk_logprobs[0].tolist(), strict=True))
-        for t in (plain, tempered)
+        dict(zip(row.ids.tolist(), row.logprobs.tolist(), strict=True))
+        for row in (plain.distributions[:1], tempered.distributions[:1])
     )
     shared = before.keys() & after.keys()
     return 2 * len(shared) > len(before) and all(
@@ -193,7 +193,7 @@ def _check_places(cold: ScoredText, server: Server) -> None:
     """Tokens drawn almost without chance are the first entries of their own rows."""
     if not len(cold):
         return
-    first = cold.token_logprobs >= cold.topk_logprobs[:, 0] - _NEAR
+    first = cold.token_logprob >= cold.distributions.padded(1)[1][:, 0] - _NEAR
     if first.mean() < _FIRST:
         raise TeacherError(
             f"the {server.kind} server at {server.urls[0]} returns rows that are not those of its "
@@ -204,14 +204,14 @@ def _check_places(cold: ScoredText, server: Server) -> None:
 
 async def _scores(asker: Asker, prompt: Prompt, plain: ScoredText, server: Server) -> bool:
     """Whether a sampled text, given back to be scored, gets the rows that it was drawn from."""
-    tokens = tuple(plain.token_ids.tolist())
+    tokens = tuple(plain.token_id.tolist())
     if not tokens:
         return False
     try:
         scored = await asker.score(prompt.ids, tokens)
     except (BadReplyError, RefusedError, SetupError):
         return False
-    apart = float(np.median(np.abs(scored.token_logprobs - plain.token_logprobs)))
+    apart = float(np.median(np.abs(scored.token_logprob - plain.token_logprob)))
     if not apart <= _NEAR:
         raise TeacherError(
             f"the {server.kind} server at {server.urls[0]} scores a text with other rows than it "

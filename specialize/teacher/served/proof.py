@@ -16,10 +16,13 @@ with such ids join the tail; a token with one is not believed, since it spells n
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from align.ragged import pointers
+from align.sparse import SparseDistributions
 from specialize.teacher.protocol import ScoredText
 from specialize.teacher.served.wire import BadReplyError, Entries, Reply
 from specialize.tokens import Tokenizer
@@ -52,21 +55,15 @@ class Proof:
         if len(reply.logprobs) != count or len(reply.entries) != count:
             raise BadReplyError("entries are not those of the tokens")
         text = self.check_tokens(reply)
-        ids = np.zeros((count, self.k), np.int32)
-        logprobs = np.full((count, self.k), -np.inf, np.float32)
-        own, tails = np.zeros(count, np.float32), np.zeros(count, np.float32)
-        rows = zip(reply.tokens, reply.logprobs, reply.entries, strict=True)
-        for i, (token, logprob, entries) in enumerate(rows):
-            kept = self._row(token, logprob, entries)[: self.k]
-            ids[i, : len(kept)] = [entry for entry, _ in kept]
-            logprobs[i, : len(kept)] = [value for _, value in kept]
-            own[i] = _value(logprob)
-            tails[i] = _log_complement(math.fsum(math.exp(value) for _, value in kept))
-        np.minimum(own, 0, out=own)
-        np.minimum(logprobs, 0, out=logprobs)
-        tokens = np.array(reply.tokens, np.int32)
+        replied = zip(reply.tokens, reply.logprobs, reply.entries, strict=True)
+        rows = [self._row(*token)[: self.k] for token in replied]
         return ScoredText(
-            text, tokens, own, ids, logprobs, tails, reply.finish, thinking=reply.thinking
+            text,
+            np.array(reply.tokens, np.int32),
+            np.minimum(np.array([_value(own) for own in reply.logprobs], np.float32), 0),
+            _distributions(rows),
+            reply.finish,
+            thinking=reply.thinking,
         )
 
     def _row(self, token: int, logprob: float, entries: Entries) -> list[tuple[int, float]]:
@@ -134,6 +131,17 @@ class Proof:
             if not (spelled.startswith(shown) or (shown.startswith(spelled) and spelled)):
                 raise BadReplyError("the text is not what the tokens spell")
         return text
+
+
+def _distributions(rows: Sequence[Sequence[tuple[int, float]]]) -> SparseDistributions:
+    """Rows of (id, nats) with the tail that is left of each."""
+    masses = [math.fsum(math.exp(value) for _, value in row) for row in rows]
+    return SparseDistributions(
+        pointers(np.array([len(row) for row in rows], np.int64)),
+        np.array([entry for row in rows for entry, _ in row], np.int32),
+        np.minimum(np.array([value for row in rows for _, value in row], np.float32), 0),
+        np.array([_log_complement(mass) for mass in masses], np.float32),
+    )
 
 
 def _value(logprob: float) -> float:

@@ -241,7 +241,7 @@ class ServedTeacher:
 
     def _quarantined(self, error: BadReplyError | RefusedError) -> ScoredText:
         refused = isinstance(error, RefusedError)
-        return quarantined("refused" if refused else str(error), self._proof.k)
+        return quarantined("refused" if refused else str(error))
 
     def _run(self, work: Coroutine[None, None, Result]) -> Result:
         if self._runner is None:

@@ -27,6 +27,7 @@ from tests.support.import_forms import (
     distillkit_folder,
     write_lines,
 )
+from tests.support.store_samples import topk_id, topk_logprob
 
 TEACHER = str(MODELS / "teacher")
 HONEST_RECORDS = 200
@@ -39,7 +40,7 @@ def tokenizer() -> Tokenizer:
 
 
 def fault(text: ScoredText, *, hot: bool = False) -> str | None:
-    rows = (text.token_ids, text.topk_ids, text.topk_logprobs)
+    rows = (text.token_id, topk_id(text), topk_logprob(text))
     return fault_of(weigh(*rows, hot=hot), *rows)
 
 
@@ -62,7 +63,7 @@ def test_rows_of_their_tokens_are_kept(
             temperature=temperature, count=count,
         )  # fmt: skip
         assert fault(text) is None
-        placement.add(weigh(text.token_ids, text.topk_ids, text.topk_logprobs))
+        placement.add(weigh(text.token_id, topk_id(text), topk_logprob(text)))
         assert placement.fault is None
 
 

@@ -125,7 +125,7 @@ def test_entries_beyond_the_tokenizer_join_the_tail(tmp_path: Path) -> None:
 
         def scored(self, text: str, finish: Finish, k: int, seed: int) -> ScoredText:
             made = super().scored(text, finish, k, seed)
-            made.topk_ids[:, 1] = self.tokenizer.size + 1
+            made.distributions.ids[1::k] = self.tokenizer.size + 1  # the second entry of each row
             return made
 
     tokenizer = load_tokenizer(teacher_toys.gpt2())

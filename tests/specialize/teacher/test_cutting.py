@@ -18,6 +18,7 @@ from specialize.teacher.protocol import Finish
 from specialize.tokens import Tokenizer, load_tokenizer
 from tests.support import teacher_toys as toys
 from tests.support.scripted_teacher import ScriptedTeacher
+from tests.support.store_samples import topk_id, topk_logprob
 
 CHECK = "I check whether the answer is positive: 3\n1 + 2 = 3.\nThe answer is 3"
 
@@ -79,13 +80,13 @@ def test_a_text_is_whole_until_a_complete_answer_is_over(
         assert cut is scored
         return
     assert (cut.text, cut.finish) == (kept, "answer")
-    *words, end = cut.token_ids.tolist()
+    *words, end = cut.token_id.tolist()
     assert b"".join(tokenizer.pieces(words)).decode() == kept
     assert end == tokenizer.eos
     rows = len(cut)  # the end has the row of the token that came next
-    np.testing.assert_array_equal(cut.topk_logprobs, scored.topk_logprobs[:rows])
-    np.testing.assert_array_equal(cut.tail_logprobs, scored.tail_logprobs[:rows])
-    np.testing.assert_array_equal(cut.token_logprobs[:-1], scored.token_logprobs[: rows - 1])
+    np.testing.assert_array_equal(topk_logprob(cut), topk_logprob(scored)[:rows])
+    np.testing.assert_array_equal(cut.distributions.tail, scored.distributions.tail[:rows])
+    np.testing.assert_array_equal(cut.token_logprob[:-1], scored.token_logprob[: rows - 1])
 
 
 @pytest.mark.parametrize(
@@ -176,9 +177,9 @@ def test_a_stop_text_ends_a_text_where_it_begins(tokenizer: Tokenizer) -> None:
     scored = teacher_of(tokenizer).scored("So 3.\n\nQ: é", "length", 5, 0)
     cut = cut_at_stop(scored, ["é", "\n\nQ"], tokenizer)
     assert (cut.text, cut.finish) == ("So 3.", "stop")
-    assert cut.token_ids[-1] == tokenizer.eos
+    assert cut.token_id[-1] == tokenizer.eos
     assert len(cut) == len(tokenizer.encode("So 3.")) + 1
-    np.testing.assert_array_equal(cut.topk_ids, scored.topk_ids[: len(cut)])
-    assert cut.token_logprobs[-1] <= min(scored.topk_logprobs[len(cut) - 1].min(), 0)
+    np.testing.assert_array_equal(topk_id(cut), topk_id(scored)[: len(cut)])
+    assert cut.token_logprob[-1] <= min(topk_logprob(scored)[len(cut) - 1].min(), 0)
     assert cut_at_stop(scored, ["?"], tokenizer) is scored
     assert cut_at_stop(scored, [], tokenizer) is scored

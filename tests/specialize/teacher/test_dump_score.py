@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from align import from_padded
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.store import Store, shard_file
 from specialize.teacher.dump import dump
@@ -16,6 +17,7 @@ from specialize.teacher.local.teacher import load_teacher
 from specialize.teacher.planning import plan
 from specialize.teacher.protocol import Sampling, ScoredText
 from tests.support import teacher_toys as toys
+from tests.support.store_samples import topk_id, topk_logprob
 
 SCORE = TeacherSettings(mode="score", max_new_tokens=30)
 
@@ -37,11 +39,11 @@ def test_the_likeliest_of_several_ends_is_taken(tmp_path: Path) -> None:
     texts = [f"So {i} {chr(97 + i % 26)}" for i in range(30)]
     scored = teacher.score([f"Q: {i}?\n" for i in range(30)], texts, asked)
     for one in scored:
-        row = dict(zip(one.topk_ids[-1].tolist(), one.topk_logprobs[-1].tolist(), strict=True))
+        row = dict(zip(topk_id(one)[-1].tolist(), topk_logprob(one)[-1].tolist(), strict=True))
         ends = {end: row[end] for end in teacher.tokenizer.ends}
-        assert one.token_ids[-1] == max(ends, key=ends.__getitem__)
-        assert one.token_logprobs[-1] == pytest.approx(max(ends.values()), abs=1e-5)
-    assert len({int(one.token_ids[-1]) for one in scored}) > 1
+        assert one.token_id[-1] == max(ends, key=ends.__getitem__)
+        assert one.token_logprob[-1] == pytest.approx(max(ends.values()), abs=1e-5)
+    assert len({int(one.token_id[-1]) for one in scored}) > 1
 
 
 def test_likelihood_in_place_of_accuracy(tmp_path: Path) -> None:
@@ -76,8 +78,7 @@ def scored(masses_: list[list[float]], own: list[float]) -> ScoredText:
     logprobs = np.log(np.array(masses_, np.float32))
     return ScoredText(
         "x", np.zeros(rows, np.int32), np.log(np.array(own, np.float32)),
-        np.tile(np.arange(k, dtype=np.int32), (rows, 1)), logprobs, np.zeros(rows, np.float32),
-        "given",
+        from_padded(np.tile(np.arange(k), (rows, 1)), logprobs, np.zeros(rows)), "given",
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from specialize.teacher.local.sparse_rows import take_sparse_rows
 from specialize.teacher.local.teacher import LocalTeacher, load_teacher
 from specialize.teacher.protocol import Sampling, ScoredText
 from tests.support import teacher_toys as toys
+from tests.support.store_samples import topk_id, topk_logprob
 
 FORM = by_name("zero-shot-cot")
 KINDS = [toys.gpt2, toys.llama, toys.t5]
@@ -39,7 +40,7 @@ def prompts_of(questions: int, samples: int) -> list[str]:
 
 def full_logprobs(teacher: LocalTeacher, prompt: str, scored: ScoredText) -> torch.Tensor:
     """(R, V) log-probabilities of one text by one plain forward pass."""
-    ids, tokens = list(teacher.prompt_tokens([prompt])[0]), scored.token_ids.tolist()
+    ids, tokens = list(teacher.prompt_tokens([prompt])[0]), scored.token_id.tolist()
     model = teacher._model
     with torch.no_grad():
         if teacher.continues:
@@ -53,15 +54,15 @@ def full_logprobs(teacher: LocalTeacher, prompt: str, scored: ScoredText) -> tor
 
 def assert_rows(teacher: LocalTeacher, prompt: str, scored: ScoredText) -> None:
     expected = full_logprobs(teacher, prompt, scored)
-    tokens = torch.tensor(scored.token_ids).long()
+    tokens = torch.tensor(scored.token_id).long()
     own = expected.gather(-1, tokens[:, None])[:, 0].numpy()
-    np.testing.assert_allclose(scored.token_logprobs, own, atol=1e-5)
-    k = scored.topk_ids.shape[1]
-    np.testing.assert_allclose(scored.topk_logprobs, expected.topk(k).values.numpy(), atol=1e-5)
-    named = expected.gather(-1, torch.tensor(scored.topk_ids).long()).numpy()
-    np.testing.assert_allclose(scored.topk_logprobs, named, atol=1e-5)
-    rest = expected.scatter(-1, torch.tensor(scored.topk_ids).long(), -torch.inf)
-    np.testing.assert_allclose(scored.tail_logprobs, rest.logsumexp(-1).numpy(), atol=1e-5)
+    np.testing.assert_allclose(scored.token_logprob, own, atol=1e-5)
+    k = topk_id(scored).shape[1]
+    np.testing.assert_allclose(topk_logprob(scored), expected.topk(k).values.numpy(), atol=1e-5)
+    named = expected.gather(-1, torch.tensor(topk_id(scored)).long()).numpy()
+    np.testing.assert_allclose(topk_logprob(scored), named, atol=1e-5)
+    rest = expected.scatter(-1, torch.tensor(topk_id(scored)).long(), -torch.inf)
+    np.testing.assert_allclose(scored.distributions.tail, rest.logsumexp(-1).numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("make", KINDS)
@@ -86,11 +87,11 @@ def test_scored_rows_equal_a_full_forward_pass(make: Callable[[], Path]) -> None
         assert scored.finish == "given"
         assert scored.text == text
         assert_rows(teacher, prompt, scored)
-        spelled = b"".join(teacher.tokenizer.pieces(scored.token_ids.tolist())).decode()
+        spelled = b"".join(teacher.tokenizer.pieces(scored.token_id.tolist())).decode()
         if teacher.continues:
             assert spelled == text
         else:
-            assert scored.token_ids[-1] == teacher.tokenizer.eos
+            assert scored.token_id[-1] == teacher.tokenizer.eos
 
 
 @pytest.mark.parametrize("make", KINDS)
@@ -105,11 +106,11 @@ def test_a_long_text_is_read_in_pieces(make: Callable[[], Path], settings_: Samp
     for positions in (1, 5, len(item.tokens) - 1):
         [parts] = score_batch(teacher._model, [item], settings_, positions=positions)
         assert parts.text == whole.text
-        assert parts.token_ids.tolist() == whole.token_ids.tolist()
-        assert parts.topk_ids.tolist() == whole.topk_ids.tolist()
-        np.testing.assert_allclose(parts.topk_logprobs, whole.topk_logprobs, atol=2e-5)
-        np.testing.assert_allclose(parts.tail_logprobs, whole.tail_logprobs, atol=2e-5)
-        np.testing.assert_allclose(parts.token_logprobs, whole.token_logprobs, atol=2e-5)
+        assert parts.token_id.tolist() == whole.token_id.tolist()
+        assert topk_id(parts).tolist() == topk_id(whole).tolist()
+        np.testing.assert_allclose(topk_logprob(parts), topk_logprob(whole), atol=2e-5)
+        np.testing.assert_allclose(parts.distributions.tail, whole.distributions.tail, atol=2e-5)
+        np.testing.assert_allclose(parts.token_logprob, whole.token_logprob, atol=2e-5)
 
 
 def test_logits_of_a_long_text_are_never_held_at_once() -> None:
@@ -136,9 +137,11 @@ def test_scoring_gives_the_rows_of_sampling() -> None:
     for a, b in zip(sampled, scored, strict=True):
         # a sampled segmentation need not be the tokenizer's own; up to there, rows must agree
         length = min(len(a), len(b))
-        same = int(np.cumprod(a.token_ids[:length] == b.token_ids[:length]).sum())
-        np.testing.assert_allclose(a.topk_logprobs[:same], b.topk_logprobs[:same], atol=1e-5)
-        np.testing.assert_allclose(a.tail_logprobs[:same], b.tail_logprobs[:same], atol=1e-5)
+        same = int(np.cumprod(a.token_id[:length] == b.token_id[:length]).sum())
+        np.testing.assert_allclose(topk_logprob(a)[:same], topk_logprob(b)[:same], atol=1e-5)
+        np.testing.assert_allclose(
+            a.distributions.tail[:same], b.distributions.tail[:same], atol=1e-5
+        )
         compared += same
     assert compared > 8
 
@@ -151,12 +154,12 @@ def test_a_text_follows_from_its_prompt_and_seed(make: Callable[[], Path]) -> No
     again = teacher_of(make).sample(prompts, seeds, settings_)
     backwards = teacher_of(make, batch_rows=3).sample(prompts[::-1], seeds[::-1], settings_)
     for a, b, c in zip(whole, again, backwards[::-1], strict=True):
-        assert a.token_ids.tobytes() == b.token_ids.tobytes()
-        assert a.topk_logprobs.tobytes() == b.topk_logprobs.tobytes()
-        assert a.tail_logprobs.tobytes() == b.tail_logprobs.tobytes()
-        assert a.token_ids.tolist() == c.token_ids.tolist()
+        assert a.token_id.tobytes() == b.token_id.tobytes()
+        assert topk_logprob(a).tobytes() == topk_logprob(b).tobytes()
+        assert a.distributions.tail.tobytes() == b.distributions.tail.tobytes()
+        assert a.token_id.tolist() == c.token_id.tolist()
         # other batches, other rounding: in float32 up to 1e-5 of a sum of large logits
-        np.testing.assert_allclose(a.topk_logprobs, c.topk_logprobs, atol=1e-4)
+        np.testing.assert_allclose(topk_logprob(a), topk_logprob(c), atol=1e-4)
     texts = {scored.text for scored in whole}
     assert len(texts) > 10, "samples of one prompt must differ"
 
@@ -202,14 +205,14 @@ def test_a_text_is_over_with_the_line_of_its_answer() -> None:
         if scored.finish == "answer":
             over += 1
             assert_rows(teacher, prompt, scored)
-            assert scored.token_ids[-1] == teacher.tokenizer.eos
+            assert scored.token_id[-1] == teacher.tokenizer.eos
             assert cut.end(scored.text) is not None
             assert cut.end(scored.text[:-1]) is None, "it should have ended before"
-            assert len(scored.end_ids) == len(scored)
+            assert len(scored.end_id) == len(scored)
             kept = cut_at_answer(scored, cut, teacher.tokenizer)
             assert kept.text == scored.text[: cut.end(scored.text)]
             assert_rows(teacher, prompt, kept)  # the end's row is the first that was left out
-            assert kept.token_ids[-1] == teacher.tokenizer.eos
+            assert kept.token_id[-1] == teacher.tokenizer.eos
         elif scored.finish == "length":
             unfinished += 1
             assert cut.end(scored.text) is None
@@ -234,10 +237,10 @@ def test_every_end_of_the_teacher_ends_its_text(tmp_path: Path, special: bool) -
     assert len(ends) == 3
     _lean_towards(teacher, [*ends, *teacher.tokenizer.encode("The answer")])
     sampled = teacher.sample(["Q: x\n"] * 60, range(60), Sampling(max_new_tokens=40))
-    seen = {int(s.token_ids[-1]) for s in sampled if s.finish == "eos"}
+    seen = {int(s.token_id[-1]) for s in sampled if s.finish == "eos"}
     assert seen == set(ends)
     for scored in sampled:
-        inside = scored.token_ids[: -1 if scored.finish == "eos" else None]
+        inside = scored.token_id[: -1 if scored.finish == "eos" else None]
         assert not set(inside.tolist()) & set(ends)
         assert "<" not in scored.text
         assert scored.text == teacher.tokenizer.decode(inside.tolist())

@@ -22,6 +22,7 @@ from tests.support import teacher_toys as toys
 from tests.support.chaos_server import FAULTS, HARMLESS, SCORE_FAULTS, Chaos
 from tests.support.scripted_model import ScriptedModel, answer
 from tests.support.scripted_server import Body, Reply, scripted
+from tests.support.store_samples import topk_id, topk_logprob
 
 ROWS = int(os.environ.get("SPECIALIZE_CHAOS_ROWS", "200"))
 SHARE = float(os.environ.get("SPECIALIZE_CHAOS_SHARE", "0.2"))
@@ -95,7 +96,7 @@ def test_every_fault_alone(model: ScriptedModel, name: str) -> None:
         [again] = teacher.sample([prompt], [7], sampling)
     assert found.fault == ""
     assert found.text == again.text
-    assert (found.topk_logprobs == again.topk_logprobs).all()
+    assert (topk_logprob(found) == topk_logprob(again)).all()
     assert asked == (1 if name in HARMLESS else 2)
     assert teacher.sent > before
     assert wanted.fault == ""
@@ -122,8 +123,8 @@ def test_every_fault_of_scores_alone(model: ScriptedModel, name: str) -> None:
         [again] = teacher.score([prompt], [text], sampling)
     assert found.fault == ""
     assert asked == 2
-    np.testing.assert_array_equal(found.topk_ids, again.topk_ids)
-    np.testing.assert_array_equal(found.topk_logprobs, again.topk_logprobs)
+    np.testing.assert_array_equal(topk_id(found), topk_id(again))
+    np.testing.assert_array_equal(topk_logprob(found), topk_logprob(again))
 
 
 def test_what_stays_bad_is_quarantined(model: ScriptedModel, tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from align import from_padded
 from specialize.config.recipe import Teacher as Settings
 from specialize.records import Response
-from specialize.store import StoreDescription, padded_sample, shard_of
+from specialize.store import StoreDescription, shard_of
 from specialize.store.arrays import shard_arrays
 from specialize.teacher.protocol import Sampling, ScoredText
 from specialize.teacher.served import ServedTeacher, connect
@@ -30,6 +31,7 @@ from specialize.tokens import load_tokenizer
 from tests.support import teacher_toys as toys
 from tests.support.scripted_model import ScriptedModel, answer
 from tests.support.scripted_server import Body, Reply, Server, scripted
+from tests.support.store_samples import topk_id, topk_logprob
 
 KINDS = ("vllm", "vllm-tokens", "sglang", "llama.cpp", "openai", "openai-chat", "vllm-chat")
 SCORING = KINDS[:4]
@@ -67,9 +69,11 @@ def expected(model: ScriptedModel, prompt: str, tokens: list[int], k: int) -> Sc
         model.tokenizer.decode(tokens),
         np.array(tokens, np.int32),
         np.array([model.logprob(c, t) for c, t in zip(contexts, tokens, strict=True)], np.float32),
-        np.array([[token for token, _ in row] for row in rows], np.int32),
-        logprobs,
-        np.log1p(-np.exp(logprobs.astype(np.float64)).sum(1)).astype(np.float32),
+        from_padded(
+            np.array([[token for token, _ in row] for row in rows], np.int32),
+            logprobs,
+            np.log1p(-np.exp(logprobs.astype(np.float64)).sum(1)),
+        ),
         "given",
     )
 
@@ -77,10 +81,14 @@ def expected(model: ScriptedModel, prompt: str, tokens: list[int], k: int) -> Sc
 def assert_same(found: ScoredText, wanted: ScoredText) -> None:
     assert found.fault == ""
     assert found.text == wanted.text
-    np.testing.assert_array_equal(found.token_ids, wanted.token_ids)
-    np.testing.assert_array_equal(found.topk_ids, wanted.topk_ids)
-    for name in ("token_logprobs", "topk_logprobs", "tail_logprobs"):
-        np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-5)
+    np.testing.assert_array_equal(found.token_id, wanted.token_id)
+    np.testing.assert_array_equal(topk_id(found), topk_id(wanted))
+    for ours, theirs in (
+        (found.token_logprob, wanted.token_logprob),
+        (found.distributions.logprobs, wanted.distributions.logprobs),
+        (found.distributions.tail, wanted.distributions.tail),
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,18 +118,18 @@ def test_given_texts_get_the_same_rows(model: ScriptedModel, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stop_text_ends_what_is_kept(model: ScriptedModel, kind: str) -> None:
-    """Whatever a server leaves behind its stop: the token in which it begins is the first gone."""
+    """The token in which it begins is the first gone, and its row becomes that of the end."""
     with served(model, kind) as (teacher, server):
         [whole] = teacher.sample(["Q: Tom"], [2], Sampling(12))
-        pieces = model.tokenizer.pieces(whole.token_ids.tolist())
+        pieces = model.tokenizer.pieces(whole.token_id.tolist())
         at = next(i for i in range(3, len(pieces)) if pieces[i].isalpha() and (
             pieces[i] not in b"".join(pieces[:i])))  # fmt: skip
         stop = pieces[at].decode()
         [cut] = teacher.sample(["Q: Tom"], [2], Sampling(12, stop=("never", stop)))
         asked = server.requests[-1][1]
     assert cut.finish == "stop"
-    assert cut.token_ids.tolist() == whole.token_ids[:at].tolist()
-    np.testing.assert_array_equal(cut.topk_logprobs, whole.topk_logprobs[:at])
+    assert cut.token_id.tolist() == [*whole.token_id[:at].tolist(), model.tokenizer.eos]
+    np.testing.assert_array_equal(topk_logprob(cut), topk_logprob(whole)[: at + 1])
     if "logit_bias" not in asked:
         assert asked.get("sampling_params", asked)["stop"] == ["never", stop]
 
@@ -160,7 +168,7 @@ def test_sampled_ids_are_scored_as_a_matrix(model: ScriptedModel, matrix: str) -
             texts = teacher.sample(PROMPTS, [3, 4, 5], Sampling(9, temperature=0.7, top_k=5))
             asked = [body["sampling_params"] for _, body, _ in server.requests[first:]]
     for prompt, text in zip(PROMPTS, texts, strict=True):
-        assert_same(text, expected(model, prompt, text.token_ids.tolist(), 5))
+        assert_same(text, expected(model, prompt, text.token_id.tolist(), 5))
     whole = sum("prompt_logprobs" in body for body in asked)
     assert whole == (0 if matrix == "right" else 3)
 
@@ -262,10 +270,7 @@ def test_a_damaged_answer_is_refused_or_harmless(seed: int, kind: str, scoring: 
         return
     for text in texts:
         response = Response("q", 0, "", text.text)
-        sample = padded_sample(
-            response, text.token_ids, text.token_logprobs, text.topk_ids, text.topk_logprobs,
-            text.tail_logprobs,
-        )  # fmt: skip
+        sample = text.sample(response)
         description = StoreDescription(
             kind="responses", teacher="t", tokenizer="t", fingerprint="f",
             vocabulary_size=model.tokenizer.size, k=5, settings={"tail": "complement"},

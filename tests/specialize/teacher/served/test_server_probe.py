@@ -131,9 +131,9 @@ def test_rows_after_temperature(model: ScriptedModel) -> None:
             assert teacher.description.probe["raw"] is False
             [text] = teacher.sample(["Case 1?"], [5], Sampling(6, temperature=0.7, top_k=5))
     head = model.tokenizer.encode("Case 1?")
-    for i, token in enumerate(text.token_ids.tolist()):
-        context = [*head, *text.token_ids[:i].tolist()]
-        assert text.token_logprobs[i] == pytest.approx(model.logprob(context, token), abs=1e-5)
+    for i, token in enumerate(text.token_id.tolist()):
+        context = [*head, *text.token_id[:i].tolist()]
+        assert text.token_logprob[i] == pytest.approx(model.logprob(context, token), abs=1e-5)
 
 
 def test_shifted_rows(model: ScriptedModel) -> None:

@@ -24,6 +24,7 @@ from tests.support import teacher_toys as toys
 
 pytest.importorskip("xllamacpp", reason="the extra 'server' is not installed")
 from tests.support.gguf_toys import serve, write_gguf
+from tests.support.store_samples import topk_id, topk_logprob
 
 TEMPLATE = (
     "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
@@ -64,14 +65,15 @@ def test_scores_are_those_of_the_same_weights(llama: str) -> None:
     for ours, theirs in zip(served, local, strict=True):
         assert ours.fault == ""
         rows = len(ours)  # the local teacher scores the end after the text too
-        assert theirs.token_ids[rows:].tolist() == [here.tokenizer.eos]
-        np.testing.assert_array_equal(ours.token_ids, theirs.token_ids[:rows])
-        same = ours.topk_ids == theirs.topk_ids[:rows]  # near ties may be in the other order
-        assert np.abs(np.diff(theirs.topk_logprobs[:rows]))[~same[:, 1:]].max(initial=0) < 1e-5
+        assert theirs.token_id[rows:].tolist() == [here.tokenizer.eos]
+        np.testing.assert_array_equal(ours.token_id, theirs.token_id[:rows])
+        same = topk_id(ours) == topk_id(theirs)[:rows]  # near ties may be in the other order
+        assert np.abs(np.diff(topk_logprob(theirs)[:rows]))[~same[:, 1:]].max(initial=0) < 1e-5
         positions += rows
-        for name in ("token_logprobs", "topk_logprobs"):
-            apart = max(apart, np.abs(getattr(ours, name) - getattr(theirs, name)[:rows]).max())
-        tails = np.exp(ours.tail_logprobs) - np.exp(theirs.tail_logprobs[:rows])
+        own = np.abs(ours.token_logprob - theirs.token_logprob[:rows])
+        listed = np.abs(topk_logprob(ours) - topk_logprob(theirs)[:rows])
+        apart = max(apart, own.max(), listed.max())
+        tails = np.exp(ours.distributions.tail) - np.exp(theirs.distributions.tail[:rows])
         assert np.abs(tails).max() < 1e-5
     print(f"{positions} positions, at most {apart:.2e} nats apart")
     assert positions >= 2000
@@ -96,9 +98,9 @@ def test_a_text_is_scored_in_one_request(llama: str) -> None:
     print(f"{rows} rows: 6 requests, {in_runs:.2f} s; {rows} requests, {singly:.2f} s")
     for ours, theirs in zip(scored, token_by_token, strict=True):
         assert ours.fault == theirs.fault == ""
-        np.testing.assert_array_equal(ours.topk_ids, theirs.topk_ids)
-        np.testing.assert_allclose(ours.token_logprobs, theirs.token_logprobs, atol=1e-5)
-        np.testing.assert_allclose(ours.topk_logprobs, theirs.topk_logprobs, atol=1e-5)
+        np.testing.assert_array_equal(topk_id(ours), topk_id(theirs))
+        np.testing.assert_allclose(ours.token_logprob, theirs.token_logprob, atol=1e-5)
+        np.testing.assert_allclose(topk_logprob(ours), topk_logprob(theirs), atol=1e-5)
 
 
 LOST = "the server counts other tokens than it returns"
@@ -117,9 +119,9 @@ def test_rows_in_the_form_of_openai(llama: str, kind: str) -> None:
             assert text.fault in ("one row for several tokens", LOST, "no log-probabilities")
             continue
         read = f"user: {prompt}\nassistant:" if kind == "openai-chat" else prompt
-        rows = _rows_of(local, read, text.token_ids.tolist())
-        np.testing.assert_allclose(text.token_logprobs, rows[0], atol=1e-5)
-        np.testing.assert_allclose(text.topk_logprobs, rows[1], atol=1e-5)
+        rows = _rows_of(local, read, text.token_id.tolist())
+        np.testing.assert_allclose(text.token_logprob, rows[0], atol=1e-5)
+        np.testing.assert_allclose(topk_logprob(text), rows[1], atol=1e-5)
         believed += 1
     assert believed >= 4
 
@@ -140,11 +142,11 @@ def test_sampled_rows_are_those_of_the_same_weights(llama: str) -> None:
     partial = 0
     for prompt, text, same in zip(prompts, drawn, again, strict=True):
         assert text.fault == ""
-        np.testing.assert_array_equal(text.token_ids, same.token_ids)
-        partial += any(max(pieces.piece(t), default=0) >= 0x80 for t in text.token_ids.tolist())
-        rows = _rows_of(local, prompt, text.token_ids.tolist())
-        np.testing.assert_allclose(text.token_logprobs, rows[0], atol=1e-5)
-        np.testing.assert_allclose(text.topk_logprobs, rows[1], atol=1e-5)
+        np.testing.assert_array_equal(text.token_id, same.token_id)
+        partial += any(max(pieces.piece(t), default=0) >= 0x80 for t in text.token_id.tolist())
+        rows = _rows_of(local, prompt, text.token_id.tolist())
+        np.testing.assert_allclose(text.token_logprob, rows[0], atol=1e-5)
+        np.testing.assert_allclose(topk_logprob(text), rows[1], atol=1e-5)
     assert partial > 0
 
 
@@ -154,7 +156,7 @@ def _rows_of(local: object, prompt: str, tokens: list[int]) -> tuple[np.ndarray,
     [head] = local.prompt_tokens([prompt])
     given = Given(head, tuple(tokens), "")
     [scored] = score_batch(local._model, [given], Sampling(1, top_k=5), positions=1024)
-    return scored.token_logprobs, scored.topk_logprobs
+    return scored.token_logprob, topk_logprob(scored)
 
 
 RECIPE = {

@@ -21,6 +21,7 @@ from tests.support import teacher_toys as toys
 from tests.support.scripted_model import ScriptedModel, answer
 from tests.support.scripted_server import Body, scripted
 from tests.support.scripted_server import Reply as Wire
+from tests.support.store_samples import topk_id, topk_logprob
 
 PROMPT = "Q: Zoë?\n"
 
@@ -108,7 +109,7 @@ def test_bytes_and_ids_name_a_part_of_a_character(
     more = {key: half(gpt2) if value == "half" else value for key, value in more.items()}
     row = {**entry("a", -0.3), "top_logprobs": [entry("a", -0.3), entry(token, -1.6, **more)]}
     text = believed("openai-chat", gpt2, chat([row], "a"), top_k=2)
-    assert text.topk_ids[0, 1] == half(gpt2)
+    assert topk_id(text)[0, 1] == half(gpt2)
 
 
 @pytest.mark.parametrize("bytes_", [[239, 191, 189], [32, 239, 191, 189], None])
@@ -129,10 +130,9 @@ def test_entries_with_padded_ids_join_the_tail(gpt2: Tokenizer, beyond: int) -> 
     padded = gpt2.size + beyond
     reply = Reply((5,), (-0.5,), (((5, -0.5), (padded, -1.5), (6, -2.5)),), None, "length")
     text = Proof(gpt2, 3, gpt2.size).believe(reply)
-    assert text.topk_ids[0, :2].tolist() == [5, 6]
-    assert text.topk_logprobs[0, 2] == -np.inf
+    assert text.distributions.ids.tolist() == [5, 6]
     rest = 1 - math.exp(-0.5) - math.exp(-2.5)
-    assert text.tail_logprobs[0] == pytest.approx(math.log(rest), abs=1e-6)
+    assert text.distributions.tail[0] == pytest.approx(math.log(rest), abs=1e-6)
 
 
 @pytest.mark.parametrize("token", [-1, 360 + PADDING, 99_999])
@@ -176,15 +176,15 @@ def test_a_padded_model_is_a_teacher(gpt2: Tokenizer, kind: str) -> None:
             [text] = teacher.sample([PROMPT], [4], Sampling(9, top_k=5))
     assert text.fault == ""
     assert len(text) > 0
-    assert text.topk_ids.max() < gpt2.size
+    assert topk_id(text).max() < gpt2.size
     head = gpt2.encode(PROMPT)
     for i in range(len(text)):
-        row = wide.row([*head, *text.token_ids[:i].tolist()])[:5]
+        row = wide.row([*head, *text.token_id[:i].tolist()])[:5]
         kept = [(t, v) for t, v in row if t < gpt2.size]
-        assert text.topk_ids[i, :4].tolist() == [t for t, _ in kept]
-        np.testing.assert_allclose(text.topk_logprobs[i, :4], [v for _, v in kept], rtol=1e-5)
-        mass = np.exp(text.topk_logprobs[i]).sum()  # llama.cpp lists more where it must
-        assert math.exp(text.tail_logprobs[i]) == pytest.approx(1 - mass, abs=1e-5)
+        assert topk_id(text)[i, :4].tolist() == [t for t, _ in kept]
+        np.testing.assert_allclose(topk_logprob(text)[i, :4], [v for _, v in kept], rtol=1e-5)
+        mass = np.exp(topk_logprob(text)[i]).sum()  # llama.cpp lists more where it must
+        assert math.exp(text.distributions.tail[i]) == pytest.approx(1 - mass, abs=1e-5)
 
 
 def settings_of(kind: str, url: str, tokenizer: Path, **values: object) -> Settings:
@@ -208,7 +208,7 @@ def test_ids_are_taken_where_they_are_given(gpt2: Tokenizer, kind: str) -> None:
     for seed, text in enumerate(texts):
         tokens, finish = model.draw(head, seed, 1.0, 40)
         assert text.fault == ""
-        assert text.token_ids.tolist() == tokens
+        assert text.token_id.tolist() == tokens
         assert text.finish == ("eos" if finish == "stop" else "length")
         ended += finish == "stop"
     assert ended > 0
@@ -278,7 +278,7 @@ def test_every_end_is_the_end_with_its_own_row(turns: Tokenizer, kind: str) -> N
         text = Proof(turns, 5, turns.size).believe(reply)
         assert text.text == turns.decode(tokens[:-1])
         own = model.logprob([*head, *tokens[:-1]], tokens[-1])
-        assert text.token_logprobs[-1] == pytest.approx(own, abs=1e-5)
+        assert text.token_logprob[-1] == pytest.approx(own, abs=1e-5)
     assert len(turns.ends) == 3
     assert met == set(turns.ends)
 
@@ -359,7 +359,7 @@ def test_thinking_is_kept_apart(gpt2: Tokenizer, field: str, written: str, conte
     assert text.thinking.strip() == THOUGHT
     assert text.finish == "eos"
     assert len(text) < len(gpt2.encode(TEXT)) + 4
-    assert gpt2.decode(text.token_ids.tolist()).strip(" \n>") == TEXT
+    assert gpt2.decode(text.token_id.tolist()).strip(" \n>") == TEXT
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"])

@@ -331,4 +331,4 @@ def test_choices_share_a_request() -> None:
         (57, 1),
     ]
     wanted = [model.draw(model.tokenizer.encode("Q"), seed, 1.0, 6)[0] for seed in range(50, 57)]
-    assert [text.token_ids.tolist() for text in texts[:7]] == wanted
+    assert [text.token_id.tolist() for text in texts[:7]] == wanted
