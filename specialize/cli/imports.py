@@ -181,21 +181,75 @@ def _examples(name: str | None, path: str | None) -> tuple[list[Example], Kind]:
 
 
 @import_.command()
-@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--behind", default=None, help="The response starts after the last occurrence of this text."
+)
+@click.option(
+    "--config",
+    default=None,
+    metavar="FILE|YAML",
+    help="How the bytes read.  [default: compression_config.yaml beside the data]",
 )
 @_rows_of_a_teacher
 def distillkit(
     source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, behind: str | None,
+    config: str | None,
     temperature: float | None, name: str | None, path: str | None, restart: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Convert DistillKit's parquet: SOURCE holds data_*.parquet and compression_config.yaml."""
+    """Convert DistillKit's parquet, packed or not, present or legacy, below SOURCE."""
     from specialize.imports.distillkit import import_distillkit
 
     examples, kind = _examples(name, path)
     found = import_distillkit(
-        source, out, tokenizer=tokenizer, teacher=teacher, top_k=top_k, behind=behind,
+        source, out, tokenizer=tokenizer, teacher=teacher, top_k=top_k, config=config,
+        behind=behind, temperature=temperature, examples=examples, kind=kind, restart=restart,
+    )  # fmt: skip
+    print_result(found, as_json)
+
+
+@import_.command()
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--preset", default=None, metavar="NAME", help="Layout of a set that is known.")
+@click.option("--ids", default=None, metavar="C", help="Column of the entries' ids.")
+@click.option("--values", default=None, metavar="C", help="Column of the entries' values.")
+@click.option(
+    "--as",
+    "kind_of_values",
+    default=None,
+    type=click.Choice(["logits", "logprobs", "probs", "weights"]),
+    help="What the values are.",
+)
+@click.option("--tokens", default=None, metavar="C", help="Column of the tokens.")
+@click.option(
+    "--rows",
+    default=None,
+    type=click.Choice(["next", "own", "last"]),
+    help="Token that a row is of: the next one, its own, or the last ones.",
+)
+@click.option("--segments", default=None, metavar="C", help="Column of text numbers, or a mask.")
+@click.option("--normalizer", default=None, metavar="C", help="Column of log-sums of all logits.")
+@_rows_of_a_teacher
+def columns(
+    source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, preset: str | None,
+    ids: str | None, values: str | None, kind_of_values: str | None, tokens: str | None,
+    rows: str | None, segments: str | None, normalizer: str | None,
+    temperature: float | None, name: str | None, path: str | None, restart: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Convert columns of ids and values: parquet or JSON lines, a file or a directory.
+
+    Presets: arcee-405b, apertus, alibaba, nemo-aligner, lightning-opd; the options change them.
+    """
+    from specialize.imports.columns import import_columns
+    from specialize.imports.layouts import named_layout
+
+    layout = named_layout(
+        preset, ids=ids, values=values, kind=kind_of_values, tokens=tokens, beside=rows,
+        segments=segments, normalizer=normalizer,
+    )  # fmt: skip
+    examples, kind = _examples(name, path)
+    found = import_columns(
+        source, out, layout=layout, tokenizer=tokenizer, teacher=teacher, top_k=top_k,
         temperature=temperature, examples=examples, kind=kind, restart=restart,
     )  # fmt: skip
     print_result(found, as_json)

@@ -4,39 +4,36 @@ A row of T tokens and its T - 1 distributions, of which number i is that of toke
 
     input_ids [T]   compressed_logprobs [T - 1][bytes]   bytepacked_indices [T - 1][bytes]
 
-``compression_config.yaml`` beside the data says how to read the bytes: the first ``exact_k`` values
-as they are, the rest as a fitted polynomial and quantized residuals, ids in ceil(log2 d) bits each,
-most significant first (distillkit/compression/config.py and monotonic_logprobs.py). A row has no
-question and no example of its own: the whole text is one response, or what stands behind a given
-marker.
+A packed set, as they are published, has T distributions: texts were cut to as many tokens, so that
+the last distribution of each is of a token that is gone. ``attention_mask`` numbers the texts of a
+row (distillkit/pack_logits.py), and each is a response of its own. ``distillkit_codec`` reads the
+bytes. A row has no question and no example: a whole text is one response, or what stands after a
+given marker in it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as parquet
-import yaml
 from numpy.typing import NDArray
 
 from specialize.answers import Kind
 from specialize.errors import InputError
+from specialize.imports.columns import SHARD_SAMPLES, files_of, nested_array, parquet_rows
+from specialize.imports.distillkit_codec import CONFIG, Arrays, Codec, LegacyCodec, read_codec
 from specialize.imports.finish import finish_of
-from specialize.imports.own_tokens import own_logprob
+from specialize.imports.placed_rows import runs
 from specialize.imports.replies import Import, Kept, write_kept
+from specialize.imports.row_arrays import scored_rows
 from specialize.records import Example
 from specialize.store.sealed import Json
-from specialize.teacher.served.wire import Entries, Reply
+from specialize.teacher.served.wire import BadReplyError
 from specialize.tokens import Tokenizer, load_tokenizer
 
-CONFIG = "compression_config.yaml"
-_COLUMNS = ["input_ids", "compressed_logprobs", "bytepacked_indices"]
-_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
-_ROUNDING = 0.02  # mass above 1 that bf16 and a polynomial may leave
+_SEGMENTS = "attention_mask"
 
 
 def import_distillkit(
@@ -46,26 +43,29 @@ def import_distillkit(
     tokenizer: str,
     teacher: str,
     top_k: int = 5,
+    config: Path | str | None = None,
     behind: str | None = None,
     temperature: float | None = None,
     examples: Sequence[Example] = (),
     kind: Kind = "number",
     restart: bool = False,
 ) -> dict[str, Json]:
-    """Write every row of ``data_*.parquet`` in ``source`` into the store ``out``.
+    """Write every text of the parquet files in ``source`` into the store ``out``.
 
     Args:
         tokenizer: the teacher's, a directory or hub id.
         top_k: entries a position, of those that were kept.
-        behind: the response is what stands behind this text; None: all but the first token.
+        config: how the bytes read, a file or YAML; None: the file beside the data.
+        behind: the response is what comes after this text; None: all but the first token.
         temperature, examples: as in ``vllm_json.import_json``.
 
     Raises:
-        InputError: no such files, or a configuration that can not be read.
-        NothingPassedError: no row is left.
+        InputError: no such files, or a configuration that cannot be read.
+        NothingPassedError: no text is left.
     """
-    codec = read_codec(source / CONFIG)
-    files = sorted(source.glob("*.parquet"), key=lambda path: (len(path.name), path.name))
+    beside = (source if source.is_dir() else source.parent) / CONFIG
+    codec = read_codec(beside if config is None else config)
+    files = [file for file in files_of(source) if file.suffix == ".parquet"]
     if not files:
         raise InputError(f"{source} holds no parquet file; name DistillKit's output directory")
     loaded = load_tokenizer(tokenizer)
@@ -74,171 +74,78 @@ def import_distillkit(
 
     def read() -> Iterator[Kept]:
         for file in files:
-            for number, row in enumerate(_rows(file)):
-                yield _kept(f"{file.stem}/{number:06d}", row, codec, loaded, behind)
+            for number, row in enumerate(_rows(file, codec)):
+                yield from _texts(f"{file.stem}/{number:06d}", row, codec, made, behind)
 
-    settings = {"format": "distillkit", "behind": behind}
+    settings: dict[str, Json] = {"format": "distillkit", "behind": behind, "codec": repr(codec)}
+    sources = files if config is not None else [beside, *files]
     return write_kept(
-        out, [source / CONFIG, *files], read, made, settings=settings, restart=restart
+        out, sources, read, made, settings=settings, restart=restart, shard_samples=SHARD_SAMPLES
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """How the bytes of a distribution read: ``DistributionQuantizationConfig`` of DistillKit."""
-
-    d: int
-    k: int
-    exact_k: int
-    exact_dtype: str
-    term_dtype: str
-    terms: tuple[int | str, ...]
-    bins: tuple[tuple[str, int, int], ...]  # dtype of the scale, bits, elements
-    delta: bool
-    normalized: bool
-
-    @property
-    def bits(self) -> int:
-        """Of an id."""
-        return math.ceil(np.log2(np.float32(self.d)))
-
-    def ids(self, packed: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """(R, k) from (R, bytes)."""
-        return _unpacked(packed, self.bits, self.k)
-
-    def logprobs(self, content: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """(R, k) from (R, bytes), falling."""
-        reader = _Reader(content)
-        exact = reader.numbers(self.exact_dtype, self.exact_k)
-        rest = self.k - self.exact_k
-        fitted = np.zeros((len(content), rest))
-        if self.terms:
-            fitted += reader.numbers(self.term_dtype, len(self.terms)) @ self._powers(rest).T
-        at = 0
-        for dtype, bits, elements in self.bins:
-            scale = reader.numbers(dtype, 1)
-            whole = _unpacked(reader.take((elements * bits + 7) // 8), bits, elements)
-            signed = whole * 2.0 - 1 if bits == 1 else whole - 2.0 ** (bits - 1)
-            fitted[:, at : at + elements] += signed * scale
-            at += elements
-        joined = np.concatenate([exact, fitted], axis=1)
-        return np.cumsum(joined, axis=1) if self.delta else joined
-
-    def _powers(self, count: int) -> NDArray[np.float64]:
-        points = np.linspace(0, 1, count) if self.normalized else np.arange(count, dtype=float)
-        named = {"sqrt": np.sqrt, "exp": np.exp}
-        columns = [named[t](points) if isinstance(t, str) else points**t for t in self.terms]
-        return np.stack(columns, axis=1)
-
-
-class _Reader:
-    def __init__(self, content: NDArray[np.uint8]) -> None:
-        self._content, self._at = content, 0
-
-    def take(self, count: int) -> NDArray[np.uint8]:
-        self._at += count
-        if self._at > self._content.shape[1]:
-            raise ValueError("fewer bytes than the configuration says")
-        return np.ascontiguousarray(self._content[:, self._at - count : self._at])
-
-    def numbers(self, dtype: str, count: int) -> NDArray[np.float64]:
-        content = self.take(_BYTES[dtype] * count)
-        if dtype == "bfloat16":
-            return (content.view("<u2").astype("<u4") << 16).view("<f4").astype(np.float64)
-        return content.view(f"<f{_BYTES[dtype]}").astype(np.float64)
-
-
-def _unpacked(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.int64]:
-    if packed.shape[1] != (bits * count + 7) // 8:
-        raise ValueError("not as many bytes as the configuration says")
-    each = np.unpackbits(packed, axis=1)[:, : bits * count].reshape(len(packed), count, bits)
-    return each.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1, dtype=np.int64))
-
-
-def read_codec(path: Path) -> Codec:
-    """The configuration in a file of DistillKit, or in its ``logprob_compressor`` part.
-
-    Raises:
-        InputError: missing, or not such a configuration.
-    """
+def _rows(file: Path, codec: Codec | LegacyCodec) -> Iterator[Arrays]:
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-        told = told.get("logprob_compressor", told)
-        codec = Codec(
-            d=int(told["d"]),
-            k=int(told["k"]),
-            exact_k=int(told["exact_k"]),
-            exact_dtype=told.get("exact_dtype", "float32"),
-            term_dtype=told.get("term_dtype", "float32"),
-            terms=tuple(told.get("polynomial_terms") or ()),
-            bins=tuple(
-                (b["scale_dtype"], int(b["element_bits"]), int(b["num_elements"]))
-                for b in told.get("residual_bins") or ()
-            ),
-            delta=bool(told.get("delta_encoding", True)),
-            normalized=bool(told.get("normalize_t", False)),
-        )
-        if {codec.exact_dtype, codec.term_dtype, *(b[0] for b in codec.bins)} - _BYTES.keys():
-            raise ValueError("an unknown type of numbers")
-    except FileNotFoundError:
-        raise InputError(f"no {path}; DistillKit writes it beside the data") from None
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no compression configuration of DistillKit: {error}") from None
-    return codec
-
-
-def _rows(path: Path) -> Iterator[Mapping[str, list[list[int]]]]:
-    try:
-        file = parquet.ParquetFile(path)
+        names = parquet.read_schema(file).names
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no parquet file: {error}") from None
-    missing = [column for column in _COLUMNS if column not in file.schema_arrow.names]
-    if missing:
+        raise InputError(f"{file} is no parquet file: {error}") from None
+    legacy = isinstance(codec, LegacyCodec)
+    other = (Codec if legacy else LegacyCodec).columns[0]
+    if other in names and codec.columns[0] not in names:
+        forms = ("legacy", "present") if legacy else ("present", "legacy")
         raise InputError(
-            f"{path} has no column {missing[0]!r} but {', '.join(file.schema_arrow.names)}; only "
-            f"DistillKit's present format is read, not its legacy one"
+            f"{file} has no column {codec.columns[1]!r} but {', '.join(names)}; the configuration "
+            f"is of DistillKit's {forms[0]} form, not its {forms[1]} one"
         )
-    for batch in file.iter_batches(256, columns=_COLUMNS):
-        yield from batch.to_pylist()
+    wanted = ["input_ids", *codec.columns, *([_SEGMENTS] if _SEGMENTS in names else [])]
+    for row in parquet_rows(file, wanted):
+        yield {name: nested_array(row[name]) for name in wanted}
 
 
-def _kept(
+def _texts(
+    name: str, row: Arrays, codec: Codec | LegacyCodec, made: Import, behind: str | None
+) -> Iterator[Kept]:
+    tokens = row["input_ids"].astype(np.int64).ravel()
+    segments = row[_SEGMENTS].astype(np.int64).ravel() if _SEGMENTS in row else None
+    try:
+        ids, logprobs = codec.rows(row)
+    except ValueError as error:
+        yield Kept(name, "", str(error))
+        return
+    found = runs(len(tokens), len(ids), "next", segments)
+    if isinstance(found, str):
+        yield Kept(name, "", found)
+        return
+    each = list(found)
+    for number, run in enumerate(each):
+        own = name if len(each) == 1 else f"{name}/{number:04d}"
+        whole = tokens[run.first - 1 : run.end]
+        yield _text(own, whole, ids[run.rows], logprobs[run.rows], made, behind)
+
+
+def _text(
     name: str,
-    row: Mapping[str, list[list[int]]],
-    codec: Codec,
-    tokenizer: Tokenizer,
+    tokens: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    logprobs: NDArray[np.float64],
+    made: Import,
     behind: str | None,
 ) -> Kept:
-    tokens = [int(token) for token in row["input_ids"]]
-    try:
-        ids = codec.ids(_bytes(row["bytepacked_indices"]))
-        logprobs = codec.logprobs(_bytes(row["compressed_logprobs"]))
-    except ValueError as error:
-        return Kept(name, "", str(error))
-    if len(ids) != len(tokens) - 1 or len(logprobs) != len(ids):
-        return Kept(name, "", "entries are not those of the tokens")
-    first = 1 if behind is None else _first_behind(tokens, behind, tokenizer)
+    """One text; row i foretells token i + 1."""
+    tokenizer = made.tokenizer
+    first = 1 if behind is None else _first_behind(tokens.tolist(), behind, tokenizer)
     if isinstance(first, str):
         return Kept(name, "", first)
-    rows = [_entries(*pair) for pair in zip(ids[first - 1 :], logprobs[first - 1 :], strict=True)]
-    own = [own_logprob(token, r) for token, r in zip(tokens[first:], rows, strict=True)]
-    written = tuple(tokens[first:])
-    reply = Reply(written, tuple(own), tuple(rows), None, finish_of(None, written, tokenizer.ends))
-    return Kept(name, tokenizer.decode(tokens[:first]), reply)
-
-
-def _bytes(rows: list[list[int]]) -> NDArray[np.uint8]:
-    return np.array(rows, np.uint8).reshape(len(rows), -1)
-
-
-def _entries(ids: NDArray[np.int64], logprobs: NDArray[np.float64]) -> Entries:
-    """What is in use; a mass that rounding lifted above 1 is brought back to 1."""
-    used = np.isfinite(logprobs)
-    values = logprobs[used]
-    mass = np.exp(values).sum()
-    if 1 < mass < 1 + _ROUNDING:
-        values = values - math.log(mass)
-    return tuple(zip(ids[used].tolist(), values.tolist(), strict=True))
+    written = tokens[first:]
+    values = np.where(np.isfinite(logprobs), logprobs, -np.inf)[first - 1 :]
+    try:
+        scored = scored_rows(
+            written, ids[first - 1 :], values, tokenizer=tokenizer, k=made.top_k,
+            width=made.width, finish=finish_of(None, written.tolist(), tokenizer.ends),
+        )  # fmt: skip
+    except BadReplyError as error:
+        return Kept(name, "", str(error))
+    return Kept(name, tokenizer.decode(tokens[:first].tolist()), scored)
 
 
 def _first_behind(tokens: Sequence[int], marker: str, tokenizer: Tokenizer) -> int | str:

@@ -39,12 +39,13 @@ SHARD_SAMPLES = 512
 class Kept:
     """One record of a dump: whose, and what was replied or why that cannot be used.
 
-    ``shown`` is the text that the dump has beside the tokens; None where it has none.
+    A ``ScoredText`` has passed its proof. ``shown`` is the text that the dump has beside the
+    tokens; None where it has none.
     """
 
     name: str
     prompt: str
-    reply: Reply | str
+    reply: Reply | ScoredText | str
     shown: str | None = None
 
 
@@ -69,6 +70,7 @@ def write_kept(
     *,
     settings: Mapping[str, Json],
     restart: bool = False,
+    shard_samples: int = SHARD_SAMPLES,
 ) -> dict[str, Json]:
     """Write what ``read`` yields, in its order; continue what was begun.
 
@@ -85,8 +87,8 @@ def write_kept(
     description = _describe(sources, made, settings)
     judge = _Judge(made)
     counts = _Counts()
-    with StoreWriter(out, description, shard_samples=SHARD_SAMPLES, restart=restart) as writer:
-        for shard, group in enumerate(_groups(read())):
+    with StoreWriter(out, description, shard_samples=shard_samples, restart=restart) as writer:
+        for shard, group in enumerate(_groups(read(), shard_samples)):
             found = [judge.judge(kept) for kept in group]
             if judge.placement.fault is not None:
                 fault = _commonest([v.reason for v in found], judge.placement.fault)
@@ -155,8 +157,8 @@ def _refuse(source: Path, dropped: Counter[str]) -> NoReturn:
     raise NothingPassedError(f"no record of {source} can be used: {reasons or 'none'}")
 
 
-def _groups(records: Iterator[Kept]) -> Iterator[list[Kept]]:
-    while group := list(islice(records, SHARD_SAMPLES)):
+def _groups(records: Iterator[Kept], size: int) -> Iterator[list[Kept]]:
+    while group := list(islice(records, size)):
         yield group
 
 
@@ -199,7 +201,8 @@ class _Judge:
         if isinstance(kept.reply, str):
             return Verdict(None, kept.reply)
         try:
-            scored = self._proof.believe(kept.reply)
+            reply = kept.reply
+            scored = reply if isinstance(reply, ScoredText) else self._proof.believe(reply)
         except BadReplyError as error:
             return Verdict(None, str(error))
         fault = self._misplaced(scored) or _other_text(kept.shown, scored, self._made.tokenizer)

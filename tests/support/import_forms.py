@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import yaml
 
-from specialize.imports.distillkit import CONFIG
+from specialize.imports.distillkit_codec import CONFIG
 from specialize.teacher.protocol import ScoredText
 from tests.support.store_samples import topk_id, topk_logprob
 

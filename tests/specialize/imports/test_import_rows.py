@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from specialize.errors import ConfigurationError, InputError, NothingPassedError
-from specialize.imports.distillkit import CONFIG, import_distillkit, read_codec
+from specialize.imports.distillkit import import_distillkit
+from specialize.imports.distillkit_codec import CONFIG, read_codec
 from specialize.imports.vllm_json import import_json
 from specialize.quickstart.run import MODELS
 from specialize.records import Example

@@ -1,0 +1,231 @@
+"""Public sets of log-probabilities as columns of parquet or JSON lines -> a store of responses.
+
+    input_ids [T]   token_ids [T - 1][K]   top_values [T - 1][K]      arcee-ai/LLama-405B-Logits
+
+A layout says which column is what, and what the values are: logits (their softmax over the K stored
+is taken, unless a column holds the logarithm of the whole sum), log-probabilities, probabilities,
+or weights in proportion to them (``layouts``, with those of sets that are known). Records are read
+one at a time, so that a set larger than memory can be imported. Pickled files (``.pkl``,
+``.pt``) are refused: reading one may run code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+from numpy.typing import NDArray
+
+from specialize.answers import Kind
+from specialize.datasets.reading import json_lines
+from specialize.errors import InputError
+from specialize.imports.finish import finish_of
+from specialize.imports.layouts import Layout, Values
+from specialize.imports.placed_rows import Run, runs
+from specialize.imports.replies import Import, Kept, write_kept
+from specialize.imports.row_arrays import scored_rows
+from specialize.records import Example
+from specialize.store.sealed import Json
+from specialize.teacher.served.wire import BadReplyError
+from specialize.tokens import load_tokenizer
+
+Numbers = NDArray[np.integer] | NDArray[np.floating]
+Columns = Mapping[str, Numbers]
+SHARD_SAMPLES = 64  # records of public sets have up to 65,000 tokens
+_READ = 8  # records of a parquet file that are in memory at once
+_EXPECTED = "JSON lines with columns of ids and log-probabilities"
+_PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib")
+
+
+def import_columns(
+    source: Path,
+    out: Path,
+    *,
+    layout: Layout,
+    tokenizer: str,
+    teacher: str,
+    top_k: int = 5,
+    temperature: float | None = None,
+    examples: Sequence[Example] = (),
+    kind: Kind = "number",
+    restart: bool = False,
+) -> dict[str, Json]:
+    """Write every record of ``source`` whose rows hold into the store ``out``.
+
+    Args:
+        source: a parquet file, a file of JSON lines, or a directory of either.
+        tokenizer: the teacher's, a directory or hub id.
+        top_k: entries a position; 1 where only the tokens' own values are there.
+        temperature, examples, kind: as in ``vllm_json.import_json``.
+
+    Raises:
+        InputError: no such files or columns, or rows that are not those of the tokens.
+        NothingPassedError: no record is left.
+    """
+    files = files_of(source)
+    loaded = load_tokenizer(tokenizer)
+    k = top_k if layout.ids is not None else 1
+    made = Import(teacher, loaded, k, loaded.size, examples, kind, temperature)
+
+    def read() -> Iterator[Kept]:
+        for file in files:
+            for number, record in enumerate(records(file, layout)):
+                yield from kept(f"{file.stem}/{number:06d}", record, layout, made)
+
+    settings: dict[str, Json] = {"format": "columns", **asdict(layout)}
+    return write_kept(
+        out, files, read, made, settings=settings, restart=restart, shard_samples=SHARD_SAMPLES
+    )
+
+
+def files_of(source: Path) -> list[Path]:
+    """The parquet and JSON files of a set, in the order of their numbers.
+
+    Raises:
+        InputError: there are none, or ``source`` is pickled.
+    """
+    if source.suffix in _PICKLED:
+        raise InputError(
+            f"{source} is pickled, and reading it may run code; write its columns as parquet where "
+            f"it was made"
+        )
+    if source.is_file():
+        return [source]
+    found = [p for ending in ("parquet", "jsonl") for p in source.rglob(f"*.{ending}")]
+    if not found:
+        pickled = next((p for p in sorted(source.rglob("*")) if p.suffix in _PICKLED), None)
+        if pickled is not None:
+            return files_of(pickled)
+        raise InputError(f"{source} holds no parquet and no jsonl file")
+    return sorted(found, key=lambda path: (str(path.parent), len(path.name), path.name))
+
+
+def records(file: Path, layout: Layout) -> Iterator[Columns]:
+    """The columns of each record of a file, as arrays (T,), (R,) or (R, K).
+
+    Raises:
+        InputError: a column is missing, or the file is not what its name says.
+    """
+    wanted = [
+        name
+        for name in (layout.tokens, layout.ids, layout.values, layout.segments, layout.normalizer)
+        if name is not None
+    ]
+    if file.suffix != ".parquet":
+        for where, record in json_lines(file, _EXPECTED):
+            missing = [name for name in wanted if name not in record]
+            if missing:
+                raise InputError(f"{where} has no column {missing[0]!r} but {', '.join(record)}")
+            yield {name: _array(record[name]) for name in wanted}
+        return
+    for row in parquet_rows(file, wanted):
+        yield {name: nested_array(row[name]) for name in wanted}
+
+
+def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[dict[str, pa.Scalar]]:
+    """The rows of a parquet file, a few in memory at once.
+
+    Raises:
+        InputError: a column is missing, or it is no parquet file.
+    """
+    try:
+        opened = parquet.ParquetFile(file, memory_map=True, pre_buffer=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} is no parquet file: {error}") from None
+    missing = [column for column in columns if column not in opened.schema_arrow.names]
+    if missing:
+        names = ", ".join(opened.schema_arrow.names)
+        raise InputError(f"{file} has no column {missing[0]!r} but {names}")
+    for batch in opened.iter_batches(_READ, columns=list(columns)):
+        for i in range(len(batch)):
+            yield {name: batch.column(name)[i] for name in columns}
+
+
+def nested_array(value: pa.Scalar) -> Numbers:
+    """A list, or a list of lists, as an array; empty where these are not equally long."""
+    values = value.values
+    if values is None:
+        return np.zeros(0)
+    if not pa.types.is_list(values.type) and not pa.types.is_large_list(values.type):
+        return np.asarray(values.to_numpy(zero_copy_only=False))
+    lengths = np.unique(values.value_lengths().to_numpy(zero_copy_only=False))
+    if len(lengths) > 1:
+        return np.zeros((0, 0))
+    flat = values.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat).reshape(len(values), -1)
+
+
+def _array(value: object) -> Numbers:
+    """A JSON list, or a list of equally long lists, as an array."""
+    try:
+        return np.array(value if isinstance(value, list) else [], np.float64)
+    except (TypeError, ValueError):
+        return np.zeros((0, 0))
+
+
+def kept(name: str, record: Columns, layout: Layout, made: Import) -> Iterator[Kept]:
+    """The texts of a record, or the record with the reason why it has none."""
+    tokens = record[layout.tokens].astype(np.int64).ravel()
+    values = record[layout.values]
+    segments = None
+    if layout.segments is not None:
+        segments = record[layout.segments].astype(np.int64).ravel()
+    found = runs(len(tokens), len(values), layout.beside, segments)
+    if isinstance(found, str):
+        yield Kept(name, "", found)
+        return
+    each = list(found)
+    if not each:
+        yield Kept(name, "", "no row of a token")
+    for number, run in enumerate(each):
+        own = name if len(each) == 1 else f"{name}/{number:04d}"
+        yield _text(own, tokens, record, run, layout, made)
+
+
+def _text(
+    name: str, tokens: NDArray[np.int64], record: Columns, run: Run, layout: Layout, made: Import
+) -> Kept:
+    written = tokens[run.first : run.end]
+    prompt = made.tokenizer.decode(tokens[run.begin : run.first].tolist())
+    try:
+        values = record[layout.values][run.rows].reshape(len(written), -1)
+        ids = written[:, None]
+        if layout.ids is not None:
+            ids = record[layout.ids][run.rows].astype(np.int64).reshape(len(written), -1)
+        normalizer = None
+        if layout.normalizer is not None:
+            normalizer = record[layout.normalizer].ravel()[run.rows].astype(np.float64)
+        scored = scored_rows(
+            written, ids, as_logprobs(values, layout.kind, normalizer), tokenizer=made.tokenizer,
+            k=made.top_k, width=made.width,
+            finish=finish_of(None, written.tolist(), made.tokenizer.ends),
+        )  # fmt: skip
+    except BadReplyError as error:
+        return Kept(name, prompt, str(error))
+    except ValueError:
+        return Kept(name, prompt, "entries are not those of the tokens")
+    return Kept(name, prompt, scored)
+
+
+def as_logprobs(
+    values: Numbers, kind: Values, normalizer: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """(R, K) nats from what a set has.
+
+    Logits without a normalizer, and weights, are taken to be all that there is: no tail.
+    """
+    values = np.asarray(values, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if kind in ("probs", "weights"):
+            if (values < 0).any():
+                raise BadReplyError("a probability below 0")
+            values = np.log(values)
+        if kind == "logits" and normalizer is not None:
+            return values - normalizer[:, None]
+        if kind in ("logits", "weights"):
+            return values - np.logaddexp.reduce(values, axis=1, keepdims=True)
+    return values
