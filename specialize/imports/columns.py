@@ -218,14 +218,14 @@ def as_logprobs(
 
     Logits without a normalizer, and weights, are taken to be all that there is: no tail.
     """
-    values = np.asarray(values, np.float64)
+    nats: NDArray[np.float64] = np.asarray(values, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         if kind in ("probs", "weights"):
-            if (values < 0).any():
+            if (nats < 0).any():
                 raise BadReplyError("a probability below 0")
-            values = np.log(values)
+            nats = np.log(nats)
         if kind == "logits" and normalizer is not None:
-            return values - normalizer[:, None]
-        if kind in ("logits", "weights"):
-            return values - np.logaddexp.reduce(values, axis=1, keepdims=True)
-    return values
+            nats = nats - normalizer[:, None]
+        elif kind in ("logits", "weights"):
+            nats = nats - np.logaddexp.reduce(nats, axis=1, keepdims=True)
+    return nats

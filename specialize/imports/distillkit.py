@@ -64,13 +64,13 @@ def import_distillkit(
         NothingPassedError: no text is left.
     """
     beside = (source if source.is_dir() else source.parent) / CONFIG
-    codec = read_codec(beside if config is None else config)
+    codec = read_codec(config or beside)
     files = [file for file in files_of(source) if file.suffix == ".parquet"]
     if not files:
         raise InputError(f"{source} holds no parquet file; name DistillKit's output directory")
     loaded = load_tokenizer(tokenizer)
-    width = max(codec.d, loaded.size)
-    made = Import(teacher, loaded, min(top_k, codec.k), width, examples, kind, temperature)
+    k, width = min(top_k, codec.k), max(codec.d, loaded.size)
+    made = Import(teacher, loaded, k, width, examples, kind, temperature)
 
     def read() -> Iterator[Kept]:
         for file in files:
@@ -78,9 +78,8 @@ def import_distillkit(
                 yield from _texts(f"{file.stem}/{number:06d}", row, codec, made, behind)
 
     settings: dict[str, Json] = {"format": "distillkit", "behind": behind, "codec": repr(codec)}
-    sources = files if config is not None else [beside, *files]
     return write_kept(
-        out, sources, read, made, settings=settings, restart=restart, shard_samples=SHARD_SAMPLES
+        out, files, read, made, settings=settings, restart=restart, shard_samples=SHARD_SAMPLES
     )
 
 

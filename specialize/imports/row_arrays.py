@@ -98,4 +98,5 @@ def _own(tokens: NDArray[np.int64], ids: NDArray[np.int64], logprobs: Floats) ->
     own = np.where(hit, logprobs, -np.inf).max(axis=1, initial=-np.inf)
     with np.errstate(divide="ignore"):
         rest = np.log(np.maximum(1 - np.exp(logprobs).sum(axis=1), 0))
-    return np.where(hit.any(axis=1), own, np.maximum(np.minimum(least, rest), _NEVER))
+    most: Floats = np.maximum(np.minimum(least, rest), _NEVER)
+    return np.where(hit.any(axis=1), own, most)
