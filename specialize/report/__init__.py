@@ -3,8 +3,8 @@
 ``measures`` reads scores, metrics and stores, ``outcome`` compares before, after and teacher on
 the test split, ``cases`` picks predictions to look at, ``readings`` grades them in every mode,
 ``cautions`` says what to doubt. ``gather`` brings them together, ``figures`` draws them on a
-``canvas``, ``page`` and ``text`` write, ``card`` writes the model card. ``comparison`` puts several
-runs side by side.
+``canvas``, ``page`` and ``markdown`` write from templates, ``tables`` writes CSV and ``card`` the
+model card. ``comparison`` puts several runs side by side.
 """
 
 from specialize.report.card import push

@@ -19,7 +19,7 @@ from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
 from specialize.io.files import write_atomically
 from specialize.report.gather import ReportData
-from specialize.report.text import fenced, outcome_text, plain
+from specialize.report.markdown import render
 from specialize.report.words import reasons
 
 CARD = "model_card.md"
@@ -28,32 +28,20 @@ _OF_TRAINING = ("*.pt", "*.pth", "trainer_state.json", "COMPLETE")  # no one nee
 
 def model_card(data: ReportData) -> str:
     """The card's text; what the run lacks is left out, or said to be missing."""
-    selection = data.selection
-    step = f"step {selection.step}" if selection else "no step selected yet"
-    parts = [
-        f"---\n{_front(data)}\n---",
-        f"# {plain(data.recipe.name)}, {step}",
-        f"`{plain(data.recipe.student)}`, specialized on {plain(data.recipe.train_on.set)}"
-        f"{_teachers(data)}. Specialization trades general ability for the trained one: read the "
-        f"results before you use the model for anything else.",
-        outcome_text(data) if _tested(data) else "Not scored on a test split.\n",
-        "## The choice\n\n" + "\n\n".join(plain(reason) for reason in reasons(data)),
-    ]
-    if data.cautions:
-        listed = "\n".join(f"- {plain(caution)}" for caution in data.cautions)
-        parts.append(f"## Limits\n\n{listed}")
-    versions = ", ".join(f"{name} {version}" for name, version in data.versions.items())
-    parts.append(f"## Training\n\n{versions}\n\n{fenced(data.recipe.to_yaml())}")
-    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+    teachers = [teacher.model or name for name, teacher in data.recipe.teachers.items()]
+    return render(
+        "model_card.md.j2",
+        data=data,
+        front=_front(data),
+        teachers=", ".join(teachers),
+        tested=_tested(data),
+        reasons=reasons(data),
+        recipe_text=data.recipe.to_yaml(),
+    )
 
 
 def _tested(data: ReportData) -> bool:
     return data.outcome is not None and data.outcome.split == "test"
-
-
-def _teachers(data: ReportData) -> str:
-    names = [teacher.model or name for name, teacher in data.recipe.teachers.items()]
-    return f" with the token distributions of {plain(', '.join(names))}" if names else ""
 
 
 def _front(data: ReportData) -> str:

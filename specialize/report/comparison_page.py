@@ -12,10 +12,9 @@ from specialize.config.recipe import Recipe
 from specialize.io.files import write_atomically
 from specialize.report.canvas import COLOURS, Drawing, draw, label, percent
 from specialize.report.comparison import Comparison, compare, comparison_csv
+from specialize.report.markdown import render
 from specialize.report.page import environment, resource
 from specialize.report.stage import write_figures
-from specialize.report.text import plain, table
-from specialize.report.words import interval_text, percent_text, points_text
 
 
 def write_comparison(runs: Sequence[tuple[Recipe, Path]], out: Path) -> Path:
@@ -28,11 +27,12 @@ def write_comparison(runs: Sequence[tuple[Recipe, Path]], out: Path) -> Path:
     drawing = _drawing(comparison)
     write_figures(out / "figures", [drawing])
     write_atomically(out / "comparison.csv", comparison_csv(comparison).encode())
-    write_atomically(out / "comparison.md", _markdown(comparison, drawing).encode())
+    text = render("comparison.md.j2", c=comparison, drawing=drawing)
+    write_atomically(out / "comparison.md", text.encode())
     page = out / "comparison.html"
     template = environment().get_template("comparison.html.j2")
-    text = template.render(c=comparison, drawing=drawing, style=Markup(resource("page.css")))
-    write_atomically(page, text.encode())
+    html = template.render(c=comparison, drawing=drawing, style=Markup(resource("page.css")))
+    write_atomically(page, html.encode())
     return page
 
 
@@ -66,34 +66,3 @@ def _drawing(comparison: Comparison) -> Drawing:
     caption = "Accuracy before (ring) and after (dot) specialization, by run."
     height = 1.0 + (0.2 + 0.14 * len(entries)) * len(sets)
     return draw("comparison", caption, paint, size=(5.4, height))
-
-
-def _markdown(comparison: Comparison, drawing: Drawing) -> str:
-    head = ["set"]
-    for i, entry in enumerate(comparison.entries):
-        head += [plain(entry.name)] + (["difference", "p (Holm)"] if i else [])
-    rows = []
-    for name, _ in comparison.sets:
-        row = [plain(name)]
-        for i, entry in enumerate(comparison.entries):
-            line = entry.line(name)
-            after = line.after if line else None
-            row.append(f"{percent_text(after.value if after else None)} ({interval_text(after)})")
-            if not i:
-                continue
-            known = comparison.against.get((entry.name, name))
-            if known is None:
-                row += ["–", "–"]
-                continue
-            low, high = (points_text(bound) for bound in known.change.interval)
-            row += [f"{points_text(known.change.difference)} [{low}, {high}]",
-                    f"{known.p_adjusted:.3f}"]  # fmt: skip
-        rows.append(row)
-    differences = [[plain(key), *map(plain, values)] for key, values in comparison.differences]
-    names = [plain(entry.name) for entry in comparison.entries]
-    return (
-        f"# {len(names)} runs compared\n\nSelected checkpoints on the **{comparison.split}** "
-        f"split; differences from {names[0]} in points, paired.\n\n{table(head, rows)}\n"
-        f"![{plain(drawing.caption)}](figures/{drawing.name}.svg)\n\n"
-        f"## What differs in their recipes\n\n{table(['key', *names], differences)}"
-    )

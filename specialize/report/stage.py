@@ -21,8 +21,9 @@ from specialize.report.canvas import Drawing
 from specialize.report.card import CARD, model_card
 from specialize.report.figures import draw_all
 from specialize.report.gather import gather
+from specialize.report.markdown import markdown
 from specialize.report.page import html_page
-from specialize.report.text import markdown, scores_csv, training_csv
+from specialize.report.tables import scores_csv, training_csv
 
 
 def write_report(recipe: Recipe, run: Path, *, results: RunResults | None = None) -> Path:

@@ -26,8 +26,8 @@ from specialize.report import write_report
 from specialize.report.canvas import label_points
 from specialize.report.cases import shorten
 from specialize.report.gather import gather
+from specialize.report.markdown import fenced, plain
 from specialize.report.measures import pace
-from specialize.report.text import fenced, plain
 from tests.support.report_toys import SETS, regraded, renamed, toy_recipe, with_texts, write_toy_run
 
 INJECTIONS = (
