@@ -48,7 +48,7 @@ class Ragged:
         return self.ids[self.indptr[index] : self.indptr[index + 1]]
 
 
-def ragged(samples: Sequence[Sequence[int]]) -> Ragged:
+def ragged(samples: Sequence[Sequence[int] | NDArray[np.int32]]) -> Ragged:
     """``samples`` behind one another."""
     indptr = pointers(np.array([len(sample) for sample in samples], np.int64))
     parts = [np.asarray(sample, np.int32) for sample in samples]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from specialize.answers import Kind
 from specialize.cli.console import FILE, FOLDER, as_json_option, own_file, print_result
 from specialize.errors import InputError
 from specialize.records import Example
+
+if TYPE_CHECKING:
+    from specialize.store.export import Form
 
 
 def only_file(path: Path) -> Path:
@@ -307,11 +311,12 @@ def texts(
     help="Output format.  [default: from OUT's suffix]",
 )  # fmt: skip
 @as_json_option
-def export(store: Path, out: Path, form: str | None, as_json: bool) -> None:
+def export(store: Path, out: Path, form: Form | None, as_json: bool) -> None:
     """Write STORE into one file, OUT, for other programs: one sample per row."""
     from specialize.store.export import export_store
 
-    chosen = form or out.suffix.removeprefix(".")
-    if chosen not in ("parquet", "jsonl"):
+    by_suffix: dict[str, Form] = {".parquet": "parquet", ".jsonl": "jsonl"}
+    chosen = form or by_suffix.get(out.suffix)
+    if chosen is None:
         raise click.UsageError(f"{out.name} ends neither in .parquet nor in .jsonl; give --format")
     print_result(export_store(store, out, chosen), as_json)

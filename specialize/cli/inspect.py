@@ -65,7 +65,7 @@ def inspect(
 
         if responses is not None:
             show_alignment(responses, store, Console(), example=example, sample=sample, html=html)
-        else:
+        elif count is not None:
             show_run_rows(
                 store, Console(), objective=objective, example=example, count=count, html=html
             )

@@ -70,7 +70,7 @@ def _store() -> Schema:
 
 
 def _manifest() -> Schema:
-    values = {
+    values: dict[str, Schema] = {
         "name": {"type": "string", "pattern": "^[0-9]{5,}$"},
         "shard": _COUNT, "samples": _COUNT, "positions": _COUNT,
         "arrays": _MARK, "texts": _MARK, "keys_xxh3_128": _HASH, "counts": _COUNTS,
@@ -79,7 +79,7 @@ def _manifest() -> Schema:
 
 
 def _summary() -> Schema:
-    values = {
+    values: dict[str, Schema] = {
         "store": _MARK, "manifest": _MARK, "vocabulary": _nullable(_MARK),
         "shards": _COUNT, "samples": _COUNT, "positions": _COUNT, "counts": _COUNTS,
         "summary": _ANYTHING,
@@ -88,7 +88,7 @@ def _summary() -> Schema:
 
 
 def _texts() -> Schema:
-    values = {
+    values: dict[str, Schema] = {
         "example_id": _TEXT, "sample": _COUNT, "text": _TEXT, "answer": _nullable(_TEXT),
         "correct": _nullable({"type": "boolean"}), "prompt": _TEXT, "prompt_of": _COUNT,
         "finished": {"const": False},

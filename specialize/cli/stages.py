@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -31,6 +32,10 @@ from specialize.cli.dump import dump
 from specialize.cli.imports import export, import_
 from specialize.cli.inspect import env, inspect, recipes, schema, verify
 from specialize.selection.rules import rules_table
+
+if TYPE_CHECKING:
+    from align.project import Policy
+    from specialize.datasets.recipe_sets import Split
 
 
 class _Commands(Sectioned):
@@ -178,7 +183,7 @@ def align(
     responses: Path,
     targets: Path,
     student: str,
-    policy: str,
+    policy: Policy,
     top_k: int,
     temperature: float,
     threads: int | None,
@@ -247,7 +252,7 @@ def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) ->
 @allow_code_option
 @as_json_option
 def evaluate(
-    run: Path, split: str, steps: tuple[int, ...], shard: str | None, processes: int,
+    run: Path, split: Split, steps: tuple[int, ...], shard: str | None, processes: int,
     overrides: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Evaluate every checkpoint of RUN on its evaluation sets; predictions are kept and reused."""

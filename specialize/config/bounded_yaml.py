@@ -39,7 +39,7 @@ def read_yaml(text: str) -> Value:
 def _check_events(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
             raise ValueError(f"line {line}: aliases (*{event.anchor}) are not read; write it out")
         if isinstance(event, yaml.CollectionStartEvent):

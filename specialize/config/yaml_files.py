@@ -52,9 +52,10 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise ConfigurationError(
             f"recipe {path} must be a mapping of keys, got {type(values).__name__}"
         )
+    changed: dict[str, object] = dict(values)
     for override in overrides:
-        _override(values, override)
-    return build_recipe(values, where=f"recipe {path}")
+        _override(changed, override)
+    return build_recipe(changed, where=f"recipe {path}")
 
 
 def override_recipe(recipe: Recipe, overrides: Sequence[str], *, where: str = "recipe") -> Recipe:

@@ -52,8 +52,16 @@ def fused_kl(
         size = _CPU_BYTES if hidden.device.type == "cpu" else _DEVICE_BYTES
         chunk = max(1, size // (len(projection) * hidden.element_size()))
     with torch.autocast(hidden.device.type, enabled=False):  # the type of ``hidden`` decides
-        nats, *measures = _FusedKL.apply(hidden, projection, targets, chunk)
+        nats, *measures = _FusedKL.apply(  # type: ignore[no-untyped-call]  # torch's, without types
+            hidden, projection, targets, chunk
+        )
     return nats, RowMeasures(*measures)
+
+
+class _Context(FunctionCtx):
+    """What the forward pass leaves for the backward."""
+
+    gradients: tuple[Tensor, Tensor | None] | None
 
 
 class _FusedKL(torch.autograd.Function):
@@ -61,7 +69,7 @@ class _FusedKL(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, hidden: Tensor, projection: Tensor, targets: SparseTargets, chunk: int
+        ctx: _Context, hidden: Tensor, projection: Tensor, targets: SparseTargets, chunk: int
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         matrix = projection.to(hidden.dtype)
         for_hidden = torch.zeros_like(hidden)
@@ -84,7 +92,7 @@ class _FusedKL(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, scale: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Context, scale: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         gradients, ctx.gradients = ctx.gradients, None
         if gradients is None:
             raise RuntimeError("the gradient of fused_kl is made once; call backward once")

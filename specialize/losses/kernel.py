@@ -132,7 +132,7 @@ def _row_sums(values: Tensor) -> Tensor:
     if values.shape[1] < _SMALL:
         return values.sum(1, dtype=torch.float64)
     whole = values.shape[1] // _BLOCK * _BLOCK
-    blocks = values[:, :whole].unflatten(1, (-1, _BLOCK)).sum(2)
+    blocks: Tensor = values[:, :whole].unflatten(1, (-1, _BLOCK)).sum(2)
     return blocks.sum(1, dtype=torch.float64) + values[:, whole:].sum(1, dtype=torch.float64)
 
 

@@ -99,7 +99,10 @@ def measured_kl(
     targets = SparseTargets(ids, logprobs, tail, weight, temperature)
     if len(targets) != len(logits):
         raise ValueError(f"{len(logits)} rows of logits, but {len(targets)} of targets")
-    nats, *measures = _SparseKL.apply(logits, targets, chunk or chunk_rows(logits), reuse_logits)
+    chunk = chunk or chunk_rows(logits)
+    nats, *measures = _SparseKL.apply(  # type: ignore[no-untyped-call]  # torch's, without types
+        logits, targets, chunk, reuse_logits
+    )
     return nats, RowMeasures(*measures)
 
 
@@ -109,12 +112,18 @@ def chunk_rows(logits: Tensor) -> int:
     return max(1, values // logits.shape[1])
 
 
+class _Context(FunctionCtx):
+    """What the forward pass leaves for the backward."""
+
+    gradient: Tensor | None
+
+
 class _SparseKL(torch.autograd.Function):
     """Gradient made in the forward pass, handed out in the backward."""
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, logits: Tensor, targets: SparseTargets, chunk: int, reuse_logits: bool
+        ctx: _Context, logits: Tensor, targets: SparseTargets, chunk: int, reuse_logits: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         gradient = logits.detach() if reuse_logits else torch.empty_like(logits)
         measures = gradient_rows(logits, gradient, targets, chunk)
@@ -123,7 +132,7 @@ class _SparseKL(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, scale: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Context, scale: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
             raise RuntimeError("the gradient of sparse_kl is made once; call backward once")

@@ -22,12 +22,11 @@ from specialize.config.recipe import (
     Evaluation,
     EvaluationSet,
     Objective,
-    Optimization,
     Recipe,
     Role,
     Teacher,
-    Training,
 )
+from specialize.config.training import Optimization, Training
 from specialize.errors import ConfigurationError
 from specialize.pipeline import run_recipe
 from specialize.quickstart import world
@@ -119,7 +118,7 @@ def quickstart(out: Path, size: Size, *, restart: bool = False) -> Outcome:
 
 def write_data(folder: Path, size: Size) -> None:
     """The world's sets as files, one per set and split; those that are there stay."""
-    wanted = [(world.FAMILIES[0], "train", size.questions)]
+    wanted: list[tuple[str, world.Split, int]] = [(world.FAMILIES[0], "train", size.questions)]
     for name in (*world.FAMILIES, *world.GENERAL):
         wanted += [(name, "validation", size.examples), (name, "test", size.examples)]
     for name, split, count in wanted:

@@ -16,11 +16,10 @@ from specialize.config.recipe import (
     Evaluation,
     EvaluationSet,
     Objective,
-    Optimization,
     Recipe,
     Teacher,
-    Training,
 )
+from specialize.config.training import Optimization, Training
 
 FORMATS = ("in-context-cot", "in-context-answer", "zero-shot-cot", "zero-shot-answer")
 

@@ -22,11 +22,10 @@ from specialize.config.recipe import (
     Evaluation,
     EvaluationSet,
     Objective,
-    Optimization,
     Recipe,
     Teacher,
-    Training,
 )
+from specialize.config.training import Optimization, Training
 
 PALM = "palm"
 

@@ -35,7 +35,7 @@ def add_adapters(model: nn.Module, lora: Lora, *, seed: int) -> None:
         ) from error
     config = LoraConfig(
         r=lora.rank,
-        lora_alpha=lora.alpha,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft says int and divides
         lora_dropout=lora.dropout,
         target_modules=list(lora.modules) or None,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),

@@ -128,7 +128,7 @@ def load_student(
     path_or_id: str | Path,
     tokenizer: Tokenizer,
     *,
-    precision: str = "fp32",
+    precision: Precision = "fp32",
     dropout: float | None = None,
     lora: Lora | None = None,
     seed: int = 0,

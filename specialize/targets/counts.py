@@ -18,6 +18,7 @@ from align import Projection, Vocabulary
 from align.projection import KINDS
 from align.vocabulary import SPECIAL, UNKNOWN
 from specialize.store import StoreDescription
+from specialize.store.sealed import Json
 
 CLASSES = ("number", "word start", "word inside", "punctuation", "non-ASCII", "unknown", "special")
 _MASSES = ("kept", "inconsistent", "stored")
@@ -81,7 +82,7 @@ def row_counts(
     return counts + Counter({"rows": len(projection.kind), "soft": int(soft.sum())})
 
 
-def summarize(counts: Mapping[str, int], description: StoreDescription) -> dict[str, object]:
+def summarize(counts: Mapping[str, int], description: StoreDescription) -> dict[str, Json]:
     """Totals over all shards; masses as means over the soft rows, soft shares by class."""
     rows, soft = counts.get("rows", 0), counts.get("soft", 0)
     by_class = {name: counts.get(f"class {name}", 0) for name in CLASSES}

@@ -24,6 +24,7 @@ from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.io.progress import progress
 from specialize.store import Shard, Store, StoreDescription, StoreWriter, ahead, committing
 from specialize.store.reader import read_store_file
+from specialize.store.sealed import Json
 from specialize.targets.counts import summarize, token_classes
 from specialize.targets.ends import Ends, line_breaks
 from specialize.targets.projecting import Job, Keep, Prepared
@@ -43,7 +44,7 @@ def write_targets(
     temperature: float = 1.0,
     threads: int | None = None,
     restart: bool = False,
-) -> dict[str, object]:
+) -> dict[str, Json]:
     """Project every response of ``responses`` into the vocabulary of ``student``.
 
     Args:

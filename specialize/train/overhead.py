@@ -30,7 +30,8 @@ def pass_overhead(student: Student, device: str) -> int:
     if device != "cpu":
         return _ACCELERATOR
     model = student.model
-    tables = {id(t): t.numel() for t in (model.get_input_embeddings().weight, student.projection)}
+    embeddings = model.get_input_embeddings().get_parameter("weight")
+    tables = {id(table): table.numel() for table in (embeddings, student.projection)}
     every = sum(parameter.numel() for parameter in student.parameters())
     body = (every - sum(tables.values())) / (2 if student.shape.encoder_decoder else 1)
     spent = _PASS + _PASS_PER_MILLION * every / 1e6

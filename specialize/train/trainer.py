@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,17 +90,17 @@ class SparseTrainer(Trainer):
         self.keys: Sequence[tuple[str, int]] = ()
         self.clock = time.perf_counter()
 
-    def get_train_dataloader(self) -> StepLoader:
+    def get_train_dataloader(self) -> StepLoader:  # type: ignore[override]  # no DataLoader
         return self.steps
 
     def get_batch_samples(
-        self, epoch_iterator: object, num_batches: int, device: torch.device
+        self, epoch_iterator: Iterator[Step], num_batches: int, device: torch.device
     ) -> tuple[list[Step], None]:
         """One step at a time; its token counts are already in it."""
         return [step for step in [next(epoch_iterator, None)] if step is not None], None
 
-    def training_step(
-        self, model: nn.Module, inputs: Step, num_items_in_batch: Tensor | None = None
+    def training_step(  # type: ignore[override]  # the loader gives steps, not dicts of tensors
+        self, model: nn.Module, inputs: Step, num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         """Forward and backward of every micro-batch; gradients are exchanged in the last one."""
         model.train()
@@ -181,12 +181,13 @@ class SparseTrainer(Trainer):
         }
         if self.accelerator.is_main_process:
             metrics.append(self.metrics_file, line)
-        figures = flatten(line, separator="/")  # objectives/<name>/nats, for ``report_to``
+        leaves = flatten(line, separator="/")  # objectives/<name>/nats, for ``report_to``
+        figures = {name: leaf for name, leaf in leaves.items() if isinstance(leaf, int | float)}
         super().log({**logs, **figures}, start_time)
         self.state.log_history.clear()  # it would grow in every checkpoint
         self.advance(1)
 
-    def floating_point_ops(self, inputs: Step) -> int:
+    def floating_point_ops(self, inputs: object) -> int:
         """Not counted: it walks over the whole model in every step."""
         return 0
 
@@ -195,7 +196,7 @@ class SparseTrainer(Trainer):
     ) -> None:
         """Nothing: the student was loaded from the checkpoint before it came here."""
 
-    def _save_checkpoint(self, model: nn.Module, trial: None) -> None:
+    def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         """Everything a resumed run needs, complete or absent."""
         run, step, main = self.setting.run, self.state.global_step, self.accelerator.is_main_process
         partial = checkpoints.folder(run) / f"{checkpoints.name_of(step)}.partial"
