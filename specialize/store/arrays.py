@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from specialize.records import Response
 from specialize.store.description import StoreDescription
-from specialize.store.ragged import COUNT, Arrays, packed
+from specialize.store.ragged import COUNT, Arrays, Number, packed
 from specialize.store.shard import Shard
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -152,14 +152,14 @@ def shard_arrays(
 
 def expected_shapes(
     description: StoreDescription, samples: int, positions: int, key_bytes: int, entries: int
-) -> dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]]:
+) -> dict[str, tuple[np.dtype[Number], tuple[int, ...]]]:
     """Type and shape of every array of a shard; nothing else may be in the file.
 
     ``entries`` counts those of all positions in the layout ``ragged``, and is 0 in any other.
     """
     ids, logprobs, k = description.id_type, description.logprob_type, description.k
     pointer, tails = np.dtype(np.int64), len(description.tail_temperatures)
-    shapes: dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]] = {
+    shapes: dict[str, tuple[np.dtype[Number], tuple[int, ...]]] = {
         "key_ptr": (pointer, (samples + 1,)),
         "key_data": (np.dtype(np.uint8), (key_bytes,)),
         "sample": (np.dtype(np.int32), (samples,)),
@@ -178,7 +178,7 @@ def expected_shapes(
 
 
 def row_problems(
-    arrays: Mapping[str, NDArray[np.generic]], description: StoreDescription
+    arrays: Mapping[str, NDArray[Number]], description: StoreDescription
 ) -> list[tuple[int, str]]:
     """The first position that breaks each rule, and the rule, from the stored arrays."""
     ids = arrays["topk_id"].astype(np.int64)
@@ -192,10 +192,10 @@ def row_problems(
     every = np.concatenate(values, axis=1)
     size = description.vocabulary_size
     broken: dict[str, NDArray[np.bool_]] = {
-        "a log-probability is NaN": np.isnan(every).any(axis=1),
-        "a log-probability is above 0": (every > 0).any(axis=1),
-        f"a token id is not below {size}": (arrays["token_id"] >= size) | (ids >= size).any(axis=1),
-        "an unused slot has an id": ((ids != 0) & ~used).any(axis=1),
+        "a log-probability is NaN": _in_row(np.isnan(every)),
+        "a log-probability is above 0": _in_row(every > 0),
+        f"a token id is not below {size}": (arrays["token_id"] >= size) | _in_row(ids >= size),
+        "an unused slot has an id": _in_row((ids != 0) & ~used),
         "entries are not sorted, most probable first": _rises(logprobs),
         "an id stands twice in a row": _repeats(ids, used),
         **_mass_rules(logprobs, tail, description),
@@ -203,14 +203,20 @@ def row_problems(
     return [(int(np.argmax(rows)), rule) for rule, rows in broken.items() if rows.any()]
 
 
+def _in_row(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(R,) whether any is marked in each row of (R, K)."""
+    rows: NDArray[np.bool_] = np.logical_or.reduce(marked, axis=1)
+    return rows
+
+
 def _rises(logprobs: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return (logprobs[:, 1:] > logprobs[:, :-1]).any(axis=1)
+    return _in_row(logprobs[:, 1:] > logprobs[:, :-1])
 
 
 def _repeats(ids: NDArray[np.int64], used: NDArray[np.bool_]) -> NDArray[np.bool_]:
     unused = -1 - np.arange(ids.shape[1])  # a number of its own for every unused slot
     inside = np.sort(np.where(used, ids, unused), axis=1)
-    return (inside[:, 1:] == inside[:, :-1]).any(axis=1)
+    return _in_row(inside[:, 1:] == inside[:, :-1])
 
 
 def _mass_rules(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Literal
+from typing import Literal, NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -127,6 +127,26 @@ class StoreDescription:
         return values
 
 
+class _Body(TypedDict):
+    """What ``store.json`` should hold beside its numbers of version, shards and tails;
+    ``StoreDescription`` refuses what does not."""
+
+    kind: Kind
+    teacher: str
+    tokenizer: str
+    fingerprint: str
+    vocabulary_size: int
+    k: int
+    revision: str
+    dtype: str
+    temperature: float | None
+    prompt: str
+    dataset: str
+    settings: dict[str, Json]
+    codec: Codec
+    layout: NotRequired[Layout]
+
+
 def differences(stored: Mapping[str, Json], asked: Mapping[str, Json]) -> list[str]:
     """``key: stored value in the store, other value now`` for every key that differs."""
     before, now = (flatten(json.loads(canonical(side))) for side in (stored, asked))
@@ -164,7 +184,10 @@ def read_description(content: bytes, where: str) -> tuple[StoreDescription, int]
     if body.keys() | layout != {entry.name for entry in fields(StoreDescription)}:
         raise StoreError(f"{where} has the keys {sorted(body)}, which are not those of a store")
     try:
-        temperatures = tuple(body.pop("tail_temperatures"))
-        return StoreDescription(**body, tail_temperatures=temperatures), int(shard_samples)
+        temperatures = tuple(cast("list[float]", body.pop("tail_temperatures")))
+        described = StoreDescription(**cast("_Body", body), tail_temperatures=temperatures)
+        if not isinstance(shard_samples, int | float | str):
+            raise TypeError(f"shard_samples is {shard_samples!r}")
+        return described, int(shard_samples)
     except (TypeError, ValueError) as error:
         raise StoreError(f"{where} does not describe a store: {error}") from error

@@ -18,6 +18,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict, cast
 
 import xxhash
 
@@ -28,6 +29,27 @@ STORE, MANIFEST, SUMMARY = "store.json", "manifest.jsonl", "summary.json"
 VOCABULARY, SHARDS, LOCK, OWNER = "vocabulary.safetensors", "shards", ".lock", ".owner.json"
 JOURNAL, QUARANTINE = "journal.jsonl", "quarantine.jsonl"  # of served teachers
 OWN_NAMES = {STORE, MANIFEST, SUMMARY, VOCABULARY, SHARDS, LOCK, OWNER, JOURNAL, QUARANTINE}
+
+Content = bytes | memoryview
+
+
+class MarkBody(TypedDict):
+    """A ``FileMark`` as JSON."""
+
+    bytes: int
+    xxh3_128: str
+
+
+class _ShardBody(TypedDict):
+    """What a line of the manifest should hold; ``ShardRecord`` refuses what does not."""
+
+    shard: int
+    samples: int
+    positions: int
+    arrays: MarkBody
+    texts: MarkBody
+    keys_xxh3_128: str
+    counts: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +66,7 @@ class FileMark:
     def as_json(self) -> dict[str, Json]:
         return {"bytes": self.bytes, "xxh3_128": self.xxh3_128}
 
-    def problem(self, content: bytes | memoryview) -> str | None:
+    def problem(self, content: Content) -> str | None:
         """What is wrong with the content of the file that has this mark."""
         if len(content) != self.bytes:
             return f"has {len(content):,} bytes instead of {self.bytes:,}"
@@ -53,7 +75,7 @@ class FileMark:
         return None
 
 
-def mark(content: bytes | memoryview) -> FileMark:
+def mark(content: Content) -> FileMark:
     return FileMark(len(content), xxhash.xxh3_128_hexdigest(content))
 
 
@@ -113,7 +135,7 @@ def parse_line(line: bytes) -> ShardRecord:
     Raises:
         ValueError: the line is not whole, or not a shard's.
     """
-    body = unseal(line)
+    body = cast("_ShardBody", unseal(line))
     try:
         record = ShardRecord(
             shard=body["shard"],

@@ -9,15 +9,22 @@ On disk only; whoever reads a sample gets k slots.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[np.generic]]
+Number = np.integer | np.floating
+Arrays = dict[str, NDArray[Number]]
 COUNT = np.dtype(np.uint16)
 
 
-def packed(arrays: Mapping[str, NDArray[np.generic]]) -> Arrays:
+def integers(arrays: Mapping[str, NDArray[Number]], name: str) -> NDArray[np.integer]:
+    """The ids or counts called ``name``."""
+    return cast("NDArray[np.integer]", arrays[name])  # no file with other types is read
+
+
+def packed(arrays: Mapping[str, NDArray[Number]]) -> Arrays:
     """``arrays`` with ragged entries in place of the padded ones; unused slots come last."""
     others = {n: a for n, a in arrays.items() if n not in ("topk_id", "topk_logprob")}
     used = ~np.isneginf(arrays["topk_logprob"])
@@ -29,13 +36,13 @@ def packed(arrays: Mapping[str, NDArray[np.generic]]) -> Arrays:
     }
 
 
-def first_entries(entries: NDArray[np.generic]) -> NDArray[np.int64]:
+def first_entries(entries: NDArray[Number]) -> NDArray[np.int64]:
     """(R + 1) where the entries of each position begin, and where the last end."""
     return np.concatenate([[0], np.cumsum(entries, dtype=np.int64)])
 
 
 def padded(
-    arrays: Mapping[str, NDArray[np.generic]], firsts: NDArray[np.int64], k: int, span: slice
+    arrays: Mapping[str, NDArray[Number]], firsts: NDArray[np.int64], k: int, span: slice
 ) -> Arrays:
     """``topk_id`` and ``topk_logprob`` of the positions ``span``, in k slots each."""
     counts = arrays["entries"][span]

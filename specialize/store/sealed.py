@@ -49,7 +49,7 @@ def unseal(line: bytes) -> dict[str, Json]:
     """
     try:
         value = json.loads(line)
-        body = value["body"]
+        body: dict[str, Json] = value["body"]
         whole = isinstance(body, dict) and seal(body) == line
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a sealed line: {line[:60]!r}") from error

@@ -19,7 +19,7 @@ import os
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict, cast
 
 import numpy as np
 import xxhash
@@ -33,7 +33,6 @@ from specialize.records import Response
 from specialize.store.arrays import (
     KEY_ARRAYS,
     POSITION_ARRAYS,
-    Arrays,
     expected_shapes,
     shard_arrays,
 )
@@ -46,7 +45,7 @@ from specialize.store.layout import (
     read_plain,
     texts_path,
 )
-from specialize.store.ragged import first_entries, padded
+from specialize.store.ragged import Arrays, Number, first_entries, integers, padded
 from specialize.store.sealed import Json, canonical
 from specialize.store.shard import Shard, Texts
 
@@ -60,6 +59,18 @@ _TYPES = {
     "F16": "<f2",
     "F32": "<f4",
 }
+
+
+class _Line(TypedDict):
+    """A line of texts, the prompt in it."""
+
+    example_id: str
+    sample: int
+    prompt: str
+    text: str
+    answer: str | None
+    correct: bool | None
+    finished: NotRequired[bool]
 
 
 def encode_texts(responses: Sequence[Response]) -> list[bytes]:
@@ -131,14 +142,15 @@ def encode_shard(
 
 
 def _stored_ids(
-    arrays: Mapping[str, NDArray[np.generic]],
+    arrays: Mapping[str, NDArray[Number]],
 ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     if "entry_id" in arrays:
-        return arrays["token_id"], arrays["entry_id"]
-    return arrays["token_id"], arrays["topk_id"][~np.isneginf(arrays["topk_logprob"])]
+        return integers(arrays, "token_id"), integers(arrays, "entry_id")
+    used = ~np.isneginf(arrays["topk_logprob"])
+    return integers(arrays, "token_id"), integers(arrays, "topk_id")[used]
 
 
-def _key_hash(arrays: Mapping[str, NDArray[np.generic]]) -> str:
+def _key_hash(arrays: Mapping[str, NDArray[Number]]) -> str:
     joined = xxhash.xxh3_128()
     for name in KEY_ARRAYS:
         joined.update(np.ascontiguousarray(arrays[name]).data)
@@ -229,7 +241,8 @@ class ShardFile:
         """The rows of the positions ``span``, without slots that are not in use."""
         tail = self.arrays["tail_logprob"][span].astype(np.float32)
         if self._firsts is None:
-            ids, logprobs = self.arrays["topk_id"][span], self.arrays["topk_logprob"][span]
+            ids = integers(self.arrays, "topk_id")[span]
+            logprobs = self.arrays["topk_logprob"][span]
             return from_padded(ids, logprobs.astype(np.float32), tail)
         indptr = self._firsts[span.start : span.stop + 1]
         stored = slice(int(indptr[0]), int(indptr[-1]))
@@ -255,8 +268,11 @@ class ShardFile:
         try:
             line = self._line(texts, row)
             if "prompt" not in line:
-                line["prompt"] = self._line(texts, line.pop("prompt_of"))["prompt"]
-            return Response(**line)
+                first = line.pop("prompt_of")
+                if not isinstance(first, int):
+                    raise TypeError(f"prompt_of is {first!r}, no row")
+                line["prompt"] = self._line(texts, first)["prompt"]
+            return Response(**cast("_Line", line))  # any other key is refused
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise StoreError(
                 f"{self._texts_path}: line {row + 1} is no response: {error}"
@@ -264,7 +280,8 @@ class ShardFile:
 
     def _line(self, texts: bytes, row: int) -> dict[str, Json]:
         start, end = self.arrays["text_ptr"][row : row + 2].tolist()
-        return json.loads(texts[start:end])
+        line: dict[str, Json] = json.loads(texts[start:end])
+        return line
 
 
 def _mapped(path: Path, size: int) -> mmap.mmap:
@@ -319,7 +336,7 @@ def _parse(
     return arrays
 
 
-def _check_pointers(arrays: Mapping[str, NDArray[np.generic]], record: ShardRecord, k: int) -> None:
+def _check_pointers(arrays: Mapping[str, NDArray[Number]], record: ShardRecord, k: int) -> None:
     ends = {"key_ptr": len(arrays["key_data"]), "row_ptr": record.positions}
     for name, end in {**ends, "text_ptr": record.texts.bytes}.items():
         pointers = arrays[name]

@@ -8,11 +8,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TypedDict, cast
 
 from specialize.errors import StoreError
-from specialize.store.layout import FileMark, ShardRecord
+from specialize.store.layout import FileMark, MarkBody, ShardRecord
 from specialize.store.sealed import Json, seal, unseal
+
+
+class _Body(TypedDict):
+    """What the file should hold; ``Summary`` and ``FileMark`` refuse what does not."""
+
+    store: MarkBody
+    manifest: MarkBody
+    vocabulary: MarkBody | None
+    shards: int
+    samples: int
+    positions: int
+    counts: dict[str, int]
+    summary: dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +50,12 @@ class Summary:
             raise ValueError(f"shards, samples, positions and counts must be numbers: {numbers}")
 
     def content(self) -> bytes:
-        marks = {"store": self.store, "manifest": self.manifest, "vocabulary": self.vocabulary}
+        vocabulary = None if self.vocabulary is None else self.vocabulary.as_json()
         return seal(
             {
-                **{name: mark and mark.as_json() for name, mark in marks.items()},
+                "store": self.store.as_json(),
+                "manifest": self.manifest.as_json(),
+                "vocabulary": vocabulary,
                 "shards": self.shards,
                 "samples": self.samples,
                 "positions": self.positions,
@@ -56,10 +72,20 @@ def parse_summary(content: bytes, where: str) -> Summary:
         StoreError: damaged.
     """
     try:
-        body = unseal(content)
-        marks = {name: FileMark(**body[name]) for name in ("store", "manifest")}
-        vocabulary = FileMark(**body["vocabulary"]) if body["vocabulary"] is not None else None
-        return Summary(**{**body, **marks, "vocabulary": vocabulary})
+        body = cast("_Body", unseal(content))
+        if body.keys() != {entry.name for entry in fields(Summary)}:
+            raise ValueError(f"it has the keys {sorted(body)}")
+        vocabulary = body["vocabulary"]
+        return Summary(
+            store=FileMark(**body["store"]),
+            manifest=FileMark(**body["manifest"]),
+            vocabulary=None if vocabulary is None else FileMark(**vocabulary),
+            shards=body["shards"],
+            samples=body["samples"],
+            positions=body["positions"],
+            counts=body["counts"],
+            summary=body["summary"],
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{where} is damaged: {error}") from error
 

@@ -131,7 +131,7 @@ class _Walk:
     def __init__(self, root: Path, description: StoreDescription) -> None:
         self.rows = self.positions = self._position_bytes = 0
         self._root, self._description = root, description
-        self._keys: dict[tuple[str, int], int] = {}
+        self._keys: dict[tuple[str, int], tuple[int, int]] = {}
         self._used = np.zeros(max(description.vocabulary_size, 1), np.bool_)
         self._known: set[Path] = set()
 

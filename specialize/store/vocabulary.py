@@ -18,6 +18,7 @@ from safetensors.numpy import load, save
 
 from align.vocabulary import BARE, MARKER, SPECIAL, Vocabulary, build_vocabulary
 from specialize.errors import StoreError
+from specialize.store.ragged import Arrays
 from specialize.store.sealed import canonical
 
 _METADATA = "specialize"
@@ -34,7 +35,7 @@ def encode_vocabulary(vocabulary: Vocabulary, used: NDArray[np.int64]) -> bytes:
             f"token id {used[-1]} is in use, but the vocabulary has {len(vocabulary)} pieces"
         )
     pieces = [vocabulary.piece(int(token)) for token in used]
-    arrays = {
+    arrays: Arrays = {
         "id": used.astype(np.uint32),
         "ptr": np.cumsum([0, *map(len, pieces)], dtype=np.int64),
         "data": np.frombuffer(b"".join(pieces), np.uint8),
