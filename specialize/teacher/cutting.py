@@ -104,13 +104,27 @@ def _ending(scored: ScoredText, ends: Sequence[int]) -> ScoredText:
     Where the teacher does not say how likely an end outside the stored entries is, it is as likely
     as it can be: as the least of the entries, or as the tail.
     """
-    ids, logprobs = scored.token_id.copy(), scored.token_logprob.copy()
-    row = scored.distributions[len(scored) - 1 :]
-    listed = np.flatnonzero(np.isin(row.ids, ends))
     if len(scored.end_id):
-        ids[-1], logprobs[-1] = scored.end_id[-1], scored.end_logprob[-1]
-    elif len(listed):  # entries come most probable first
-        ids[-1], logprobs[-1] = row.ids[listed[0]], row.logprobs[listed[0]]
-    else:
-        ids[-1], logprobs[-1] = ends[0], min(row.logprobs.min(initial=0), row.tail[0])
+        return _with_last(scored, scored.end_id[-1], scored.end_logprob[-1])
+    row = scored.distributions[len(scored) - 1 :]
+    most = min(row.logprobs.min(initial=0), row.tail[0])
+    return with_likeliest_end(_with_last(scored, ends[0], most), ends)
+
+
+def with_likeliest_end(scored: ScoredText, ends: Sequence[int]) -> ScoredText:
+    """``scored`` whose last token, an end, is the likeliest of ``ends`` among its row's entries.
+
+    Itself where none of them is listed.
+    """
+    row = scored.distributions[len(scored) - 1 :]
+    listed = np.flatnonzero(np.isin(row.ids, ends))  # most probable first
+    if not len(listed):
+        return scored
+    return _with_last(scored, row.ids[listed[0]], row.logprobs[listed[0]])
+
+
+def _with_last(scored: ScoredText, token: int, logprob: float) -> ScoredText:
+    """``scored`` with another last token."""
+    ids, logprobs = scored.token_id.copy(), scored.token_logprob.copy()
+    ids[-1], logprobs[-1] = token, logprob
     return replace(scored, token_id=ids, token_logprob=logprobs)

@@ -22,6 +22,7 @@ from specialize.config.recipe import Server
 from specialize.config.recipe import Teacher as Settings
 from specialize.config.trust import check_key
 from specialize.errors import ConfigurationError, InputError, TeacherError
+from specialize.teacher.cutting import with_likeliest_end
 from specialize.teacher.framing import PromptReader, given_ids
 from specialize.teacher.protocol import Sampling, ScoredText, TeacherDescription, quarantined
 from specialize.teacher.served.asking import Asker
@@ -222,7 +223,7 @@ class ServedTeacher:
     def score(
         self, prompts: Sequence[str], texts: Sequence[str], settings: Sampling
     ) -> list[ScoredText]:
-        """The rows of given texts.
+        """The rows of given texts, and that of the end after each where the context has room.
 
         Raises:
             TeacherError: a text is empty, out of reach for too long, or it refuses everything.
@@ -231,13 +232,19 @@ class ServedTeacher:
         empty = next((i for i, (_, tokens) in enumerate(given) if not tokens), None)
         if empty is not None:
             raise TeacherError(f"text {empty} is empty, so there is nothing to score")
-        return self._run(together([self._score(head, tokens) for head, tokens in given]))
+        work = [self._score(*ids, text) for ids, text in zip(given, texts, strict=True)]
+        return self._run(together(work))
 
-    async def _score(self, head: tuple[int, ...], tokens: tuple[int, ...]) -> ScoredText:
+    async def _score(self, head: tuple[int, ...], tokens: tuple[int, ...], text: str) -> ScoredText:
+        ends, context = self.tokenizer.ends, self.context
+        # a server wants room for one token of its own after what it scores
+        if context is not None and len(head) + len(tokens) + 2 > context:
+            ends = ()
         try:
-            return await self._asker.score(head, tokens)
+            scored = await self._asker.score(head, tokens + ends[:1])
         except (BadReplyError, RefusedError) as error:
             return self._quarantined(error)
+        return replace(with_likeliest_end(scored, ends), text=text)
 
     def _quarantined(self, error: BadReplyError | RefusedError) -> ScoredText:
         refused = isinstance(error, RefusedError)

@@ -9,12 +9,13 @@ import pytest
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers
 
+from align import from_padded
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.records import Example
 from specialize.store import Sample, Store
-from specialize.teacher.cutting import Cut, cut_at_answer, cut_at_stop
+from specialize.teacher.cutting import Cut, cut_at_answer, cut_at_stop, with_likeliest_end
 from specialize.teacher.dump import dump
-from specialize.teacher.protocol import Finish
+from specialize.teacher.protocol import Finish, ScoredText
 from specialize.tokens import Tokenizer, load_tokenizer
 from tests.support import teacher_toys as toys
 from tests.support.scripted_teacher import ScriptedTeacher
@@ -171,6 +172,21 @@ def test_a_token_in_which_the_line_ends_is_kept_whole(tmp_path: Path) -> None:
     cut = cut_at_answer(scored, Cut(), joined)
     assert cut.text == "The answer is 7.\n"
     assert len(cut) == len(scored) - 1  # without an end there is no row for it
+
+
+@pytest.mark.parametrize(("ends", "place"), [((7, 5), 1), ((7, 8), None), ((6, 5, 4), 0)])
+def test_the_likeliest_listed_end_takes_the_last_place(
+    ends: tuple[int, ...], place: int | None
+) -> None:
+    entries, logprobs = np.array([[3, 2], [4, 5]]), np.log([[0.6, 0.3], [0.5, 0.4]])
+    rows = from_padded(entries, logprobs, np.log([0.1, 0.1]))
+    given = ScoredText("x", np.array([3, ends[0]]), np.array([-0.5, -9.0]), rows, "given")
+    found = with_likeliest_end(given, ends)
+    if place is None:
+        assert found is given
+        return
+    assert found.token_id.tolist() == [3, entries[1, place]]
+    np.testing.assert_allclose(found.token_logprob, [-0.5, logprobs[1, place]])
 
 
 def test_a_stop_text_ends_a_text_where_it_begins(tokenizer: Tokenizer) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -112,8 +112,23 @@ def test_given_texts_get_the_same_rows(model: ScriptedModel, kind: str) -> None:
     with served(model, kind, mode="score") as (teacher, _):
         found = teacher.score(PROMPTS, texts, Sampling(9, top_k=5))
     for prompt, said, text in zip(PROMPTS, texts, found, strict=True):
-        assert_same(text, expected(model, prompt, model.tokenizer.encode(said), 5))
+        tokens = [*model.tokenizer.encode(said), model.tokenizer.eos]
+        assert_same(text, replace(expected(model, prompt, tokens, 5), text=said))
         assert text.finish == "given"
+
+
+@pytest.mark.parametrize(("spare", "added"), [(2, True), (1, False)])
+def test_a_given_text_has_no_end_where_the_context_is_full(
+    model: ScriptedModel, monkeypatch: pytest.MonkeyPatch, spare: int, added: bool
+) -> None:
+    """A server that scores a text writes one token after it, so the end needs room for two."""
+    ids = model.tokenizer.encode("She.")
+    context = len(model.tokenizer.encode(PROMPTS[1])) + len(ids) + spare
+    with served(model, "vllm", mode="score") as (teacher, _):
+        monkeypatch.setattr(ServedTeacher, "context", context)
+        [found] = teacher.score(PROMPTS[1:2], ["She."], Sampling(9, top_k=5))
+    assert found.token_id.tolist() == [*ids, *([model.tokenizer.eos] if added else [])]
+    assert found.text == "She."
 
 
 @pytest.mark.parametrize("kind", KINDS)
