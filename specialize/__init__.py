@@ -18,7 +18,8 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-# name -> (module, name there); __init__.pyi says the same to type checkers
+# name -> (module, name there); __init__.pyi says the same to type checkers. No name is that of a
+# subpackage: importing one sets it as an attribute here.
 _NAMES = {
     # values
     "Example": ("specialize.records", "Example"),
@@ -41,13 +42,13 @@ _NAMES = {
     # recipes and stages
     "Recipe": ("specialize.config.recipe", "Recipe"),
     "read_recipe": ("specialize.config.yaml_files", "read_recipe"),
-    "run": ("specialize.pipeline", "run_recipe"),
+    "run_recipe": ("specialize.pipeline", "run_recipe"),
     "dump": ("specialize.teacher.dump", "dump"),
     "write_targets": ("specialize.targets.stage", "write_targets"),
-    "train": ("specialize.train", "train"),
-    "evaluate": ("specialize.evaluate", "evaluate"),
+    "train_run": ("specialize.pipeline", "train_run"),
+    "evaluate_run": ("specialize.pipeline", "evaluate_run"),
     "select": ("specialize.pipeline", "select"),
-    "write_report": ("specialize.report", "write_report"),
+    "report_runs": ("specialize.pipeline", "report_runs"),
     # the loss, for a training loop of your own
     "SparseTargets": ("specialize.losses.kernel", "SparseTargets"),
     "sparse_kl": ("specialize.losses", "sparse_kl"),

@@ -10,14 +10,15 @@ from specialize.answers import is_correct as is_correct
 from specialize.config.recipe import Recipe as Recipe
 from specialize.config.yaml_files import read_recipe as read_recipe
 from specialize.datasets import load as load_dataset
-from specialize.evaluate import evaluate as evaluate
 from specialize.losses import sparse_kl as sparse_kl
 from specialize.losses.kernel import SparseTargets as SparseTargets
-from specialize.pipeline import run_recipe as run
+from specialize.pipeline import evaluate_run as evaluate_run
+from specialize.pipeline import report_runs as report_runs
+from specialize.pipeline import run_recipe as run_recipe
 from specialize.pipeline import select as select
+from specialize.pipeline import train_run as train_run
 from specialize.records import Example as Example
 from specialize.records import Response as Response
-from specialize.report import write_report as write_report
 from specialize.store import Store as Store
 from specialize.store import StoreWriter as StoreWriter
 from specialize.store import verify as verify
@@ -25,6 +26,5 @@ from specialize.targets.stage import write_targets as write_targets
 from specialize.teacher.dump import dump as dump
 from specialize.tokens import Tokenizer as Tokenizer
 from specialize.tokens import load_tokenizer as load_tokenizer
-from specialize.train import train as train
 
 __version__: str

@@ -35,6 +35,10 @@ def test_every_name_is_what_it_says(name: str) -> None:
     assert name in dir(specialize)
 
 
+def test_no_name_is_that_of_a_subpackage() -> None:
+    assert not {path.stem for path in ROOT.iterdir()} & specialize._NAMES.keys()
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Projecter'"):
         _ = specialize.Projecter
