@@ -123,7 +123,7 @@ def _is_bare(text: str, kind: Kind, strict: bool) -> bool:
     if kind == "choice":
         if not read_choice(text).letter:
             return not names_an_option(text)
-        return is_one_sentence(text) and not is_rejected(text)
+        return is_one_sentence(clean(text)) and not is_rejected(clean(text))
     if kind == "boolean":
         return read_truth(text.split()[0]) is not None
     return kind != "equation" or evaluate(text) is not None

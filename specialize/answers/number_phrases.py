@@ -55,9 +55,10 @@ _SUM = re.compile(
 _RESULT = re.compile(
     rf"""
         \s*+[,;]?\s*+(?:which|that|this|it|and)?\s*+
-        (?: \b(?:is|equals?|gives?|makes?|totals?|giving|making|equall?ing|totall?ing|leaves?|or|so
-             |i\.e\.|comes\ (?:out\ )?to|adds\ up\ to|sums\ (?:up\ )?to|amounts\ to|results\ in
-             |works\ out\ (?:to|as)|for\ a\ total\ of)(?=\W) | -+> | => | → )
+        (?: \b(?:is|equals?|gives?|makes?|totals?|giving|making|leaving|leaves?
+             |equall?ing|totall?ing|or|so|i\.e\.|comes\ (?:out\ )?to|adds\ up\ to
+             |sums\ (?:up\ )?to|amounts\ to|results\ in|works\ out\ (?:to|as)|for\ a\ total\ of)(?=\W)
+          | -+> | => | → )
         [\s:,]*+ (?:equal\ to\s|to\ be\s|a\ total\ of\s|in\ total\s)?+
         (?=[-−]?[{CURRENCY}]?\s?\d)""",
     re.VERBOSE | re.IGNORECASE,
@@ -70,8 +71,8 @@ def answer_core(phrase: str) -> str:
     "x = 5 apples (see step 2). Then 3 are left" has the core "5 apples".
     """
     text = phrase.replace("**", " ") if phrase.endswith("**") else phrase
-    text = outside_parentheses(plain_mathematics(_NOT_BUT.sub("", text))).strip()
-    text = _result_in_words(join_groups(text))
+    text = _result_in_words(plain_mathematics(_NOT_BUT.sub("", text)))
+    text = join_groups(outside_parentheses(text).strip())
     first = next(quantities(text), None)
     if first is None:
         return clean(text)

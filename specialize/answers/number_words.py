@@ -39,7 +39,7 @@ _SEVERAL = "|".join("halves" if part == "half" else f"{part}s" for part in _PART
 _PART = rf"(?:(?:an?|one)[\s-]+(?:{_any_of(_PARTS)})|(?:{_any_of(_SMALL)})[\s-]+(?:{_SEVERAL}))\b"
 _NUMBER = re.compile(
     rf"""\b(?:(?P<minus>minus|negative)\s+)?(?:
-        (?P<whole>{_INTEGER})\s+and\s+(?P<rest>{_PART})
+        (?P<whole>{_INTEGER})[\s-]+and[\s-]+(?P<rest>{_PART})
       | (?P<part>{_PART}|half\b)(?:\s+an?(?=\s+(?:{_any_of(_LARGE)}|dozen)))?
       | (?:(?P<before>{_INTEGER})\s+)?point(?P<digits>(?:\s+(?:{_any_of(_UNITS[:10])})\b)+)
       | an?\s+(?P<round>hundred|dozen|{_any_of(_LARGE)})\b

@@ -39,6 +39,8 @@ _BRACKETED = r"(?<!\w)[(\[](?P<round>[A-Za-z])[)\]]"
 _NAMED = (
     r"\b(?i:options?|choices?|letter|likely|probably|choose|chose|pick|select|go(?:ing)?\swith"
     rf"|opt\sfor|answer(?:\sis)?)\s(?P<named>[A-Z]){_AT_END}"
+    r"|^(?i:so|thus|therefore|hence|then)[,:]?\s(?i:it\s(?:is|must\sbe)\s|it['’]s\s)?"
+    r"(?P<hence>[A-Z])(?=\W*$)"
     r"|\b(?P<right>[A-Z])(?=\sis\s(?:the\s)?(?:most\s\w+\s)?(?:correct|right|best|better|answer)\b)"
 )
 _MENTION = re.compile(f"{_BRACKETED}|{_NAMED}")
@@ -46,7 +48,7 @@ _MENTION = re.compile(f"{_BRACKETED}|{_NAMED}")
 _MENTION_IN_PHRASE = re.compile(
     f"{_BRACKETED}|{_NAMED}"
     r"|(?:^|\b(?i:is|are|be|either|both|not|nor|neither|or|and|but|than|so|thus|therefore|hence"
-    rf"|only|leaves|definitely|clearly|certainly|possibly)\s|[,/&]\s?)(?P<bare>[A-Z]){_AT_END}"
+    rf"|only|leaves|definitely|clearly|certainly|possibly)\s|[,;/&]\s?)(?P<bare>[A-Z]){_AT_END}"
 )
 _LINK = re.compile(r"\s*+(?:,?\s*+(?:and|or|nor|&|/|as\swell\sas)|[,;])\s*+(?:option|choice)?\s*+")
 _DENIES_BEFORE = re.compile(
@@ -69,9 +71,13 @@ _DENIES_AFTER = re.compile(
       | (?:fails?|contradicts?|cannot|can['’]t)\b )""",
     re.VERBOSE | re.IGNORECASE,
 )
+_ALL_BUT = re.compile(
+    r"\b(?:all|every\w*|none|nothing)\s(?:of\s\w+\s|options?\s|choices?\s|answers?\s)?(?:but|except)\s(?:for\s)?\Z",
+    re.IGNORECASE,
+)
 _EXPLAINS = re.compile(
-    r"[.;!?](?=\s|$)|\n|\b(?:because|since|(?<!well )as(?!\swell\b)|while|whereas|which|though"
-    r"|although|if|given|due|for|so|see|unlike|when|where|who)\b",
+    r"[.!?](?=\s|$)|;(?!\s?[(\[]?[A-Z]\b)|\n|\b(?:because|since|(?<!well )as(?!\swell\b)|while"
+    r"|whereas|which|though|although|if|given|due|for|so|see|unlike|when|where|who)\b",
     re.IGNORECASE,
 )
 _ASSERTS_BEFORE = re.compile(
@@ -155,7 +161,7 @@ def concluded_letter(text: str) -> str | None:
         found = _affirmed(sentence, list(_mentions(sentence, _MENTION)))
         letters = {mention.letter for mention in found}
         if len(letters) > 1:
-            letters = {mention.letter for mention in found if _is_asserted(sentence, mention)}
+            letters = _asserted_letters(sentence, found)
         if len(letters) == 1:
             return f"({letters.pop()})"
         if found:
@@ -209,8 +215,9 @@ def _only_letter(text: str) -> str:
     explains = _EXPLAINS.search(text, found[0].end)
     end = explains.start() if explains else len(text)
     within = [mention for mention in found if mention.start < end]
-    named = [mention for mention in within if mention.bracketed] or within
-    letters = {mention.letter for mention in named}
+    if within[0].bracketed:  # then single letters after it are of the option's text
+        within = [mention for mention in within if mention.bracketed]
+    letters = {mention.letter for mention in within}
     return letters.pop() if len(letters) == 1 else ""
 
 
@@ -238,12 +245,26 @@ def _affirmed(text: str, mentions: Sequence[_Mention], *, phrase: bool = False) 
     for at in range(len(mentions) - 1, -1, -1):
         # what follows a letter at the beginning of a phrase is the option's text
         is_lead = phrase and not text[: mentions[at].start].strip(" ([")
-        if not is_lead and _DENIES_AFTER.match(text, mentions[at].end):
+        says_not = not is_lead and _DENIES_AFTER.match(text, mentions[at].end) is not None
+        if _ALL_BUT.search(text, max(0, mentions[at].start - 40), mentions[at].start):
+            denied[at] = not says_not
+        elif says_not:
             first = at
             while linked[first]:
                 first -= 1
             denied[first : at + 1] = [True] * (at + 1 - first)
     return [mention for mention, no in zip(mentions, denied, strict=True) if not no]
+
+
+def _asserted_letters(text: str, found: Sequence[_Mention]) -> set[str]:
+    """The letters that are said to be right; of "(A) or (B) is right" both."""
+    letters: set[str] = set()
+    for at, mention in enumerate(found):
+        if _is_asserted(text, mention):
+            letters.add(mention.letter)
+            if at and _LINK.fullmatch(text, found[at - 1].end, mention.start):
+                letters.add(found[at - 1].letter)
+    return letters
 
 
 def _is_asserted(text: str, mention: _Mention) -> bool:

@@ -35,18 +35,22 @@ _HEADING = (
     r"(?:Question|Premise|Problem|Instructions?|Human|User|Exercise|Puzzle)"
 )
 _RUN_ON = re.compile(
-    rf"""\n[ \t]*+(?=[\#*_<\[QqPpIiHhUuEeNnFf])(?:
+    rf"""\n[ \t]*+(?=[\#*_<\[QqPpIiHhUuEeNnFfTtB])(?:
         (?i:{_HEADING})(?:[ \t]*+[#№]?\d++)?+[*_\]]{{0,3}}[ \t]?:(?!\d)
       | (?i:{_HEADING})[ \t]*+[#№]?\d++[*_\]]{{0,3}}(?:[.)])?[ \t]*+(?:\n|\Z)
       | \#{{1,6}}[ \t]*+(?i:Question|Problem|Instruction|Human|User|Input)\b
         [^\n:]{{0,10}}(?:[:\n]|\Z)
       | \*\*(?i:Question|Problem|Instruction|Human|User)\b[^\n:*]{{0,10}}\*\*[ \t]*+(?:\n|\Z)
       | (?i:Q)(?:[ \t]?:|[ \t]?\d++[.:)](?=[^\n]{{0,400}}\?))
+      | (?i:Example|Task)[ \t]*+[#№]?\d++[*_]{{0,2}}[ \t]?: | Input: | Human[ \t]*+\n
+      | Below\ is\ an\ instruction\ that\ describes\ a\ task
+      | \[(?:Question|Problem|Instruction)\]
       | <\|(?:im_start\|>|start\|>|start_header_id\|>)?(?i:user|human)\b
       | <start_of_turn>user\b | \[INST\]
     )""",
     re.VERBOSE,
 )
+_END = re.compile(r"<\|(?:endoftext|eot_id|eom_id|im_end|end|return)\|>|</s>|<(?:eos|end_of_turn)>")
 # T5 writes no newlines, so its next question is on the same line
 _SAME_LINE = re.compile(
     r"(?<=[\w.)%] )(?:Q|Question): "
@@ -125,9 +129,12 @@ def reasoning_blocks(
 
 
 def run_on_start(text: str) -> int:
-    """Where a question begins that the model asked itself; the text's length if there is none."""
+    """Where a question begins that the model asked itself, or its own end is written out.
+
+    The text's length if there is neither.
+    """
     starts = [len(text)]
-    for pattern in (_RUN_ON, _SAME_LINE):
+    for pattern in (_RUN_ON, _SAME_LINE, _END):
         for tried, match in enumerate(pattern.finditer(text)):
             if tried == MAX_OPENINGS or text[: match.start()].strip():
                 starts.append(match.start())

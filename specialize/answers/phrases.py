@@ -52,7 +52,7 @@ _LAYOUT = re.compile(
           | (?P<display>\\\[|\$\$|\\begin\{[a-z]{1,20}\*?\}(?:\{[^{}\n]{0,20}\})?) )++""",
     re.VERBOSE,
 )
-_BULLET = re.compile(r"[-–•‣·+][ \t]++(?=\S)")
+_BULLET = re.compile(r"[-–•‣·+][ \t]++(?=\S)|1[.)][ \t]++(?=[$€£]?[-−]?\d)")
 _LIST_POINT = re.compile(r"\n[ \t]*+[-–•‣·*+][ \t]++(?=\S)")
 _DISPLAY_END = re.compile(r"\\\]|\$\$|\\end\{[a-z]{1,20}\*?\}")
 _ROW_MARKS = re.compile(r"&|\\\\(?:\[[^\]\n]*\])?|\n")

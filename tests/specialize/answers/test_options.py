@@ -130,6 +130,10 @@ CONCLUDED = [
     ("I think that it is (B).", "B"),
     ("First I thought (A).\nBut now I choose (B).", "B"),
     ("(B) red", "B"),
+    ("A is wrong. B is wrong. So C.", "C"),
+    ("All but (B) are wrong.", "B"),
+    ("Every option except (B) is out.", "B"),
+    ("**B. red**", "B"),
     ("(C) fails to grow", "C"),
     ("(E) should not", "E"),
 ]
@@ -182,6 +186,11 @@ NONE = [
     "The answer is a T-shirt",
     "The answer is hepatitis B virus",
     "Either A or B",
+    "Either (A) or (B) is right.",
+    "The answer is A or (B).",
+    "The answer is (A); (B)",
+    "The answer is A; B",
+    "All but (B) are right.",
     "<think>The answer is (A).",
 ]
 
