@@ -57,7 +57,8 @@ _RESULT = re.compile(
         \s*+[,;]?\s*+(?:which|that|this|it|and)?\s*+
         (?: \b(?:is|equals?|gives?|makes?|totals?|giving|making|leaving|leaves?
              |equall?ing|totall?ing|or|so|i\.e\.|comes\ (?:out\ )?to|adds\ up\ to
-             |sums\ (?:up\ )?to|amounts\ to|results\ in|works\ out\ (?:to|as)|for\ a\ total\ of)(?=\W)
+             |sums\ (?:up\ )?to|amounts\ to|results\ in|works\ out\ (?:to|as)
+             |for\ a\ total\ of)(?=\W)
           | -+> | => | → )
         [\s:,]*+ (?:equal\ to\s|to\ be\s|a\ total\ of\s|in\ total\s)?+
         (?=[-−]?[{CURRENCY}]?\s?\d)""",

@@ -238,8 +238,9 @@ def _affirmed(text: str, mentions: Sequence[_Mention], *, phrase: bool = False) 
     before = 0
     for mention in mentions:
         link = bool(denied) and _LINK.fullmatch(text, before, mention.start) is not None
-        says_not = _DENIES_BEFORE.search(text, max(before, mention.start - 80), mention.start)
-        denied.append(says_not is not None or (link and denied[-1]))
+        start = max(before, mention.start - 80)
+        says_not = _DENIES_BEFORE.search(text, start, mention.start) is not None
+        denied.append(says_not or (link and denied[-1]))
         linked.append(link)
         before = mention.end
     for at in range(len(mentions) - 1, -1, -1):
