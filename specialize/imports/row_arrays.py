@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from align.sparse import from_padded
 from specialize.teacher.protocol import Finish, ScoredText
 from specialize.teacher.served.proof import PADDING, TOLERANCE
 from specialize.teacher.served.wire import BadReplyError
@@ -57,13 +58,14 @@ def scored_rows(
     rest = 1 - np.exp(kept).sum(axis=1)
     with np.errstate(divide="ignore"):
         tails = np.log(np.maximum(rest, 0))
+    rows = from_padded(
+        entries.astype(np.int32), np.minimum(kept, 0).astype(np.float32), tails.astype(np.float32)
+    )
     return ScoredText(
         tokenizer.decode(tokens.tolist()),
         tokens.astype(np.int32),
         np.minimum(own, 0).astype(np.float32),
-        entries.astype(np.int32),
-        np.minimum(kept, 0).astype(np.float32),
-        tails.astype(np.float32),
+        rows,
         finish,
     )
 

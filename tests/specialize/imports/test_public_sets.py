@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from align.sparse import from_padded
 from specialize.cli.stages import cli
 from specialize.errors import ConfigurationError, InputError, NothingPassedError
 from specialize.imports.columns import import_columns
@@ -52,20 +54,16 @@ def same(path: Path, names: Sequence[str], texts: Sequence[ScoredText], atol: fl
     assert [sample.response.key for sample in store] == [(name, 0) for name in names]
     for sample, text in zip(store, texts, strict=True):
         assert sample.response.text == text.text
-        assert sample.token_id.tolist() == text.token_ids.tolist()
-        assert topk_id(sample).tolist() == text.topk_ids.tolist()
+        assert sample.token_id.tolist() == text.token_id.tolist()
+        assert topk_id(sample).tolist() == topk_id(text).tolist()
         np.testing.assert_allclose(
-            np.exp(topk_logprob(sample)), np.exp(text.topk_logprobs), atol=atol
+            np.exp(topk_logprob(sample)), np.exp(topk_logprob(text)), atol=atol
         )
     assert verify(path).ok
 
 
 def cut_last(text: ScoredText, tokenizer: Tokenizer) -> ScoredText:
-    ids = text.token_ids[:-1]
-    return ScoredText(
-        tokenizer.decode(ids.tolist()), ids, text.token_logprobs[:-1], text.topk_ids[:-1],
-        text.topk_logprobs[:-1], text.tail_logprobs[:-1], "given",
-    )  # fmt: skip
+    return text.first(len(text) - 1, tokenizer.decode(text.token_id[:-1].tolist()))
 
 
 # ---- DistillKit --------------------------------------------------------------------------------
@@ -78,10 +76,10 @@ def pack(texts: Sequence[ScoredText], *, padding: int = 0) -> dict[str, object]:
     rows: list[list[int]] = []
     values: list[list[int]] = []
     for number, text in enumerate(texts, start=1):
-        tokens += [FRONT, *text.token_ids.tolist()][: len(text)]  # cut to the number of rows
+        tokens += [FRONT, *text.token_id.tolist()][: len(text)]  # cut to the number of rows
         segments += [number] * len(text)
-        rows += packed(text.topk_ids)
-        values += exact(text.topk_logprobs, "float32").tolist()
+        rows += packed(topk_id(text))
+        values += exact(topk_logprob(text), "float32").tolist()
     blank = [0] * len(rows[0]), [0] * len(values[0])
     return {
         "input_ids": tokens + [0] * padding,
@@ -191,21 +189,21 @@ def test_the_legacy_form(
     terms = np.stack([points**0, points, np.sqrt(points)], axis=1)
     rows, expected = [], []
     for text in texts:
-        whole = text.topk_logprobs.astype(np.float64)
+        whole = topk_logprob(text).astype(np.float64)
         logits = whole + 11.5  # centred on the mean of a vocabulary that is not stored
         rows.append(
             {
-                "input_ids": [FRONT, *text.token_ids.tolist()],
-                "packed_indices": legacy_words(text.topk_ids, id_bits(size)),
+                "input_ids": [FRONT, *text.token_id.tolist()],
+                "packed_indices": legacy_words(topk_id(text), id_bits(size)),
                 "exact_values": logits[:, :2].astype(np.float16).tolist(),
                 "coeffs": (logits[:, 2:] @ np.linalg.pinv(terms).T).tolist(),
             }
         )
         log_of_sum = np.logaddexp.reduce(whole, axis=1, keepdims=True)
-        scored = ScoredText(
-            text.text, text.token_ids, text.token_logprobs, text.topk_ids,
-            (whole - log_of_sum).astype(np.float32), text.tail_logprobs, "given",
-        )  # fmt: skip
+        rows_of = from_padded(
+            topk_id(text), (whole - log_of_sum).astype(np.float32), np.full(len(text), -np.inf)
+        )
+        scored = replace(text, distributions=rows_of)
         expected.append(scored)
     write_parquet(tmp_path / "data_0.parquet", rows)
     told = import_distillkit(tmp_path, tmp_path / "s", tokenizer=TEACHER, teacher="b", top_k=K)
@@ -217,26 +215,26 @@ def test_the_legacy_form(
 
 
 def front(text: ScoredText) -> list[int]:
-    return [FRONT, *text.token_ids.tolist()]
+    return [FRONT, *text.token_id.tolist()]
 
 
 def arcee(text: ScoredText) -> dict[str, object]:
     return {
         "input_ids": front(text), "attention_mask": [1] * (len(text) + 1),
-        "token_ids": text.topk_ids.tolist(), "top_values": (text.topk_logprobs + 9.0).tolist(),
+        "token_ids": topk_id(text).tolist(), "top_values": (topk_logprob(text) + 9.0).tolist(),
         "normalized_logits": [],
     }  # fmt: skip
 
 
 def apertus(text: ScoredText) -> dict[str, object]:
     return {
-        "input_ids": front(text), "index": text.topk_ids.tolist(),
-        "exp_logits": np.exp(text.topk_logprobs.astype(np.float64) + 2).tolist(),
+        "input_ids": front(text), "index": topk_id(text).tolist(),
+        "exp_logits": np.exp(topk_logprob(text).astype(np.float64) + 2).tolist(),
     }  # fmt: skip
 
 
 def renormalized(text: ScoredText) -> np.ndarray:
-    values = text.topk_logprobs.astype(np.float64)
+    values = topk_logprob(text).astype(np.float64)
     return values - np.logaddexp.reduce(values, axis=1, keepdims=True)
 
 
@@ -249,7 +247,7 @@ def test_sets_of_logits(name: str, form: object, texts: list[ScoredText], tmp_pa
     )
     store = Store.open(tmp_path / "s")
     for sample, text in zip(store, texts, strict=True):
-        assert sample.token_id.tolist() == text.token_ids.tolist()
+        assert sample.token_id.tolist() == text.token_id.tolist()
         assert sample.response.prompt == load_tokenizer(TEACHER).decode([FRONT])
         np.testing.assert_allclose(
             np.exp(topk_logprob(sample)), np.exp(renormalized(text)), atol=3e-3
@@ -264,10 +262,10 @@ def test_any_columns(
 ) -> None:
     rows = []
     for text in texts:
-        values = text.topk_logprobs.astype(np.float64)
-        tokens = text.token_ids.tolist() if beside == "own" else front(text)
+        values = topk_logprob(text).astype(np.float64)
+        tokens = text.token_id.tolist() if beside == "own" else front(text)
         rows.append(
-            {"t": tokens, "i": text.topk_ids.tolist(),
+            {"t": tokens, "i": topk_id(text).tolist(),
              "v": (np.exp(values) if kind == "probs" else values).tolist()}
         )  # fmt: skip
     path = tmp_path / "set" / f"rows.{ending}"
@@ -288,15 +286,15 @@ def test_nemo_aligner_has_an_exact_tail(texts: list[ScoredText], tmp_path: Path)
     """Rows stand beside the labels; what the loss leaves out is prompt or padding."""
     rows = []
     for text in texts:
-        logits = text.topk_logprobs.astype(np.float64) + 3.25
+        logits = topk_logprob(text).astype(np.float64) + 3.25
         blank = [[0.0] * K] * 2
         rows.append(
             {
-                "tokens": [1, 5, 6, *text.token_ids.tolist(), 0],
-                "labels": [5, 6, *text.token_ids.tolist(), 0, 0],
+                "tokens": [1, 5, 6, *text.token_id.tolist(), 0],
+                "labels": [5, 6, *text.token_id.tolist(), 0, 0],
                 "loss_mask": [0, 0, *[1] * len(text), 0, 0],
                 "topk_logits": [*blank, *logits.tolist(), *blank],
-                "topk_token_ids": [*[[0] * K] * 2, *text.topk_ids.tolist(), *[[0] * K] * 2],
+                "topk_token_ids": [*[[0] * K] * 2, *topk_id(text).tolist(), *[[0] * K] * 2],
                 "log_sum_exp_logits": [1.0, 1.0, *[3.25] * len(text), 1.0, 1.0],
                 "index": 0,
             }
@@ -321,7 +319,7 @@ def test_sampled_tokens_alone(
 ) -> None:
     tokens, values, prompt = columns
     rows = [
-        {tokens: [5] * prompt + t.token_ids.tolist(), values: t.token_logprobs.tolist()}
+        {tokens: [5] * prompt + t.token_id.tolist(), values: t.token_logprob.tolist()}
         for t in texts
     ]
     source = write_parquet(tmp_path / "a.parquet", rows)
@@ -331,14 +329,14 @@ def test_sampled_tokens_alone(
     store = Store.open(tmp_path / "s")
     assert store.description.k == 1
     for sample, text in zip(store, texts, strict=True):
-        assert topk_id(sample)[:, 0].tolist() == text.token_ids.tolist()
-        np.testing.assert_allclose(sample.token_logprob, text.token_logprobs, rtol=2e-3, atol=2e-3)
+        assert topk_id(sample)[:, 0].tolist() == text.token_id.tolist()
+        np.testing.assert_allclose(sample.token_logprob, text.token_logprob, rtol=2e-3, atol=2e-3)
 
 
 def test_rows_beside_other_tokens_than_said(texts: list[ScoredText], tmp_path: Path) -> None:
     rows = [
-        {"t": text.token_ids.tolist(), "i": text.topk_ids.tolist(),
-         "v": text.topk_logprobs.tolist()} for text in texts
+        {"t": text.token_id.tolist(), "i": topk_id(text).tolist(),
+         "v": topk_logprob(text).tolist()} for text in texts
     ]  # fmt: skip
     source = write_parquet(tmp_path / "a.parquet", rows)
     layout = Layout("v", "logprobs", "i", tokens="t", beside="next")
