@@ -37,6 +37,7 @@ Numbers = NDArray[np.integer] | NDArray[np.floating]
 Columns = Mapping[str, Numbers]
 SHARD_SAMPLES = 64  # records of public sets have up to 65,000 tokens
 _READ = 8  # records of a parquet file that are in memory at once
+_BUFFER = 1 << 20  # bytes of a column that are read at once
 _EXPECTED = "JSON lines with columns of ids and log-probabilities"
 _PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib")
 
@@ -133,7 +134,7 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[dict[str, pa.Sc
         InputError: a column is missing, or it is no parquet file.
     """
     try:
-        opened = parquet.ParquetFile(file, memory_map=True, pre_buffer=False)
+        opened = parquet.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{file} is no parquet file: {error}") from None
     missing = [column for column in columns if column not in opened.schema_arrow.names]

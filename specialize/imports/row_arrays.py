@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from align.sparse import from_padded
+from align.sparse import SparseDistributions, from_padded
 from specialize.teacher.protocol import Finish, ScoredText
 from specialize.teacher.served.proof import PADDING, TOLERANCE
 from specialize.teacher.served.wire import BadReplyError
@@ -51,22 +51,25 @@ def scored_rows(
         raise BadReplyError("a mass above 1")
     logprobs = logprobs - np.log(np.maximum(total, 1))[:, None]  # what rounding lifted above 1
     own = _own(tokens, ids, logprobs)
-    logprobs = np.where(ids < width, logprobs, -np.inf)
-    order = np.lexsort((ids, -logprobs), axis=1)[:, :k]
-    kept = np.take_along_axis(logprobs, order, axis=1)
-    entries = np.where(np.isneginf(kept), 0, np.take_along_axis(ids, order, axis=1))
-    rest = 1 - np.exp(kept).sum(axis=1)
-    with np.errstate(divide="ignore"):
-        tails = np.log(np.maximum(rest, 0))
-    rows = from_padded(
-        entries.astype(np.int32), np.minimum(kept, 0).astype(np.float32), tails.astype(np.float32)
-    )
+    rows = _likeliest(ids, np.where(ids < width, logprobs, -np.inf), k)
     return ScoredText(
         tokenizer.decode(tokens.tolist()),
         tokens.astype(np.int32),
         np.minimum(own, 0).astype(np.float32),
         rows,
         finish,
+    )
+
+
+def _likeliest(ids: NDArray[np.int64], logprobs: Floats, k: int) -> SparseDistributions:
+    """The ``k`` likeliest entries of each row, the rest in the tail."""
+    order = np.lexsort((ids, -logprobs), axis=1)[:, :k]
+    kept = np.take_along_axis(logprobs, order, axis=1)
+    entries = np.where(np.isneginf(kept), 0, np.take_along_axis(ids, order, axis=1))
+    with np.errstate(divide="ignore"):
+        tails = np.log(np.maximum(1 - np.exp(kept).sum(axis=1), 0))
+    return from_padded(
+        entries.astype(np.int32), np.minimum(kept, 0).astype(np.float32), tails.astype(np.float32)
     )
 
 
