@@ -148,7 +148,7 @@ def measure(options: argparse.Namespace, out: Path) -> dict[str, object]:
     size = Size(questions=40, examples=options.examples)
     write_data(out / "data", size)
     recipe = quickstart_recipe(out, size)
-    asking = {"formats": tuple(options.formats), "demonstrations": options.demonstrations}
+    asking = {"formats": tuple(options.formats), "num_fewshot": options.demonstrations}
     recipe = recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update=asking)})
     path = MODELS / options.model if (MODELS / options.model).is_dir() else Path(options.model)
     model, tokenizer = load_model(path).eval(), load_tokenizer(path)

@@ -61,7 +61,12 @@ if TYPE_CHECKING:
     help="Prompt format: zero-shot or in-context, then -cot or -answer.",
 )
 @click.option(
-    "--demonstrations", default=0, show_default=True, help="Demonstrations in each prompt."
+    "--num-fewshot",
+    "--demonstrations",
+    "num_fewshot",
+    default=0,
+    show_default=True,
+    help="Demonstrations in each prompt.",
 )
 @click.option("--prompt-file", default=None, help="File with a fixed few-shot prompt.")
 @click.option(
@@ -79,17 +84,28 @@ if TYPE_CHECKING:
     help="Length limit of a solution, in tokens.",
 )
 @click.option(
+    "--top-logprobs",
     "--top-k",
+    "top_logprobs",
     default=5,
     show_default=True,
     type=click.IntRange(min=1),
     help="Entries stored per position.",
 )
 @click.option(
-    "--entry-mass", default=1.0, help="Store only as many of the top k as reach this mass."
+    "--top-p-mass",
+    "--entry-mass",
+    "top_p_mass",
+    default=1.0,
+    help="Store only as many of the top entries as reach this mass.",
 )
 @click.option(
-    "--draws", default=None, type=int, help="Store N sampled ids per position instead of the top k."
+    "--num-samples",
+    "--draws",
+    "num_samples",
+    default=None,
+    type=int,
+    help="Store N sampled ids per position instead of the top entries.",
 )
 @click.option(
     "--tail-temperature",
@@ -124,9 +140,9 @@ if TYPE_CHECKING:
 @as_json_option
 def dump(
     out: Path, teacher: str, name: str, path: str | None, split: str | None, limit: int | None,
-    mode: str, format_name: str, demonstrations: int, prompt_file: str | None,
-    samples: int | None, temperature: float, max_new_tokens: int, top_k: int,
-    entry_mass: float, draws: int | None,
+    mode: str, format_name: str, num_fewshot: int, prompt_file: str | None,
+    samples: int | None, temperature: float, max_new_tokens: int, top_logprobs: int,
+    top_p_mass: float, num_samples: int | None,
     tail_temperature: tuple[float, ...], server: str | None, urls: tuple[str, ...],
     revision: str | None, trust_remote_code: bool, too_long: str, seed: int, restart: bool,
     dry_run: bool, overrides: tuple[str, ...], as_json: bool,
@@ -144,14 +160,14 @@ def dump(
             "model": teacher,
             "mode": mode,
             "format": format_name,
-            "demonstrations": demonstrations,
+            "num_fewshot": num_fewshot,
             "prompt_file": prompt_file,
             "samples": samples or (40 if mode == "sample" else 1),
             "temperature": temperature,
             "max_new_tokens": max_new_tokens,
-            "top_k": top_k,
-            "entry_mass": entry_mass,
-            "draws": draws,
+            "top_logprobs": top_logprobs,
+            "top_p_mass": top_p_mass,
+            "num_samples": num_samples,
             "tail_temperatures": tail_temperature,
             "revision": revision,
             "trust_remote_code": trust_remote_code,

@@ -1,7 +1,7 @@
 """A recipe: everything that decides a run, typed, checked before anything starts.
 
 The resolved recipe is written into the run's directory, so that a run can be read and repeated
-from what it left behind. ``recipe_files`` reads one from YAML::
+from what it left behind. ``yaml_files`` reads one from YAML::
 
     name: specialization
     student: google/flan-t5-base
@@ -16,36 +16,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, model_validator
 
-from specialize.config.names import Name, check_name
-from specialize.config.training import (
-    Lora,
-    Optimization,
-    Positive,
-    PositiveNumber,
-    Running,
-    Seed,
-    Strict,
-    Training,
-)
+from specialize.config.evaluation import Evaluation, EvaluationSet, Role
+from specialize.config.names import Name
+from specialize.config.section import Count, Positive, PositiveNumber, Seed, Share, Strict
+from specialize.config.teacher import Server, ServerKind, Teacher
+from specialize.config.training import Lora, Optimization, Running, Training
 from specialize.formats import FORMAT_NAMES, is_format_name
 from specialize.selection.rules import RULES, rule_by_name
 
-_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
-_KEY = re.compile(r"\bsk-\w")
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_(KEY|TOKEN)")
-ServerKind = Literal[
-    "vllm", "vllm-tokens", "vllm-chat", "sglang", "llama.cpp", "openai", "openai-chat"
-]  # fmt: skip
-Role = Literal["in-distribution", "out-of-distribution", "general"]
+__all__ = [
+    "Alignment",
+    "Dataset",
+    "Evaluation",
+    "EvaluationSet",
+    "Lora",
+    "Objective",
+    "Optimization",
+    "Recipe",
+    "Role",
+    "RuleName",
+    "Running",
+    "Server",
+    "ServerKind",
+    "Teacher",
+    "Training",
+]
 
 
 def _is_rule(name: str) -> str:
@@ -66,140 +67,18 @@ RuleName = Annotated[
 class Dataset(Strict):
     """Examples of one published set, from a local file or directory, or from the hub."""
 
-    set: str  # a name of specialize.datasets
-    path: str | None = None  # file or directory as published; None: the hub
-    split: str | None = None  # the published split; None: what the file holds
-    limit: Positive | None = None  # take only the first examples
-    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the training examples; nested
-    exclude_index: str | None = None  # .npy of positions held out of this file
-
-
-class EvaluationSet(Strict):
-    """A set on which checkpoints are compared, and how it parts into validation and test."""
-
     set: str
-    role: Role
-    name: Name | None = None  # shown in the report; None: ``set``
-    path: str | None = None  # with protocol "files": a path that holds {split}
-    split: str | None = None  # the published split that is parted
-    protocol: Literal["paper", "index", "first", "files", "published"] = "paper"
-    index: str | None = None  # protocol "index": the .npy of validation positions
-    limit: Positive | None = None  # at most so many of each split; not a result then
-    kind: str | None = None  # how answers are compared; None: the set's own
-    prompts: str | None = None  # directory of published few-shot prompts, <task>.txt
-
-    @property
-    def label(self) -> str:
-        """The name by which the run's files and the report call the set."""
-        return self.name or (Path(self.set).stem if self.set.endswith(".py") else self.set)
-
-    @model_validator(mode="after")
-    def _complete(self) -> EvaluationSet:
-        check_name(self.label)
-        if self.protocol == "index" and self.index is None:
-            raise ValueError(f"set {self.label!r} has protocol 'index' but no index file")
-        if self.protocol == "first" and self.limit is None:
-            raise ValueError(f"set {self.label!r} has protocol 'first' but no limit")
-        if self.protocol == "files" and "{split}" not in (self.path or ""):
-            raise ValueError(
-                f"set {self.label!r} has protocol 'files' but no {{split}} in its path"
-            )
-        return self
-
-
-class Server(Strict):
-    """Where a served teacher answers, and how hard it may be asked.
-
-    No key stands here, nor in a URL: ``key_variable`` names the environment variable that has it.
-    """
-
-    kind: ServerKind
-    urls: Annotated[tuple[str, ...], Field(min_length=1)]  # without /v1; several share the load
-    tokenizer: str | None = None  # directory or hub id of what it tokenizes with; None: ``model``
-    key_variable: str | None = None  # sent as a bearer token
-    concurrency: Positive = 16  # requests under way, over all URLs
-    requests_per_minute: Positive | None = None
-    tokens_per_minute: Positive | None = None  # of prompts and of what may be written
-    timeout_seconds: PositiveNumber = 300  # of one request
-    retry_seconds: PositiveNumber = 600  # of one request's retries, all together
-    choices: Positive = 1  # solutions asked for in one request, which pays for its prompt once
-
-    @field_validator("urls", mode="before")
-    @classmethod
-    def _plain(cls, urls: object) -> tuple[str, ...]:
-        listed = (urls,) if isinstance(urls, str) else urls
-        if not isinstance(listed, list | tuple):
-            raise _refusal("urls must be a list of addresses")
-        for number, url in enumerate(listed):
-            if not isinstance(url, str) or not _ADDRESS.fullmatch(url) or _KEY.search(url):
-                raise _refusal(
-                    f"address {number} must read http(s)://host[:port][/path], with no user, "
-                    f"password, query or key in it; put a key into an environment variable and "
-                    f"name that with key_variable"
-                )
-        return tuple(url.rstrip("/") for url in listed)
-
-    @field_validator("key_variable", mode="before")
-    @classmethod
-    def _name(cls, name: object) -> object:
-        if name is not None and not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
-            raise _refusal(
-                "key_variable must name an environment variable that ends in _KEY or _TOKEN; it is "
-                "not the key itself"
-            )
-        return name
-
-
-def _refusal(message: str) -> PydanticCustomError:
-    """An error that does not show the value, which may be a key."""
-    return PydanticCustomError("hidden_value", "{message}", {"message": message})
-
-
-class Teacher(Strict):
-    """A teacher and what it is asked for. Without ``model`` its store was imported."""
-
-    model: str | None = None  # directory or hub id; with a server, the name it serves
-    mode: Literal["sample", "score", "rationale"] = "sample"  # solutions, the set's own, or why
-    forced: bool = False  # mode "rationale": the prompt gives the answer
-    format: str = "zero-shot-cot"
-    demonstrations: Annotated[int, Field(ge=0)] = 0
-    prompt_file: str | None = None  # a published few-shot prompt instead of drawn demonstrations
-    samples: Annotated[int, Field(ge=1, le=10_000)] = 1  # solutions per question
-    temperature: Annotated[float, Field(gt=0)] = 0.7
-    max_new_tokens: Positive = 256
-    top_k: Positive = 5  # stored entries per position
-    entry_mass: Annotated[float, Field(gt=0, le=1)] = 1.0  # of these, so many as reach it
-    draws: Positive | None = None  # instead: the ids of so many draws from each row
-    tail_temperatures: tuple[PositiveNumber, ...] = ()  # at which the tail is stored too
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0  # draw from the likeliest of this mass
-    stop: tuple[str, ...] = ()  # texts behind which a server stops writing
-    # a text is over: behind the line of a complete answer; behind the first line with "answer is",
-    # as published for code-davinci-002 with its prompt; where the teacher or a limit ends it
-    cut: Literal["answer", "published", "none"] = "answer"
-    too_long: Literal["refuse", "skip"] = "refuse"  # prompts beyond the teacher's context
-    revision: str | None = None  # of a hub id; None: its main branch
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    device: str | None = None  # None: a GPU where there is one
-    trust_remote_code: bool = False  # run the model's own code; a hub id then needs its commit
-    server: Server | None = None  # None: the model runs here
-
-    @model_validator(mode="after")
-    def _named(self) -> Teacher:
-        if self.server is not None and self.model is None:
-            raise ValueError("a teacher with a server needs a model: the name that it serves")
-        if self.stop and self.server is None:
-            raise ValueError("stop is for servers; a local teacher stops behind the answer's line")
-        if self.draws is not None and (self.entry_mass < 1 or self.tail_temperatures):
-            raise ValueError(
-                "drawn entries have no tail: leave out entry_mass and tail_temperatures"
-            )
-        extras = self.draws is not None or self.entry_mass < 1 or bool(self.tail_temperatures)
-        if self.server is not None and (extras or self.trust_remote_code):
-            raise ValueError(
-                "a server tells its top_k alone: draws, entry_mass, tail_temperatures and "
-                "trust_remote_code are for models that run here"
-            )
-        return self
+    """A name of ``specialize.datasets``, or a Python file of your own."""
+    path: str | None = None
+    """File or directory as published. None: from the hub."""
+    split: str | None = None
+    """The published split. None: what the file holds."""
+    limit: Positive | None = None
+    """Take only the first examples. None: all."""
+    fraction: Share = 1.0
+    """Of the training examples; a smaller fraction is part of a larger one."""
+    exclude_index: str | None = None
+    """The .npy file of positions that are held out of this file."""
 
 
 class Objective(Strict):
@@ -211,17 +90,29 @@ class Objective(Strict):
     response, each made unlikely.
     """
 
+    earlier_names: ClassVar[Mapping[str, str]] = {"demonstrations": "num_fewshot"}
+
     name: Name
+    """By which metrics and reports call it."""
     format: str
+    """Of the student's prompt."""
     target: Literal["answer", "rationale", "distribution", "solution", "unlikelihood"]
+    """What the student should answer."""
     teacher: str | None = None
-    average: Mapping[str, PositiveNumber] = Field(default_factory=dict)  # teachers, by share
-    # sound: a rationale without a fault; first-correct: one a question
+    """Whose responses are learned. None: the set's own answers."""
+    average: Mapping[str, PositiveNumber] = Field(default_factory=dict)
+    """Teachers by share, whose distributions are averaged; in place of teacher."""
     keep: Literal["correct", "first-correct", "sound", "all", "wrong"] = "correct"
-    missing: Literal["refuse", "mask"] = "refuse"  # what a teacher without responses means
+    """Which responses: correct ones, the first of each question, rationales without a fault, all,
+    wrong ones."""
+    missing: Literal["refuse", "mask"] = "refuse"
+    """What a teacher without responses means."""
     examples: Literal["all", "labelled", "unlabelled"] = "all"
-    weight: Annotated[float, Field(gt=0)] = 1.0  # multiplies the term's mean nats a token
-    demonstrations: Annotated[int, Field(ge=0)] = 4  # used by in-context formats only
+    """Which questions it is about."""
+    weight: PositiveNumber = 1.0
+    """Multiplies the term's mean nats a token."""
+    num_fewshot: Count = 4
+    """Demonstrations in each prompt of an in-context format."""
 
     @model_validator(mode="after")
     def _complete(self) -> Objective:
@@ -256,40 +147,41 @@ class Alignment(Strict):
     """How the teacher's distributions reach the student's vocabulary."""
 
     policy: Literal["prefix", "one-to-one", "nearest", "chunk"] = "prefix"
-    top_k: Positive = 5  # entries kept per student position; the rest joins the tail
-
-
-class Evaluation(Strict):
-    """Which sets, in which formats, decide and describe."""
-
-    sets: tuple[EvaluationSet, ...] = ()
-    formats: tuple[str, ...] = ("zero-shot-cot",)  # the first decides the selection
-    demonstrations: Annotated[int, Field(ge=0)] = 4
-    prompt_file: str | None = None  # published few-shot prompt for the in-context formats
-    max_new_tokens: Positive = 256
-    batch_tokens: Positive = 16_384  # padded prompt tokens of a batch
-    samples: Positive = 1  # answers to each question; the answer of most of them counts
-    temperature: PositiveNumber = 0.7  # at which several are drawn; one answer is greedy
-    stop: tuple[str, ...] = ()  # texts at which an answer ends
+    """The rule of projection: see docs/alignment.md."""
+    top_k: Positive = 5
+    """Entries kept at each student position; the rest joins the tail."""
 
 
 class Recipe(Strict):
     """Everything that decides a run. Paths are relative to where the command runs."""
 
     name: Name = "specialization"
-    student: str  # directory or hub id
+    """Of the run, in reports."""
+    student: str
+    """Directory or hub id of the model that is trained."""
     train_on: Dataset
-    unlabelled: tuple[Dataset, ...] = ()  # questions for the teachers; their answers are not used
+    """Questions and their answers."""
+    unlabelled: tuple[Dataset, ...] = ()
+    """Further questions for the teachers; their own answers are not used."""
     teachers: Mapping[Name, Teacher] = Field(default_factory=dict)
+    """By the names that objectives use."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
+    """The terms of the loss."""
     alignment: Alignment = Alignment()
+    """How distributions reach the student's vocabulary."""
     training: Training = Training()
+    """What is minimized, on which rows."""
     optimization: Optimization = Optimization()
-    lora: Lora | None = None  # None: every weight is trained
+    """The optimizer's schedule."""
+    lora: Lora | None = None
+    """Adapters instead of all weights. None: every weight is trained."""
     running: Running = Running()
+    """How the run is carried out."""
     evaluation: Evaluation = Evaluation()
-    selection: RuleName = "mean"  # the rule that chooses the checkpoint
+    """What checkpoints are asked."""
+    selection: RuleName = "mean"
     seed: Seed = 0
+    """Of everything that is drawn."""
 
     @model_validator(mode="after")
     def _teachers_exist(self) -> Recipe:
@@ -312,10 +204,10 @@ class Recipe(Strict):
         warm = self.training.temperature
         if warm == 1:
             return self
-        if self.training.label_share:
+        if self.training.hard_label_weight:
             raise ValueError(
-                "training.label_share mixes the label into rows at training.temperature, where a "
-                "label has none; leave one of them out, or add an objective with target: rationale"
+                "training.hard_label_weight mixes the label into rows at training.temperature, "
+                "where a label has none; leave one of them out"
             )
         for name in {n for o in self.objectives if o.target == "distribution" for n in o.teachers}:
             teacher = self.teachers[name]

@@ -10,64 +10,100 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Positive = Annotated[int, Field(ge=1, lt=2**31)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-PositiveNumber = Annotated[float, Field(gt=0)]
-
-
-class Strict(BaseModel):
-    """A section of a recipe: frozen; refuses keys it does not know, and numbers that are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from specialize.config.section import Count, Positive, PositiveNumber, Strict
 
 
 class Optimization(Strict):
     """The optimizer's schedule, in optimizer steps."""
 
+    transformers_names: ClassVar[Mapping[str, str]] = {
+        "max_steps": "steps",
+        "lr_scheduler_type": "schedule",
+        "per_device_train_batch_size": "batch_rows",
+        "gradient_accumulation_steps": "accumulation",
+        "max_grad_norm": "clip",
+    }
+
     steps: Positive = 1000
+    """Optimizer steps of the run."""
     learning_rate: PositiveNumber = 5e-4
+    """Of AdamW, at its highest."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_steps: Annotated[int, Field(ge=0)] = 10
-    batch_rows: Positive = 16  # rows of a micro-batch, at most
-    batch_tokens: Positive | None = None  # padded tokens of a micro-batch, at most
-    accumulation: Positive = 4  # micro-batches of an optimizer step
-    clip: PositiveNumber = 1.0  # norm of the gradient
+    """How the learning rate falls after the warm-up."""
+    warmup_steps: Count = 10
+    """Optimizer steps in which the learning rate rises from 0."""
+    batch_rows: Positive = 16
+    """Rows of a micro-batch, at most."""
+    batch_tokens: Positive | None = None
+    """Padded tokens of a micro-batch, at most. None: no limit."""
+    accumulation: Positive = 4
+    """Micro-batches of an optimizer step; batch_rows x accumulation rows, on any number of GPUs."""
+    clip: PositiveNumber = 1.0
+    """Largest norm of the gradient."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"  # fp16 overflows in T5
+    """Of AdamW."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the computation; weights stay in fp32. fp16 overflows in T5."""
 
 
 class Training(Strict):
     """What a row may be, what is minimized, and when the student is saved."""
 
+    transformers_names: ClassVar[Mapping[str, str]] = {
+        "save_steps": "checkpoint_every",
+        "save_total_limit": "keep_checkpoints",
+    }
+    earlier_names: ClassVar[Mapping[str, str]] = {"label_share": "hard_label_weight"}
+
     mixing: Literal["pooled", "joint"] = "pooled"
-    loss: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"  # the last two: experimental
+    """pooled: rows of all objectives in one order. joint: all of an example in one step."""
+    loss: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
+    """The divergence from teacher to student; the last two are experimental."""
     tail: Literal["bucket", "renormalize", "to_label", "drop"] = "bucket"
-    temperature: PositiveNumber = 1.0  # of teachers' distributions; tails must be stored at it
-    label_share: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of soft rows, given to their token
+    """What becomes of the mass outside the stored entries: one more class, scaled away, given to
+    the target's own token, forgotten."""
+    temperature: PositiveNumber = 1.0
+    """Of teachers' distributions in the loss; tails must be stored at it."""
+    hard_label_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """w in (1 - w) KL + w cross-entropy with the target's own token, on soft rows."""
     max_prompt_tokens: Positive = 1024
+    """A longer prompt loses words of its context, or its row."""
     max_target_tokens: Positive = 256
-    samples_per_question: Positive | None = None  # None: every kept response
-    checkpoint_every: Positive = 200  # optimizer steps
-    keep_checkpoints: Positive | None = None  # the newest; first and selected stay. None: all
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: the student's own
+    """A row with a longer target is left out, and counted."""
+    samples_per_question: Positive | None = None
+    """Responses used of each question. None: every kept one."""
+    checkpoint_every: Positive = 200
+    """Optimizer steps between checkpoints."""
+    keep_checkpoints: Positive | None = None
+    """Only the newest; the first and the selected one stay. None: all."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Replaces the student's own rates. None: its own."""
 
 
 class Lora(Strict):
     """Low-rank adapters instead of all weights (Hu et al. 2022, arXiv:2106.09685), by ``peft``."""
 
     rank: Positive = 16
-    alpha: PositiveNumber = 32.0  # the adapters' product is scaled by alpha / rank
+    """Of the adapters' product."""
+    alpha: PositiveNumber = 32.0
+    """The adapters' product is scaled by alpha / rank."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    modules: tuple[str, ...] = ()  # ends of their names; none: what peft chooses
+    """Before the adapters."""
+    modules: tuple[str, ...] = ()
+    """Ends of the names of modules that get adapters. None given: what peft chooses."""
 
 
 class Running(Strict):
     """How a run is carried out; nothing here changes what is learned."""
 
-    gradient_checkpointing: bool = False  # less memory for a third more time
-    packing: bool = False  # several rows of a causal student on one line, none sees another
+    gradient_checkpointing: bool = False
+    """Less memory for a third more time."""
+    packing: bool = False
+    """Several rows of a causal student on one line; none sees another."""
     report_to: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
+    """Trackers that get every figure of metrics.jsonl; each must be installed."""

@@ -16,19 +16,12 @@ from pydantic import ValidationError
 
 from specialize.config.bounded_yaml import read_yaml
 from specialize.config.compare import conflicts
-from specialize.config.recipe import (
-    Alignment,
-    Dataset,
-    Evaluation,
-    EvaluationSet,
-    Objective,
-    Recipe,
-    Server,
-    Teacher,
-)
-from specialize.config.training import Lora, Optimization, Running, Strict, Training
+from specialize.config.recipe import Recipe, Teacher
+from specialize.config.sections import current_names, renamed_path, section_at
 from specialize.errors import ConfigurationError
 from specialize.io.files import refuse_links_outside, write_atomically
+
+_A_TEACHER = ("teachers", "")  # where a lone teacher's settings would stand in a recipe
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -52,10 +45,10 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise ConfigurationError(
             f"recipe {path} must be a mapping of keys, got {type(values).__name__}"
         )
-    changed: dict[str, object] = dict(values)
+    named = current_names(values)
     for override in overrides:
-        _override(changed, override)
-    return build_recipe(changed, where=f"recipe {path}")
+        _override(named, override)
+    return build_recipe(named, where=f"recipe {path}")
 
 
 def override_recipe(recipe: Recipe, overrides: Sequence[str], *, where: str = "recipe") -> Recipe:
@@ -76,9 +69,9 @@ def build_recipe(values: Mapping[str, object], *, where: str = "recipe") -> Reci
 
 def build_teacher(values: Mapping[str, object], overrides: Sequence[str] = ()) -> Teacher:
     """A teacher's settings from plain values and overrides; errors name the key."""
-    changed = dict(values)
+    changed = current_names(values, _A_TEACHER)
     for override in overrides:
-        _override(changed, override)
+        _override(changed, override, _A_TEACHER)
     try:
         return Teacher.model_validate(changed)
     except ValidationError as error:
@@ -116,12 +109,15 @@ def recorded_recipe(run: Path) -> Recipe:
     return read_recipe(path)
 
 
-def _override(values: dict[str, object], override: str) -> None:
-    """Apply ``a.b=c``; list items are named by position (``objectives.0.weight=2``)."""
+def _override(values: dict[str, object], override: str, at: tuple[str, ...] = ()) -> None:
+    """Apply ``a.b=c``; list items are named by position (``objectives.0.weight=2``).
+
+    ``at``: where ``values`` stand in a recipe.
+    """
     path, found, text = override.partition("=")
     if not found or not path:
         raise ConfigurationError(f"--set {override!r}: write it as key.key=value")
-    keys = path.split(".")
+    keys = renamed_path(path.split("."), at)
     place: object = values
     for key in keys[:-1]:
         if isinstance(place, dict):
@@ -150,31 +146,10 @@ def _explain(error: ValidationError) -> str:
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         unknown = str(first["loc"][-1])
-        near = get_close_matches(unknown, _keys_beside(first["loc"][:-1]), n=1)
+        near = get_close_matches(unknown, section_at(first["loc"][:-1]).known_keys(), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"unknown key {where!r}{hint}{more}"
     text = first["msg"].removeprefix("Value error, ")
     hidden = first["type"] in ("value_error", "missing", "hidden_value")
     given = "" if hidden else f", got {first['input']!r}"
     return f"{where + ': ' if where else ''}{text}{given}{more}"
-
-
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    """The known keys of the model at ``location`` of a recipe."""
-    model: type[Strict] = Recipe
-    parts: Mapping[str, type[Strict]] = {
-        "train_on": Dataset,
-        "teachers": Teacher,
-        "objectives": Objective,
-        "alignment": Alignment,
-        "training": Training,
-        "optimization": Optimization,
-        "lora": Lora,
-        "running": Running,
-        "server": Server,
-        "evaluation": Evaluation,
-        "sets": EvaluationSet,
-    }
-    for key in location:
-        model = parts.get(str(key), model)
-    return list(model.model_fields)

@@ -44,14 +44,14 @@ def answer(
         [prompt for prompt in prompts for _ in range(several)],
         Limits(evaluation.max_new_tokens, evaluation.batch_tokens),
         draws=_draws(asking, evaluation, seed, tokenizer.size) if several > 1 else None,
-        stop=_stop(evaluation.stop, tokenizer),
+        stop=_stop(evaluation.until, tokenizer),
     ):
         for position, generation in batch:
             made.setdefault(position // several, []).append(generation)
         whole = sorted(position for position, found in made.items() if len(found) == several)
         _keep(
             [
-                (*asking[at], _predicted(*asking[at], made.pop(at), evaluation.stop, tokenizer))
+                (*asking[at], _predicted(*asking[at], made.pop(at), evaluation.until, tokenizer))
                 for at in whole
             ]
         )

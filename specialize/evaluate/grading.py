@@ -100,7 +100,7 @@ def _decoding(recipe: Recipe) -> str:
             f"majority of {evaluation.samples} at temperature {evaluation.temperature:g}, seed "
             f"{recipe.seed}"
         )
-    stops = ", ".join(map(repr, evaluation.stop))
+    stops = ", ".join(map(repr, evaluation.until))
     return f"{decoding}; ends at {stops}" if stops else decoding
 
 

@@ -103,7 +103,7 @@ class EvaluationPlan:
     def _asking(self, name: str) -> Asking:
         """A format and the demonstrations that it shows where a set has none of its own."""
         evaluation = self.recipe.evaluation
-        form = by_name(name, max(1, evaluation.demonstrations))
+        form = by_name(name, max(1, evaluation.num_fewshot))
         if not form.demonstrations:
             return form, ()
         if evaluation.prompt_file is None:

@@ -163,7 +163,7 @@ def _objectives() -> tuple[Objective, ...]:
             format=name,
             target="distribution" if name.endswith("cot") else "answer",
             teacher=_TEACHER if name.endswith("cot") else None,
-            demonstrations=1,
+            num_fewshot=1,
             weight=weight,
         )
         for name, weight in (

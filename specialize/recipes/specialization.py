@@ -32,7 +32,7 @@ def four_formats(teacher: str, *, demonstrations: int = 4) -> tuple[Objective, .
             format=name,
             target="distribution" if name.endswith("cot") else "answer",
             teacher=teacher if name.endswith("cot") else None,
-            demonstrations=demonstrations,
+            num_fewshot=demonstrations,
         )
         for name in FORMATS
     )

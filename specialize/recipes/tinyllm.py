@@ -19,7 +19,7 @@ from specialize.config.training import Lora, Optimization, Training
 
 TEACHERS: Mapping[str, float] = {"flan-t5": 1.0, "llama-2": 1.0}
 DEMONSTRATIONS = 2  # of the in-context example generator
-_ASKED = Teacher(mode="rationale", forced=True, demonstrations=DEMONSTRATIONS)
+_ASKED = Teacher(mode="rationale", forced=True, num_fewshot=DEMONSTRATIONS)
 
 
 def tinyllm(
@@ -98,7 +98,7 @@ def without_teacher(recipe: Recipe, teacher: str) -> Recipe:
 
 def without_examples(recipe: Recipe) -> Recipe:
     """The ablation of the in-context examples: teachers are asked without demonstrations."""
-    return _asked_otherwise(recipe, "without-examples", {"demonstrations": 0})
+    return _asked_otherwise(recipe, "without-examples", {"num_fewshot": 0})
 
 
 def without_forcing(recipe: Recipe) -> Recipe:

@@ -90,7 +90,7 @@ class _Builder:
     def rows(self, number: int) -> tuple[list[Row], Counter[str]]:
         """The rows of one objective, and what was left out."""
         objective = self.recipe.objectives[number]
-        form = by_name(objective.format, max(1, objective.demonstrations))
+        form = by_name(objective.format, max(1, objective.num_fewshot))
         targets, lost = self._targets(objective, form)
         prompts = prompts_of(objective.name, form, self.examples, targets, self.recipe.seed)
         most = self.recipe.training.max_prompt_tokens

@@ -175,12 +175,12 @@ def _prompter(
         shown = (
             parse_prompt_file(settings.prompt_file).demonstrations if settings.prompt_file else ()
         )
-        count = len(shown) or settings.demonstrations
+        count = len(shown) or settings.num_fewshot
         drawn_from = shown or (pool.examples if pool else examples)
         rationales = RationalePrompts(drawn_from, count, forced=settings.forced)
         return _Prompter(by_name("zero-shot-cot"), None, seed, rationales=rationales)
     if settings.prompt_file is None:
-        form = by_name(settings.format, settings.demonstrations)
+        form = by_name(settings.format, settings.num_fewshot)
         return _Prompter(form, pool or DemonstrationPool(examples), seed)
     wanted = by_name(settings.format)
     if not isinstance(wanted, Format):

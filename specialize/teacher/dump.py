@@ -150,7 +150,7 @@ class _Job:
             tokenizer=who.tokenizer,
             fingerprint=who.fingerprint,
             vocabulary_size=who.vocabulary_size,
-            k=settings.draws or min(settings.top_k, who.vocabulary_size),
+            k=settings.num_samples or min(settings.top_logprobs, who.vocabulary_size),
             temperature=settings.temperature if sampled else None,
             prompt=f"{settings.format} sha256:{asks.prompt_digest}",
             dataset=f"sha256:{asks.dataset_digest}",
@@ -166,11 +166,11 @@ class _Job:
                 "arithmetic": who.arithmetic,
                 **({"probe": dict(who.probe)} if who.probe else {}),
                 **({"top_p": settings.top_p} if sampled and settings.top_p < 1 else {}),
-                **({"stop": list(settings.stop)} if settings.stop else {}),
+                **({"stop": list(settings.until)} if settings.until else {}),
                 **_entries(settings),
             },
             tail_temperatures=settings.tail_temperatures,
-            layout="ragged" if settings.draws or settings.entry_mass < 1 else "padded",
+            layout="ragged" if settings.num_samples or settings.top_p_mass < 1 else "padded",
         )
 
     def answer(self, shard: Sequence[Ask]) -> Answered:
@@ -259,10 +259,10 @@ def _several_ends(teacher: Teacher) -> dict[str, Json]:
 def _entries(settings: TeacherSettings) -> dict[str, Json]:
     """What differs from the plain ``top_k`` entries, and whether foreign code was run."""
     found: dict[str, Json] = {}
-    if settings.draws is not None:
-        found["entries"] = f"{settings.draws} draws"
-    elif settings.entry_mass < 1:
-        found["entries"] = f"mass {settings.entry_mass:g}"
+    if settings.num_samples is not None:
+        found["entries"] = f"{settings.num_samples} draws"
+    elif settings.top_p_mass < 1:
+        found["entries"] = f"mass {settings.top_p_mass:g}"
     return found | ({"trust_remote_code": True} if settings.trust_remote_code else {})
 
 
@@ -279,11 +279,11 @@ def sampling_of(settings: TeacherSettings, cut: Cut | None) -> Sampling:
         max_new_tokens=settings.max_new_tokens,
         temperature=settings.temperature,
         top_p=settings.top_p,
-        top_k=settings.top_k,
-        stop=settings.stop,
+        top_k=settings.top_logprobs,
+        stop=settings.until,
         until=cut.end if cut is not None else None,
-        entry_mass=settings.entry_mass,
-        draws=settings.draws,
+        entry_mass=settings.top_p_mass,
+        draws=settings.num_samples,
         tail_temperatures=settings.tail_temperatures,
     )
 

@@ -88,7 +88,7 @@ def plan(
     text_bytes = sum(len(text.text.encode()) for text in pilot) / len(pilot)
     tokens = round(per_row * len(entries))
     most = len(entries) * settings.max_new_tokens if settings.mode != "score" else tokens
-    stored = settings.draws or settings.top_k
+    stored = settings.num_samples or settings.top_logprobs
     position = _bytes_per_position(teacher, settings, stored)
     texts = round(text_bytes * len(entries)) + sum(len(ask.prompt.encode()) for ask in firsts)
     return DumpPlan(
@@ -112,8 +112,8 @@ def _try(
     teacher: Teacher, asks: Sequence[Ask], settings: TeacherSettings, kind: Kind
 ) -> tuple[list[ScoredText], Counter[str], float]:
     """A few texts, the sums of their ``likelihood`` with many entries, and the seconds taken."""
-    top_k, served = settings.top_k, bool(teacher.description.probe)
-    if not served and settings.draws is None:
+    top_k, served = settings.top_logprobs, bool(teacher.description.probe)
+    if not served and settings.num_samples is None:
         top_k = min(max(*TOP_K, top_k), teacher.description.vocabulary_size)
     some = spread(asks, _SERVED_PILOT if served else PILOT)
     cut = cut_of(settings, kind)
@@ -131,9 +131,9 @@ def _bytes_per_position(teacher: Teacher, settings: TeacherSettings, k: int) -> 
         tokenizer=who.tokenizer,
         fingerprint=who.fingerprint,
         vocabulary_size=who.vocabulary_size,
-        k=min(k, who.vocabulary_size) if settings.draws is None else k,
+        k=min(k, who.vocabulary_size) if settings.num_samples is None else k,
         tail_temperatures=settings.tail_temperatures,
-        layout="ragged" if settings.draws or settings.entry_mass < 1 else "padded",
+        layout="ragged" if settings.num_samples or settings.top_p_mass < 1 else "padded",
     )
     return description.bytes_per_position
 

@@ -158,7 +158,7 @@ def _go_on(setting: Setting, rows: RowSet, before: checkpoints.Checkpoint | None
             plan,
             student.shape,
             recipe.training.tail,
-            label_share=recipe.training.label_share,
+            label_share=recipe.training.hard_label_weight,
             packed=recipe.running.packing,
             stop=steps,
             start=start,

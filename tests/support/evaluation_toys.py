@@ -67,7 +67,7 @@ def write_world(folder: Path, *, count: int = 6) -> Recipe:
         student=str(folder / "student"),
         train_on=Dataset(set="jsonl", path=str(folder / "data" / "train.jsonl")),
         objectives=(Objective(name="answer", format="zero-shot-answer", target="answer"),),
-        evaluation=Evaluation(sets=sets, max_new_tokens=7, demonstrations=2),
+        evaluation=Evaluation(sets=sets, max_new_tokens=7, num_fewshot=2),
     )
 
 

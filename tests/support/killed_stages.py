@@ -69,7 +69,7 @@ def dump_stage(*, shards: int = SHARDS, large: bool = False) -> Stage:
     Shards of a ``large`` one take a megabyte each.
     """
     tokenizer = load_tokenizer(MODELS / "teacher")
-    settings = Teacher(samples=SAMPLES, max_new_tokens=2000, top_k=100 if large else 5)
+    settings = Teacher(samples=SAMPLES, max_new_tokens=2000, top_logprobs=100 if large else 5)
     examples = _examples(shards * PER_SHARD // SAMPLES)
 
     def stage(out: Path) -> None:

@@ -104,7 +104,7 @@ async def probe(asker: Asker, settings: Settings, server: Server, prompt: Prompt
 
 
 async def _verdict(asker: Asker, settings: Settings, server: Server, prompt: Prompt) -> Verdict:
-    tokenizer, k = await _tokenizer(asker), settings.top_k
+    tokenizer, k = await _tokenizer(asker), settings.top_logprobs
     asker.name = None
     plain = await _written(asker, prompt, Sampling(_TOKENS, top_k=k), 1)
     # as good as greedy; a temperature of 0 has rules of its own in some servers

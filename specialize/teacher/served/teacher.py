@@ -96,7 +96,7 @@ class ServedTeacher:
         self._served = Served()
         self._verdict: Verdict | None = None
         self._key = key
-        self._proof = Proof(speaker.tokenizer, settings.top_k, speaker.tokenizer.size)
+        self._proof = Proof(speaker.tokenizer, settings.top_logprobs, speaker.tokenizer.size)
         self._transport = self._run(_opened(server, key))
         self._asker = self._asks(self._transport, Journal(None))
 

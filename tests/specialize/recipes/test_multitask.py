@@ -85,7 +85,7 @@ def test_any_number_of_teachers() -> None:
     assert weights(recipe) == {"predict": 1, "explain-a": 1, "explain-b": 2, "explain-c": 0.5}
     assert [o.missing for o in recipe.objectives] == ["refuse", "mask", "mask", "mask"]
     asked = recipe.teachers["a"]
-    assert (asked.mode, asked.forced, asked.demonstrations) == ("rationale", True, 2)
+    assert (asked.mode, asked.forced, asked.num_fewshot) == ("rationale", True, 2)
 
 
 def test_ablations() -> None:
@@ -94,7 +94,7 @@ def test_ablations() -> None:
     assert (list(alone.teachers), list(weights(alone))) == (["b"], ["predict", "explain-b"])
     with pytest.raises(ValueError, match="has no teacher 'c'; it has: a, b"):
         without_teacher(recipe, "c")
-    assert {t.demonstrations for t in without_examples(recipe).teachers.values()} == {0}
+    assert {t.num_fewshot for t in without_examples(recipe).teachers.values()} == {0}
     assert {t.forced for t in without_forcing(recipe).teachers.values()} == {False}
     with pytest.raises(ValueError, match="teacher 'flan-t5' has no model"):
         without_forcing(tinyllm())
@@ -175,7 +175,7 @@ def test_test_rows_reach_nothing_but_the_test(world: Path, tmp_path: Path) -> No
     shutil.copytree(world / "run", run)
     rows = prepare_rows(recipe, run)
     assert {row.key[0] for row in rows.rows} <= {e.id for e in train}
-    shown_in = {"formats": ["in-context-cot"], "demonstrations": 2}
+    shown_in = {"formats": ["in-context-cot"], "num_fewshot": 2}
     evaluation = recipe.evaluation.model_dump() | shown_in
     plan = EvaluationPlan(build_recipe(recipe.model_dump() | {"evaluation": evaluation}))
     for asked in plan.of("test"):

@@ -35,7 +35,7 @@ def recipe_of(*objectives, training=None, seed=0):
 
 
 COT = {"name": "cot", "format": "zero-shot-cot", "target": "distribution", "teacher": "toy"}
-SHOWN = {**COT, "name": "shown", "format": "in-context-cot", "demonstrations": 2}
+SHOWN = {**COT, "name": "shown", "format": "in-context-cot", "num_fewshot": 2}
 HARD = {**COT, "name": "hard", "target": "rationale", "keep": "all"}
 ANSWER = {"name": "answer", "format": "zero-shot-answer", "target": "answer"}
 
@@ -157,7 +157,7 @@ def test_an_objective_without_rows_is_refused(world):
     recipe = recipe_of(COT, training={"max_target_tokens": 2})
     with pytest.raises(NothingPassedError, match=r"'cot' has no row to train on \(.*16 target_too"):
         build_rows(recipe, found, stores, tokenizer, encoder_decoder=True)
-    many = {**SHOWN, "demonstrations": 10}
+    many = {**SHOWN, "num_fewshot": 10}
     with pytest.raises(ConfigurationError, match="10 demonstrations wanted"):
         build_rows(recipe_of(many), found, stores, tokenizer, encoder_decoder=True)
 

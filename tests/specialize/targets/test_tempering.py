@@ -94,7 +94,7 @@ def test_what_has_no_tail_at_the_temperature_is_refused(small, tmp_path: Path) -
     with pytest.raises(ConfigurationError, match=r"stores no tail at it; set teachers\.tiny"):
         build_recipe(values | {"teachers": teachers})
     with pytest.raises(ConfigurationError, match="leave one of them out"):
-        build_recipe(values | {"training": values["training"] | {"label_share": 0.1}})
+        build_recipe(values | {"training": values["training"] | {"hard_label_weight": 0.1}})
     plain = build_recipe(values | {"training": {}, "teachers": teachers})
     make_targets(plain, tmp_path / "run")
     with pytest.raises(ConfigurationError, match=r"at temperature 2 \(those it holds: 4\)"):

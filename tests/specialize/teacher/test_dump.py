@@ -59,7 +59,7 @@ def answers(prompt: str, turn: int) -> tuple[str, Finish]:
 
 
 def test_samples_of_a_question_share_their_demonstrations() -> None:
-    settings = settings_of(format="in-context-cot", demonstrations=2, samples=3)
+    settings = settings_of(format="in-context-cot", num_fewshot=2, samples=3)
     asks = build_asks(EXAMPLES, settings, seed=1)
     assert len(asks.entries) == 18
     for number, ask in enumerate(asks.entries):
@@ -74,7 +74,7 @@ def test_samples_of_a_question_share_their_demonstrations() -> None:
 
 def test_held_out_examples_are_never_shown() -> None:
     pool = DemonstrationPool(EXAMPLES, {e.id for e in EXAMPLES[2:5]})
-    settings = settings_of(format="in-context-cot", demonstrations=2)
+    settings = settings_of(format="in-context-cot", num_fewshot=2)
     asks = build_asks(EXAMPLES[3:5], settings, pool=pool)
     shown = "".join(ask.prompt for ask in asks.entries)
     assert EXAMPLES[2].question not in shown
@@ -111,7 +111,7 @@ def test_given_texts() -> None:
     [
         ({"mode": "score", "samples": 2}, "one given text a question, but samples is 2"),
         ({"format": "in-context-cot"}, "at least 1 demonstration"),
-        ({"format": "in-context-cot", "demonstrations": 9}, "9 demonstrations wanted"),
+        ({"format": "in-context-cot", "num_fewshot": 9}, "9 demonstrations wanted"),
         ({"format": "explain", "prompt_file": "p.txt"}, "takes no demonstrations"),
         ({"format": "zero-shot"}, "unknown format"),
     ],

@@ -108,7 +108,7 @@ def test_drawn_rows_are_rows(values: np.ndarray, draws: int, seed: int) -> None:
 @pytest.mark.parametrize("mode", ["sample", "score"])
 @pytest.mark.parametrize(
     "values",
-    [{"draws": 12}, {"entry_mass": 0.3, "top_k": 80}, {"tail_temperatures": [2, 0.5]}],
+    [{"num_samples": 12}, {"top_p_mass": 0.3, "top_logprobs": 80}, {"tail_temperatures": [2, 0.5]}],
     ids=["draws", "mass", "temperatures"],
 )
 def test_dumped(make: object, mode: str, values: dict[str, object], tmp_path: Path) -> None:
@@ -127,11 +127,11 @@ def test_dumped(make: object, mode: str, values: dict[str, object], tmp_path: Pa
         return
     assert about.layout == "ragged"
     assert about.settings["entries"] in ("12 draws", "mass 0.3")
-    assert about.k == (12 if "draws" in values else 80)
+    assert about.k == (12 if "num_samples" in values else 80)
     assert checked.bytes_per_position < about.bytes_per_position == summary.bytes_per_position
     for sample in store:
         masses = np.exp(topk_logprob(sample).astype(np.float64)).sum(axis=1)
-        assert (masses > (0.998 if "draws" in values else 0.299)).all()
+        assert (masses > (0.998 if "num_samples" in values else 0.299)).all()
 
 
 def check_tempered(teacher: LocalTeacher, store: Store) -> None:
@@ -153,13 +153,13 @@ def check_tempered(teacher: LocalTeacher, store: Store) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"draws": 4, "entry_mass": 0.5}, "drawn entries have no tail"),
-        ({"draws": 4, "tail_temperatures": [2]}, "drawn entries have no tail"),
-        ({"entry_mass": 0}, "entry_mass: .* greater than 0"),
-        ({"draws": 0}, "draws: .* greater than or equal to 1"),
+        ({"num_samples": 4, "top_p_mass": 0.5}, "drawn entries have no tail"),
+        ({"num_samples": 4, "tail_temperatures": [2]}, "drawn entries have no tail"),
+        ({"top_p_mass": 0}, "top_p_mass: .* greater than 0"),
+        ({"num_samples": 0}, "num_samples: .* greater than or equal to 1"),
         (
-            {"model": "m", "server": {"kind": "vllm", "urls": ["http://h"]}, "draws": 3},
-            "a server tells its top_k alone",
+            {"model": "m", "server": {"kind": "vllm", "urls": ["http://h"]}, "num_samples": 3},
+            "a server tells its top_logprobs alone",
         ),
     ],
 )

@@ -49,7 +49,7 @@ def settings_of(**values: object) -> TeacherSettings:
 
 def test_few_shot_texts_are_parted_and_judged(tokenizer: Tokenizer, tmp_path: Path) -> None:
     teacher = teacher_of(tokenizer)
-    found = dump(teacher, ASKED, tmp_path / "out", settings_of(demonstrations=2), kind="choice")
+    found = dump(teacher, ASKED, tmp_path / "out", settings_of(num_fewshot=2), kind="choice")
     responses = [sample.response for sample in Store.open(tmp_path / "out")]
     assert [(r.text, r.answer, r.correct) for r in responses] == [
         ("A marsh is wet.", "a marsh", True),
@@ -73,7 +73,7 @@ def test_few_shot_texts_are_parted_and_judged(tokenizer: Tokenizer, tmp_path: Pa
 
 def test_forced_texts_have_the_given_answer(tokenizer: Tokenizer, tmp_path: Path) -> None:
     unlabelled = Example("obqa/train/9", "Fog 9?", "", choices=CHOICES)
-    settings = settings_of(demonstrations=1, forced=True)
+    settings = settings_of(num_fewshot=1, forced=True)
     found = dump(
         teacher_of(tokenizer), [*ASKED, unlabelled], tmp_path / "out", settings, kind="choice"
     )
@@ -88,7 +88,7 @@ def test_forced_texts_have_the_given_answer(tokenizer: Tokenizer, tmp_path: Path
 
 
 def test_how_a_teacher_is_asked_decides_the_store() -> None:
-    ways = [{}, {"demonstrations": 1}, {"demonstrations": 1, "forced": True}, {"forced": True}]
+    ways = [{}, {"num_fewshot": 1}, {"num_fewshot": 1, "forced": True}, {"forced": True}]
     digests = {build_asks(ASKED, settings_of(**way)).prompt_digest for way in ways}
     assert len(digests) == len(ways)
 
@@ -96,13 +96,13 @@ def test_how_a_teacher_is_asked_decides_the_store() -> None:
 def test_demonstrations_without_rationales_are_refused() -> None:
     bare = [Example(f"x/{i}", f"Number {i}?", "1") for i in range(3)]
     with pytest.raises(ConfigurationError, match="none of 3 examples has a rationale"):
-        build_asks(bare, settings_of(demonstrations=1))
-    prompt = build_asks(bare, settings_of(demonstrations=1, forced=True)).entries[0].prompt
+        build_asks(bare, settings_of(num_fewshot=1))
+    prompt = build_asks(bare, settings_of(num_fewshot=1, forced=True)).entries[0].prompt
     assert prompt.count("Rationale:") == 1  # a demonstration shows what it has: its answer
 
 
 def test_a_killed_dump_goes_on(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    settings = settings_of(demonstrations=1)
+    settings = settings_of(num_fewshot=1)
     out, whole = tmp_path / "out", tmp_path / "whole"
     dump(teacher_of(tokenizer), ASKED, whole, settings, kind="choice", shard_samples=2)
     dump(teacher_of(tokenizer), ASKED, out, settings, kind="choice", shard_samples=2)

@@ -286,7 +286,7 @@ def test_gradient_checkpointing_packing_and_a_label_share_reach_the_trainer(tmp_
     ways = {
         "plain": {},
         "leaner": {"running": {"gradient_checkpointing": True, "packing": True}},
-        "mixed": {"training": {"label_share": 0.5}},
+        "mixed": {"training": {"hard_label_weight": 0.5}},
     }
     for name, changes in ways.items():
         run = tmp_path / name
