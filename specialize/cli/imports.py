@@ -305,14 +305,17 @@ def texts(
 
 @click.command()
 @click.argument("store", type=FOLDER)
-@click.argument("out", type=FILE)
+@click.argument("out", type=click.Path(path_type=Path))
 @click.option(
-    "--format", "form", type=click.Choice(["parquet", "jsonl"]), default=None,
-    help="Output format.  [default: from OUT's suffix]",
+    "--format", "form", default=None, help="Output format.  [default: from OUT's suffix]",
+    type=click.Choice(["parquet", "jsonl", "distillkit", "axolotl", "dataset"]),
 )  # fmt: skip
 @as_json_option
 def export(store: Path, out: Path, form: Form | None, as_json: bool) -> None:
-    """Write STORE into one file, OUT, for other programs: one sample per row."""
+    """Write STORE to OUT for other programs: one sample per row.
+
+    OUT is a file, and for the formats distillkit and dataset a directory.
+    """
     from specialize.store.export import export_store
 
     by_suffix: dict[str, Form] = {".parquet": "parquet", ".jsonl": "jsonl"}

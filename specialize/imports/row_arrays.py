@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.sparse import SparseDistributions, from_padded
+from specialize.store.arrays import MASS_TOLERANCE
 from specialize.teacher.protocol import Finish, ScoredText
 from specialize.teacher.served.proof import PADDING, TOLERANCE
 from specialize.teacher.served.wire import BadReplyError
@@ -49,7 +50,8 @@ def scored_rows(
     total = masses.sum(axis=1)
     if (total > 1 + _ROUNDING).any():
         raise BadReplyError("a mass above 1")
-    logprobs = logprobs - np.log(np.maximum(total, 1))[:, None]  # what rounding lifted above 1
+    lifted = np.where(total > 1 + MASS_TOLERANCE, total, 1)  # more than half precision explains
+    logprobs = logprobs - np.log(lifted)[:, None]
     own = _own(tokens, ids, logprobs)
     rows = _likeliest(ids, np.where(ids < width, logprobs, -np.inf), k)
     return ScoredText(

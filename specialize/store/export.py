@@ -1,4 +1,4 @@
-"""A store as one file for other programs: parquet, or JSON lines; one sample a row.
+"""A store for other programs: parquet, JSON lines, or a dataset of the hub; one sample a row.
 
     {"example_id": "gsm8k/train/00000", "sample": 0, "prompt": "Q: ...", "text": "...",
      "answer": "72", "correct": true, "token_id": [3347, ...], "token_logprob": [-1.2, ...],
@@ -12,6 +12,7 @@ Log-probabilities are in nats at temperature 1. Slots that are not in use are le
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -25,9 +26,11 @@ import pyarrow.parquet as parquet
 from specialize.errors import ConfigurationError
 from specialize.io.files import disk_full_named, sync_directory
 from specialize.store import Sample, Store
+from specialize.store.export_forms import card, write_axolotl, write_distillkit
 
-Form = Literal["parquet", "jsonl"]
+Form = Literal["parquet", "jsonl", "distillkit", "axolotl", "dataset"]
 _ROWS = 512  # samples of a row group
+_FILE_POSITIONS = 4_000_000  # of a file of a dataset
 _SCHEMA = pa.schema(
     [
         ("example_id", pa.string()),
@@ -48,7 +51,11 @@ _SCHEMA = pa.schema(
 
 
 def export_store(path: Path, out: Path, form: Form) -> dict[str, object]:
-    """Write the store at ``path`` into the new file ``out``, which is whole or absent.
+    """Write the store at ``path`` into the new file or directory ``out``, whole or absent.
+
+    Args:
+        form: one file of parquet or JSON lines, axolotl's JSON lines, or a directory: DistillKit's
+            or a dataset of the hub.
 
     Returns:
         How many samples, positions and bytes.
@@ -59,30 +66,60 @@ def export_store(path: Path, out: Path, form: Form) -> dict[str, object]:
         DiskFullError: no room.
     """
     if out.exists():
-        raise ConfigurationError(f"{out} is there already; name a new file or remove it first")
+        raise ConfigurationError(f"{out} is there already; name a new one or remove it first")
     store = Store.open(path)
-    write = {"parquet": _write_parquet, "jsonl": _write_json}[form]
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.parent / f".tmp-{uuid4().hex}"
     try:
         with disk_full_named(out, store.positions * store.description.bytes_per_position):
-            write(store, temporary)
+            if form in ("distillkit", "dataset"):
+                temporary.mkdir()
+            _WRITE[form](store, temporary)
         temporary.replace(out)
     finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
     sync_directory(out.parent)
+    files = [file for file in out.rglob("*") if file.is_file()] if out.is_dir() else [out]
     return {
-        "samples": len(store), "positions": store.positions, "bytes": out.stat().st_size,
-        "file": str(out),
+        "samples": len(store), "positions": store.positions,
+        "bytes": sum(file.stat().st_size for file in files), "file": str(out),
     }  # fmt: skip
 
 
+def _write_dataset(store: Store, folder: Path) -> None:
+    """Files of some positions each, and a card that names them."""
+    (folder / "data").mkdir()
+    (folder / "README.md").write_text(card(store), encoding="utf-8")
+    writer: parquet.ParquetWriter | None = None
+    written = number = 0
+    for samples in _groups(store):
+        if writer is None:
+            writer = _open(store, folder / "data" / f"train-{number:05d}.parquet")
+        writer.write_table(_table(samples))
+        written += sum(map(len, samples))
+        if written >= _FILE_POSITIONS:
+            writer.close()
+            writer, written, number = None, 0, number + 1
+    if writer is not None:
+        writer.close()
+
+
 def _write_parquet(store: Store, path: Path) -> None:
-    about = {b"specialize": json.dumps(dict(store.description.as_json())).encode()}
-    with parquet.ParquetWriter(path, _SCHEMA.with_metadata(about), compression="zstd") as writer:
+    with _open(store, path) as writer:
         for samples in _groups(store):
-            rows = [_row(sample, lambda value: value) for sample in samples]
-            writer.write_table(pa.Table.from_pylist(rows, schema=writer.schema))
+            writer.write_table(_table(samples))
+
+
+def _open(store: Store, path: Path) -> parquet.ParquetWriter:
+    about = {b"specialize": json.dumps(dict(store.description.as_json())).encode()}
+    return parquet.ParquetWriter(path, _SCHEMA.with_metadata(about), compression="zstd")
+
+
+def _table(samples: list[Sample]) -> pa.Table:
+    rows = [_row(sample, lambda value: value) for sample in samples]
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
 
 def _write_json(store: Store, path: Path) -> None:
@@ -123,3 +160,12 @@ def _row(sample: Sample, told: Callable[[float], float | None]) -> dict[str, obj
             [told(v) for v in row] for row in sample.tempered_tails.astype(np.float32).tolist()
         ],
     }
+
+
+_WRITE: dict[Form, Callable[[Store, Path], None]] = {
+    "parquet": _write_parquet,
+    "jsonl": _write_json,
+    "distillkit": write_distillkit,
+    "axolotl": write_axolotl,
+    "dataset": _write_dataset,
+}
