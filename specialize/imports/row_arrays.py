@@ -93,7 +93,7 @@ def _check(
         raise BadReplyError("an id outside the vocabulary")
     distinct = np.sort(np.where(used, ids, -1 - np.arange(ids.shape[1])), axis=1)
     if (distinct[:, 1:] == distinct[:, :-1]).any():
-        raise BadReplyError("an id stands twice in a row")
+        raise BadReplyError("an id is repeated in a row")
     if ((used.sum(axis=1) < k) & (np.exp(logprobs).sum(axis=1) < 1 - TOLERANCE)).any():
         raise BadReplyError("fewer entries than asked for")
 

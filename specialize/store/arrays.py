@@ -144,7 +144,7 @@ def shard_arrays(
     for position, problem in row_problems(arrays, description):
         owner = _owner(shard.tokens.indptr, position)
         raise ValueError(
-            f"sample {shard.responses[owner].key} can not be stored: at its position "
+            f"sample {shard.responses[owner].key} cannot be stored: at its position "
             f"{position - int(shard.tokens.indptr[owner])} {problem}"
         )
     return packed(arrays) if description.layout == "ragged" else arrays
@@ -197,7 +197,7 @@ def row_problems(
         f"a token id is not below {size}": (arrays["token_id"] >= size) | _in_row(ids >= size),
         "an unused slot has an id": _in_row((ids != 0) & ~used),
         "entries are not sorted, most probable first": _rises(logprobs),
-        "an id stands twice in a row": _repeats(ids, used),
+        "an id is repeated in a row": _repeats(ids, used),
         **_mass_rules(logprobs, tail, description),
     }
     return [(int(np.argmax(rows)), rule) for rule, rows in broken.items() if rows.any()]

@@ -80,7 +80,7 @@ class StoreDescription:
             raise ConfigurationError(f"temperature must be a number: {self.temperature!r}")
         if not 0 <= self.k <= 65_535 or not 0 <= self.vocabulary_size < 2**31:
             raise ConfigurationError(
-                f"k = {self.k} entries of {self.vocabulary_size} ids can not be stored"
+                f"k = {self.k} entries of {self.vocabulary_size} ids cannot be stored"
             )
         self._check_settings()
 

@@ -4,7 +4,7 @@ Two samples of 2 and 1 positions, with at most 2 entries at each::
 
     responses                the texts and their keys, (2,)
     tokens.indptr            0         2    3
-    tokens.ids               3347 29339 464          the tokens that stand there
+    tokens.ids               3347 29339 464          the token at each position
     token_logprob            -1.2  -0.3 -0.9         nats, of these tokens
     distributions.indptr     0 2        4   5        entries of each position, most probable first
     distributions.ids        3347 464  29339 318  464
@@ -40,7 +40,7 @@ class Sample:
     Attributes:
         response: the text and its key.
         token_id: (R,) integer.
-        token_logprob: (R,) float, nats; of the token that stands there, stored entry or not.
+        token_logprob: (R,) float, nats; of the token at each position, stored entry or not.
         distributions: R rows; in each the entries are distinct and come most probable first.
         tempered_tails: (R, M) float, the log-mass outside the same entries at each of the
             description's ``tail_temperatures``; (0, 0) where there are none.
@@ -117,7 +117,7 @@ def padded_sample(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Texts:
-    """n samples without what the teacher thought of them.
+    """n samples without the teacher's distributions.
 
     Attributes:
         responses: (n,) texts and keys.

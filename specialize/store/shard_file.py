@@ -99,7 +99,7 @@ def encode_texts(responses: Sequence[Response]) -> list[bytes]:
                 }
             )
         except ValueError as error:
-            raise ValueError(f"sample {response.key!r} can not be stored: {error}") from error
+            raise ValueError(f"sample {response.key!r} cannot be stored: {error}") from error
         lines.append(line + b"\n")
     return lines
 

@@ -5,8 +5,8 @@ One worked entry, of 4 samples a question::
     Ask(example=gsm8k/train/00000, sample=2, seed=0x3f..., text=None,
         prompt="Q: Natalia sold clips ...\\nLet's think step by step\\n")
 
-The list follows from the examples and the settings alone, so that shard i is the same whoever
-computes it and whenever: a dump that was killed continues where it stopped.
+The list follows from the examples and the settings alone, so that shard i is the same wherever
+and whenever it is computed: a dump that was killed continues where it stopped.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Asks:
     @property
     def dataset_digest(self) -> str:
         """sha256 of the examples that are asked, with their answers."""
-        asked = {ask.example.id: ask.example for ask in self.entries}
-        return _digest([(e.id, e.text, e.answer, e.rationale) for e in asked.values()])
+        examples = {ask.example.id: ask.example for ask in self.entries}
+        return _digest([(e.id, e.text, e.answer, e.rationale) for e in examples.values()])
 
 
 def build_asks(
@@ -78,7 +78,7 @@ def build_asks(
 
     Args:
         pool: where demonstrations come from; None: the examples themselves.
-        continues: the teacher's text goes on behind the prompt; a given text then begins with
+        continues: the teacher's text continues the prompt; a given text then begins with
             what the format puts between the two.
 
     Raises:
@@ -114,7 +114,7 @@ def build_asks(
 
 
 def _refuse_half_characters(example_id: str, prompt: str) -> None:
-    """A prompt that can not be written as UTF-8 would fail later, in the middle of a dump."""
+    """A prompt that cannot be written as UTF-8 would fail later, in the middle of a dump."""
     try:
         prompt.encode()
     except UnicodeEncodeError as error:
@@ -186,7 +186,7 @@ def _prompter(
     if not isinstance(wanted, Format):
         raise ConfigurationError(
             f"format {settings.format!r} takes no demonstrations, so prompt file "
-            f"{settings.prompt_file} can not be used with it"
+            f"{settings.prompt_file} cannot be used with it"
         )
     published = parse_prompt_file(settings.prompt_file)
     form = published.format(cot=wanted.cot)

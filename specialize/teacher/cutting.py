@@ -46,7 +46,7 @@ def cut_at_answer(
     Itself where nothing is cut.
 
     Args:
-        choices: the options' texts, if known.
+        choices: the options' texts, if there are any.
     """
     text = spelled(scored, tokenizer)
     over = cut.end(text, choices) if text is not None else None

@@ -39,7 +39,7 @@ from specialize.teacher.statistics import Tally
 from specialize.teacher.summary import DumpSummary
 
 SHARD_SAMPLES = 512
-PILOT = 64  # texts that are tried before anything is known
+PILOT = 64  # texts that are tried to learn their length and likelihood
 
 
 def dump(
@@ -64,7 +64,7 @@ def dump(
         restart: remove what is there and begin again.
 
     Raises:
-        ConfigurationError: nothing to ask, a prompt that the teacher can not read, or a store
+        ConfigurationError: nothing to ask, a prompt that the teacher cannot read, or a store
             that was begun with other settings; names the keys that differ.
         LockedError, DiskFullError: another writer, no room; what was committed is intact.
     """
@@ -92,8 +92,8 @@ def _write(writer: StoreWriter, job: _Job, asks: Asks) -> DumpSummary:
     ):
         quarantine = Quarantine(writer.path, [a for i in writer.committed for a in shards[i]])
         for i in missing:
-            samples, counts, unbelieved = job.answer(shards[i])
-            quarantine.add(unbelieved)
+            samples, counts, rejected = job.answer(shards[i])
+            quarantine.add(rejected)
             quarantine.check((i + 1) * writer.shard_samples)
             commit(i, samples, counts)
             tally.add(sample.response for sample in samples)
@@ -180,19 +180,19 @@ class _Job:
         sampling = sampling_of(settings, cut)
         scored = ask_teacher(self.teacher, shard, settings, sampling)
         announces = is_announced(settings.format)
-        answered, told = Answered([], Counter(), []), True
+        answered, prompt_stored = Answered([], Counter(), []), True
         if settings.mode == "score":
-            answered.lost.update(measure(scored, sampling.slots))
+            answered.counts.update(measure(scored, sampling.slots))
         for ask, text in zip(shard, scored, strict=True):
-            told = told and ask.sample > 0  # whether the question's prompt is stored already
+            prompt_stored = prompt_stored and ask.sample > 0
             if text.fault:
-                answered.lost[PREFIX + text.fault] += 1
-                answered.unbelieved.append((ask, text.fault))
+                answered.counts[PREFIX + text.fault] += 1
+                answered.rejected.append((ask, text.fault))
                 continue
             if settings.mode == "rationale":
                 sample, reason = judge_rationale(
                     ask, text, tokenizer, kind=self.kind, forced=settings.forced,
-                    with_prompt=not told,
+                    with_prompt=not prompt_stored,
                 )  # fmt: skip
             else:
                 kept = text
@@ -200,12 +200,12 @@ class _Job:
                     kept = cut_at_answer(text, cut, tokenizer, choices=ask.example.choices)
                 sample, reason = judge(
                     ask, kept, text.text, kind=self.kind, announces=announces,
-                    with_prompt=not told,
+                    with_prompt=not prompt_stored,
                 )  # fmt: skip
-            told = True
+            prompt_stored = True
             answered.samples.append(sample)
             if reason is not None:
-                answered.lost[reason] += 1
+                answered.counts[reason] += 1
         return answered
 
     def pilot(self, asks: Asks) -> Counter[str]:
@@ -242,12 +242,12 @@ def ask_teacher(
 class Answered(NamedTuple):
     """A shard's samples, how many are no correct solution by reason, and which are not stored.
 
-    Of given texts ``lost`` has the sums of ``likelihood`` too.
+    Of given texts ``counts`` has the sums of ``likelihood`` too.
     """
 
     samples: list[Sample]
-    lost: Counter[str]
-    unbelieved: list[tuple[Ask, str]]
+    counts: Counter[str]
+    rejected: list[tuple[Ask, str]]
 
 
 def _several_ends(teacher: Teacher) -> dict[str, Json]:
@@ -258,12 +258,12 @@ def _several_ends(teacher: Teacher) -> dict[str, Json]:
 
 def _entries(settings: TeacherSettings) -> dict[str, Json]:
     """What differs from the plain ``top_k`` entries, and whether foreign code was run."""
-    found: dict[str, Json] = {}
+    entries: dict[str, Json] = {}
     if settings.num_samples is not None:
-        found["entries"] = f"{settings.num_samples} draws"
+        entries["entries"] = f"{settings.num_samples} draws"
     elif settings.top_p_mass < 1:
-        found["entries"] = f"mass {settings.top_p_mass:g}"
-    return found | ({"trust_remote_code": True} if settings.trust_remote_code else {})
+        entries["entries"] = f"mass {settings.top_p_mass:g}"
+    return entries | ({"trust_remote_code": True} if settings.trust_remote_code else {})
 
 
 def cut_of(settings: TeacherSettings, kind: Kind) -> Cut | None:
@@ -294,7 +294,7 @@ def is_announced(format_name: str) -> bool:
 
 
 def padded_vocabulary(vocabulary: Vocabulary, size: int) -> Vocabulary:
-    """``vocabulary`` with special ids behind it, for models that are wider than their tokenizer."""
+    """``vocabulary`` with special ids added, for models that are wider than their tokenizer."""
     more = size - len(vocabulary)
     if more <= 0:
         return vocabulary

@@ -1,7 +1,7 @@
 """What fits into a teacher's context: the others are refused, or left out and counted.
 
-Nothing is paid for before this is known. Prompts are tokenized by the teacher, which keeps them for
-asking; where bytes alone show that prompt and text fit, they are not even tokenized.
+This is checked before anything is paid for. Prompts are tokenized by the teacher, which keeps them
+for its requests; where bytes alone show that prompt and text fit, they are not even tokenized.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from specialize.teacher.asks import Ask, Asks
 from specialize.teacher.protocol import Teacher
 
 TooLong = Literal["refuse", "skip"]
-_FRAME = 8  # tokens in front and behind, at most
+_FRAME = 8  # tokens around a prompt, at most
 
 
 def fitting(teacher: Teacher, asks: Asks, too_long: TooLong) -> Asks:

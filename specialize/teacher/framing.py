@@ -1,7 +1,7 @@
-"""How a model reads a prompt, and where prompt and given text part.
+"""How a model reads a prompt, and where a prompt ends and a given text begins.
 
-A prompt is tokenized once, however often it is asked for: to see whether it fits, to plan, and for
-each of its samples.
+A prompt is tokenized once, however many times it is needed: to see whether it fits, to plan, and
+for each of its samples.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from specialize.tokens import Tokenizer
 
 
 class PromptReader:
-    """The ids of prompts with the tokenizer's own in front; keeps what it has read.
+    """The ids of prompts after the tokenizer's own frame; keeps what it has read.
 
     Args:
         tokenizer: of the model.
@@ -38,10 +38,9 @@ class PromptReader:
 def given_ids(
     reader: PromptReader, prompts: Sequence[str], texts: Sequence[str]
 ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Ids of every prompt, with the tokenizer's own in front, and of the text after it.
+    """Ids of every prompt, after the tokenizer's own frame, and of the text after it.
 
-    A text is tokenized where it stands, behind its prompt, if the prompt's ids are the same there;
-    else alone.
+    A text is tokenized after its prompt if the prompt's ids are the same there; else alone.
     """
     tokenizer = reader.tokenizer
     joined = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]

@@ -17,7 +17,7 @@ import numpy as np
 from specialize.store.sealed import Json
 from specialize.teacher.protocol import ScoredText
 
-TOP_K = (1, 5, 20, 64)  # entries whose mass is told
+TOP_K = (1, 5, 20, 64)  # entries whose mass is reported
 ENOUGH = 0.99  # of the mass; what is beyond is hardly ever learnt
 _POSITIONS, _NATS, _MASS = "positions", "micronats", "micromass@"
 _MILLION = 1_000_000

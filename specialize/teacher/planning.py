@@ -1,6 +1,6 @@
 """What a dump will cost, before it starts: rows, tokens, bytes, room on the disk, time.
 
-Given texts are counted exactly. Of sampled ones only the limit is known, so a few are really drawn:
+Given texts are counted exactly. Of sampled ones only the limit is given, so a few are really drawn:
 their length and speed are taken for all. Nothing is written.
 """
 
@@ -52,10 +52,10 @@ class DumpPlan:
         return self.bytes <= self.bytes_free
 
     def as_json(self) -> dict[str, Json]:
-        told: dict[str, Json] = {**asdict(self), "fits": self.fits}
-        del told["pilot"]
+        values: dict[str, Json] = {**asdict(self), "fits": self.fits}
+        del values["pilot"]
         return {
-            **told,
+            **values,
             "nats_per_token": nats_per_token(self.pilot),
             **masses(self.pilot),
             "advised_top_k": advised_top_k(self.pilot),

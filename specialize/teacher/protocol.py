@@ -64,8 +64,8 @@ class Sampling:
     top_k: int = 5  # entries kept per position; it does not limit what is drawn
     until: Callable[[str], int | None] | None = None  # the text is over where it gives an offset
     stop: tuple[str, ...] = ()  # a server ends with the first of these texts
-    entry_mass: float = 1.0  # of the top_k, keep only so many entries as reach this mass
-    draws: int | None = None  # keep the ids of so many draws from the row, not the top_k
+    entry_mass: float = 1.0  # of the top_k, keep only the first entries that reach this mass
+    draws: int | None = None  # keep the ids of this many draws from the row, not the top_k
     tail_temperatures: tuple[float, ...] = ()  # at which the tail is taken too
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class Sampling:
         if self.draws is not None and (self.entry_mass < 1 or self.tail_temperatures):
             raise ValueError(
                 "drawn entries have no tail, so that neither a mass nor its "
-                "temperatures can be asked for; leave out entry_mass and them"
+                "temperatures can be stored; leave out entry_mass and tail_temperatures"
             )
 
     @property
@@ -180,14 +180,14 @@ class Teacher(Protocol):
 
     @property
     def continues(self) -> bool:
-        """True where the text goes on behind the prompt (causal), False where it starts anew."""
+        """True where the text continues the prompt (causal), False where it starts anew."""
 
     @property
     def context(self) -> int | None:
         """Most tokens of prompt and text together (causal) or of either; None: no bound."""
 
     def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
-        """What the model reads of each prompt; a prompt that was asked for before costs nothing."""
+        """What the model reads of each prompt; a prompt that was read before costs nothing."""
 
     def sample(
         self, prompts: Sequence[str], seeds: Sequence[int], settings: Sampling

@@ -1,4 +1,4 @@
-"""Mode ``rationale``: what a teacher wrote is parted into rationale and label, and judged.
+"""Mode ``rationale``: what a teacher wrote is split into rationale and label, and judged.
 
     few-shot   prompt "... Q: <question>\\nA: "        text "<rationale> So the answer is (c) wood."
     forced     prompt "... Answer: (c) wood\\nRationale: ..."         text "<rationale>"
@@ -41,10 +41,10 @@ def judge_rationale(
         forced: the prompt gave the answer.
         with_prompt: store the prompt too: the samples of a question share it.
     """
-    example, said = ask.example, read_rationale(scored.text).answer
+    example, announced = ask.example, read_rationale(scored.text).answer
     kept = cut_to_rationale(scored, tokenizer)
-    label, _ = read_label(said, example, kind)
-    if forced and said is None:
+    label, _ = read_label(announced, example, kind)
+    if forced and announced is None:
         label = example.answer
     correct = None
     if example.answer:
@@ -63,7 +63,7 @@ def judge_rationale(
 
 
 def cut_to_rationale(scored: ScoredText, tokenizer: Tokenizer) -> ScoredText:
-    """``scored`` up to the token in which its rationale ends; itself if nothing is behind."""
+    """``scored`` up to the token in which its rationale ends; itself if nothing follows."""
     text = spelled(scored, tokenizer)
     if text is None:
         return scored

@@ -3,7 +3,7 @@
     RationalePrompts(train, 2, forced=True).prompt(example, rng)
     -> "Question: ...\\nAnswer: (b) ...\\nRationale: ...\\n\\nQuestion: <question>\\nAnswer: ..."
 
-The set is told from the example's id (``cqa/train/00012``), so that questions of several sets can
+The set is read from the example's id (``cqa/train/00012``), so that questions of several sets can
 be asked in one dump.
 """
 

@@ -63,10 +63,10 @@ class DumpSummary:
 
     def _likelihood(self) -> dict[str, Json]:
         """Of given texts, whose accuracy would be that of the set, not of the teacher."""
-        told: dict[str, Json] = {
+        values: dict[str, Json] = {
             "questions": self.statistics.questions,
             "responses": self.statistics.responses,
             "nats_per_token": nats_per_token(self.counts),
             **masses(self.pilot or self.counts),
         }
-        return told | ({"advised_top_k": advised_top_k(self.pilot)} if self.pilot else {})
+        return values | ({"advised_top_k": advised_top_k(self.pilot)} if self.pilot else {})

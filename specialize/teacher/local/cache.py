@@ -70,7 +70,7 @@ class GrowingLayer(DynamicLayer):
 
 
 def _roomy(states: Tensor, more: int) -> Tensor:
-    """An empty buffer for ``states`` and ``more`` positions behind them, with room to spare."""
+    """An empty buffer for ``states`` and ``more`` positions after them, with room to spare."""
     *lead, length, width = states.shape
     return torch.empty(
         (*lead, length + more + _ROOM, width), dtype=states.dtype, device=states.device

@@ -20,7 +20,7 @@ from transformers import EncoderDecoderCache, PreTrainedModel
 
 from specialize.teacher.local.cache import GrowingLayer, growing_cache
 
-_MANY, _HEAD = 8, 64  # so many prompts with so many first tokens in common are a group
+_MANY, _HEAD = 8, 64  # prompts and their first tokens in common that make a group
 _WORTH = 16  # shared tokens below which reading them apart costs more than it saves
 
 
@@ -30,7 +30,7 @@ class Decoding(Protocol):
     logits: Tensor  # (rows, V) raw logits of the next token
 
     def advance(self, tokens: Tensor) -> None:
-        """Append ``tokens`` (rows,) and compute the logits behind them."""
+        """Append ``tokens`` (rows,) and compute the logits after them."""
 
     def keep(self, rows: Tensor) -> None:
         """Go on with ``rows`` (indices into the present rows) only."""
@@ -164,7 +164,7 @@ class _EncoderDecoderDecoding:
 
 
 def left_padded(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """ids and mask (B, width), padding (id 0) in front."""
+    """ids and mask (B, width), padding (id 0) on the left."""
     width = max(map(len, sequences))
     ids = [[0] * (width - len(sequence)) + list(sequence) for sequence in sequences]
     mask = [[0] * (width - len(sequence)) + [1] * len(sequence) for sequence in sequences]
@@ -172,7 +172,7 @@ def left_padded(sequences: Sequence[Sequence[int]], device: torch.device) -> tup
 
 
 def right_padded(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """ids and mask (B, width), padding (id 0) behind."""
+    """ids and mask (B, width), padding (id 0) on the right."""
     ids, mask = left_padded([list(reversed(sequence)) for sequence in sequences], device)
     return ids.flip(1), mask.flip(1)
 

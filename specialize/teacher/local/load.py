@@ -115,7 +115,7 @@ def _weights_digest(path: Path) -> str:
 
 def _read_config(path: Path, trust_remote_code: bool) -> PreTrainedConfig:
     try:
-        # said either way: left open, the library would ask at the terminal
+        # given either way: left open, the library would ask at the terminal
         config: PreTrainedConfig = AutoConfig.from_pretrained(
             path, local_files_only=True, trust_remote_code=trust_remote_code
         )

@@ -98,9 +98,9 @@ class _Record:
                 count, steps, len(settings.tail_temperatures), device=device
             ),
         )
-        told = steps if self.ends and settings.until is not None else 0
-        self.end_ids = torch.zeros(count, told, dtype=torch.int32, device=device)
-        self.end_logprobs = torch.zeros(count, told, device=device)
+        end_steps = steps if self.ends and settings.until is not None else 0
+        self.end_ids = torch.zeros(count, end_steps, dtype=torch.int32, device=device)
+        self.end_logprobs = torch.zeros(count, end_steps, device=device)
         numbers = [entry_numbers(r.seed, steps, settings) for r in requests]
         drawn = [array for array in numbers if array is not None]
         self.numbers = torch.tensor(np.stack(drawn), device=device) if drawn else None
@@ -138,7 +138,7 @@ class _Record:
                     self.finish[row] = None  # the step that would follow has the end's row
         going = [i for i, row in enumerate(present) if self.finish[row] is None]
         few = (len(present) - len(going)) * _DROP_SHARE < len(present)
-        full = any(self.finish[row] == "length" for row in present)  # no position behind it
+        full = any(self.finish[row] == "length" for row in present)  # no position follows
         if going and few and not full:
             return None
         still = torch.tensor(going, dtype=torch.int64, device=self.device)
@@ -208,8 +208,8 @@ class _Stops:
         return self._until is not None and token < len(self._breaks) and bool(self._breaks[token])
 
     def over(self, tokens: NDArray[np.int32]) -> bool:
-        known = tokens[tokens < len(self._vocabulary)].tolist()
-        text = b"".join(self._vocabulary.pieces(known)).decode("utf-8", "surrogateescape")
+        inside = tokens[tokens < len(self._vocabulary)].tolist()
+        text = b"".join(self._vocabulary.pieces(inside)).decode("utf-8", "surrogateescape")
         return self._until is not None and self._until(text) is not None
 
 

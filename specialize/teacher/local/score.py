@@ -2,7 +2,7 @@
 
 Batches hold texts of about the same length under budgets; they are a function of the texts alone,
 so that the same call gives the same bits. A text whose logits alone would exceed the budget is
-read in pieces, each behind the keys and values of those before it, so that memory does not grow
+read in pieces, each with the keys and values of those before it, so that memory does not grow
 with the length of a text times the vocabulary.
 """
 
@@ -74,7 +74,7 @@ def score_batch(
     """The sparse rows of every text, in order.
 
     Args:
-        positions: most rows of logits at a time; a text of more stands alone in its batch.
+        positions: most rows of logits at a time; a text of more is alone in its batch.
     """
     if len(given) == 1 and len(given[0].tokens) > positions:
         return [_scored(given[0], list(long_text_rows(model, given[0], settings, positions)))]
@@ -206,11 +206,11 @@ def _pieces(model: PreTrainedModel, item: Given, positions: int) -> Iterator[Ten
     cuts = [*range(0, len(item.prompt) - 1, positions)]
     cuts += [*range(len(item.prompt) - 1, len(read), positions), len(read)]
     for start, stop in pairwise(cuts):
-        asked = stop - start if start >= len(item.prompt) - 1 else 1
+        count = stop - start if start >= len(item.prompt) - 1 else 1
         places = torch.arange(start, stop, device=model.device)[None]
         outputs = model(
             input_ids=_row(model, read[start:stop]), past_key_values=cache, use_cache=True,
-            **column_options(model, places, asked),
+            **column_options(model, places, count),
         )  # fmt: skip
         if start >= len(item.prompt) - 1:
             yield outputs.logits[0]

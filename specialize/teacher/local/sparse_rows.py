@@ -8,8 +8,8 @@ The tail is summed over the complement itself, relative to its own largest logit
 as 1 minus the rest, which in float32 is noise for a teacher that is sure. One pass finds the top
 entries (blocks first, then inside the best blocks), one more sums; no copy of the logits is made.
 
-Three ways to choose S: the K largest; of these only so many as reach a given mass; or N draws from
-the row, each id stored with its share of the draws (Anshumann et al. 2025, arXiv:2503.16870,
+Three ways to choose S: the K largest; of these only the first that reach a given mass; or N draws
+from the row, each id stored with its share of the draws (Anshumann et al. 2025, arXiv:2503.16870,
 section 4): what a student learns from such rows is, in the mean, what it learns from whole ones.
 """
 
@@ -32,7 +32,7 @@ _BLOCK = 128  # logits; an entry of the top K lies in one of the K blocks with t
 class SparseRows(NamedTuple):
     """N rows in float32 and nats; slots that are not in use have id 0 and -inf, and come last."""
 
-    token_logprobs: Tensor  # (N,) of the tokens that stand there
+    token_logprobs: Tensor  # (N,) of the tokens at these positions
     ids: Tensor  # (N, K) most probable first
     logprobs: Tensor  # (N, K)
     tails: Tensor  # (N,)
@@ -74,7 +74,7 @@ def take_sparse_rows(
     mass: float = 1.0,
     temperatures: tuple[float, ...] = (),
 ) -> SparseRows:
-    """The ``top_k`` entries of every row, or so many of them as reach ``mass``, and their tail.
+    """The ``top_k`` entries of every row, or the first of them that reach ``mass``, and their tail.
 
     Args:
         logits: (N, V) raw, at temperature 1; float32 ones are overwritten. tokens: (N,) ids.
@@ -110,7 +110,7 @@ def _tempered(rest: Tensor, best: Tensor, temperature: float) -> Tensor:
 def _capped(
     values: Tensor, ids: Tensor, tails: list[Tensor], mass: float, temperatures: tuple[float, ...]
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """The entries in front of which less than ``mass`` stands; the others join the tails."""
+    """The entries before which the sum is less than ``mass``; the others join the tails."""
     total = torch.logaddexp(values.logsumexp(-1), tails[0])
     entries = (values - total[:, None]).exp()
     dropped = entries.cumsum(-1) - entries >= mass
@@ -164,8 +164,8 @@ def _largest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     best = maxima.topk(count, dim=-1, sorted=False).indices
     inside = torch.arange(_BLOCK, device=logits.device)
     ids = (best[:, :, None] * _BLOCK + inside).flatten(1)
-    behind = torch.arange(width - rest, width, device=logits.device).expand(rows, -1)
-    ids = torch.cat([ids, behind], dim=1)
+    last = torch.arange(width - rest, width, device=logits.device).expand(rows, -1)
+    ids = torch.cat([ids, last], dim=1)
     found = logits.gather(-1, ids).topk(count, dim=-1)
     return found.values, ids.gather(-1, found.indices)
 

@@ -173,18 +173,18 @@ class LocalTeacher:
         return min(settings.max_new_tokens, room)
 
     def _given(self, prompts: Sequence[str], texts: Sequence[str]) -> list[Given]:
-        """Ids of prompt and text; an encoder-decoder's text stands alone. Both have their end."""
+        """Ids of prompt and text; an encoder-decoder's text is read alone. Both have their end."""
         if self.continues:
-            parted = given_ids(self._reader, prompts, texts)
+            pairs = given_ids(self._reader, prompts, texts)
         else:
             alone = self._tokenizer.encode_batch(list(texts))
-            parted = list(zip(self.prompt_tokens(prompts), map(tuple, alone), strict=True))
+            pairs = list(zip(self.prompt_tokens(prompts), map(tuple, alone), strict=True))
         width = self._description.vocabulary_size
         given, ends = [], tuple(end for end in self._tokenizer.ends if end < width)
-        for i, (head, words) in enumerate(parted):
-            if not words:
+        for i, (head, text) in enumerate(pairs):
+            if not text:
                 raise TeacherError(f"text {i} is empty, so there is nothing to score")
-            tokens = words + ends[:1]
+            tokens = text + ends[:1]
             longest = len(head) + len(tokens) if self.continues else max(len(head), len(tokens))
             if self.context is not None and longest > self.context:
                 raise TeacherError(

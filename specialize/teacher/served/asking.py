@@ -77,16 +77,16 @@ class Asker:
         """The rows of a sampled text by the ids that it came with.
 
         A temperature leaves the order of a row as it is, so that its first ids are still the
-        first; a nucleus does not list those that it cuts off. None where they are not known, or
+        first; a nucleus does not list those that it cuts off. None where too few are listed, or
         where the server does not score chosen ids.
         """
         rows = [[t for t, value in row if value > SENTINEL] for row in taken.entries]
-        known = bool(rows) and min(map(len, rows)) >= self.proof.k
+        enough = bool(rows) and min(map(len, rows)) >= self.proof.k
         chosen = tuple(
             tuple(dict.fromkeys((*row, token)))
             for row, token in zip(rows, taken.tokens, strict=False)
         )
-        part = self.dialect.ask_chosen(head, taken.tokens, chosen) if known else None
+        part = self.dialect.ask_chosen(head, taken.tokens, chosen) if enough else None
         if part is None or not self.chooses:
             return None
         try:

@@ -69,7 +69,7 @@ class Proof:
     def _row(self, token: int, logprob: float, entries: Entries) -> list[tuple[int, float]]:
         """The entries of one row whose ids are the tokenizer's, most probable first."""
         if len({entry for entry, _ in entries}) < len(entries):
-            raise BadReplyError("an id stands twice in a row")
+            raise BadReplyError("an id is repeated in a row")
         if any(not 0 <= entry < self.width + PADDING for entry, _ in entries):
             raise BadReplyError("an id outside the vocabulary")
         if len(entries) < self.k:
@@ -120,7 +120,7 @@ class Proof:
         """The text of the tokens: what the server shows begins it, or the other way round.
 
         A server leaves out a stop text, shows parts of characters in its own way, and may trim
-        the space in front; special tokens are in neither, and nor is the end.
+        leading space; special tokens are in neither, and nor is the end.
         """
         if any(not 0 <= token < self.width for token in reply.tokens):
             raise BadReplyError("an id outside the vocabulary")

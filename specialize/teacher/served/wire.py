@@ -127,5 +127,5 @@ def parse_body(raw: bytes) -> Json:
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     unique = dict(pairs)
     if len(unique) < len(pairs):
-        raise BadReplyError("a key stands twice")
+        raise BadReplyError("a key is repeated")
     return unique

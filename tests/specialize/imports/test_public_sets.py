@@ -352,7 +352,7 @@ def test_rows_beside_other_tokens_than_said(texts: list[ScoredText], tmp_path: P
         ({"v": [[0.1] * K]}, "a log-probability above 0"),
         ({"v": [[-0.1] * K]}, "a mass above 1"),
         ({"v": [[float("nan")] * K]}, "a log-probability is not finite"),
-        ({"i": [[1, 1, 2, 3]]}, "an id stands twice in a row"),
+        ({"i": [[1, 1, 2, 3]]}, "an id is repeated in a row"),
         ({"i": [[1, 2, 3, 90_000]]}, "an id outside the vocabulary"),
         ({"t": [90_000]}, "an id outside the vocabulary"),
         ({"i": [[1, 2, 3]], "v": [[-1.0, -2.0, -3.0]]}, "fewer entries than asked for"),

@@ -322,7 +322,7 @@ def broken(**changes: object) -> Sample:
         (broken(token_logprob=np.array([-1, 0.5, 0, 0])), "position 1 a log-probability is above"),
         (broken(token_id=np.array([0, 1, 2, V])), "position 3 a token id is not below 300"),
         (broken(token_id=np.array([0, -1, 2, 3])), "token id -1 is outside a vocabulary of 300"),
-        (broken(topk_id=np.full((4, K), 7)), "position 0 an id stands twice in a row"),
+        (broken(topk_id=np.full((4, K), 7)), "position 0 an id is repeated in a row"),
         (broken(tail_logprob=np.zeros(4)), "stored and tail mass are not 1 within 0.002"),
         (broken(tail_logprob=np.full(4, -np.inf)), "stored and tail mass are not 1"),
         (
@@ -333,7 +333,7 @@ def broken(**changes: object) -> Sample:
             broken(topk_id=np.zeros((4, 6), int), topk_logprob=np.zeros((4, 6))),
             "6 entries at a posi",
         ),
-        (sample(3, text="half \ud83d of"), r"\('toy/train/00001', 1\) can not be.*U\+D83D behind"),
+        (sample(3, text="half \ud83d of"), r"\('toy/train/00001', 1\) cannot be.*U\+D83D behind"),
     ],
 )
 def test_a_sample_that_breaks_a_rule(tmp_path: Path, bad: Sample, message: str) -> None:
@@ -387,7 +387,7 @@ def test_rules_agree_with_a_slow_reading() -> None:
             "a token id is not below 3": max(a, b, int(arrays["token_id"][0])) >= 3,
             "an unused slot has an id": (p == 0 and a != 0) or (q == 0 and b != 0),
             "entries are not sorted, most probable first": q > p,
-            "an id stands twice in a row": p > 0 and q > 0 and a == b,
+            "an id is repeated in a row": p > 0 and q > 0 and a == b,
             "stored and tail mass are not 1 within 0.002": abs(p + q + np.exp(tail[0]) - 1) > 2e-3,
         }
         assert found == {rule for rule, broken_ in expected.items() if broken_}
@@ -412,7 +412,7 @@ def test_a_key_only_once(tmp_path: Path) -> None:
     [
         ({"kind": "answers"}, "responses or targets, not 'answers'"),
         ({"codec": "bf16"}, "codec must be f16 or f32"),
-        ({"k": -1}, "can not be stored"),
+        ({"k": -1}, "cannot be stored"),
         ({"tail_temperatures": (1.0,)}, "other than 1"),
         ({"settings": {"a": object()}}, "not JSON"),
         ({"settings": {"a": float("nan")}}, "not JSON compliant"),

@@ -1,8 +1,8 @@
 """OpenAI's completions and chat, and what speaks them; texts are sampled, never scored.
 
 Where a server sends ids beside its tokens, they are taken. OpenAI itself knows none: an entry is
-then the id of the tokenizer that spells its bytes; where several do, one of them cannot be told
-from the others and the row is not believed. -9999 is the value of what is not among the first 20.
+then the id of the tokenizer that spells its bytes; where several do, they cannot be
+distinguished and the row is not believed. -9999 is the value of what is not among the first 20.
 """
 
 from __future__ import annotations
