@@ -37,11 +37,11 @@ def write_as(form: str, path: Path) -> None:
         case "jsonl" | "txt":
             path.write_text(lines(RECORDS))
         case "jsonl.gz":
-            path.write_bytes(gzip.compress(lines(RECORDS).encode()))
+            path.write_bytes(gzip.compress(lines(RECORDS).encode(), mtime=0))
         case "json":
             path.write_text(json.dumps(RECORDS))
         case "json.gz":
-            path.write_bytes(gzip.compress(json.dumps(RECORDS).encode()))
+            path.write_bytes(gzip.compress(json.dumps(RECORDS).encode(), mtime=0))
         case "csv" | "tsv":
             with path.open("w", newline="") as file:
                 writer = csv.DictWriter(file, RECORDS[0], delimiter="," if form == "csv" else "\t")
@@ -116,7 +116,7 @@ def test_fields_that_are_not_read_are_named(
         ("a.zip", b"PK", "unpack it first: unzip"),
         ("a.xlsx", b"PK", r"is not read; save its table as \.jsonl, \.csv or \.parquet"),
         ("a.jsonl.gz", b"not packed", "Not a gzipped file"),
-        ("a.jsonl.gz", gzip.compress(lines(RECORDS).encode())[:-9], "a.jsonl.gz"),
+        ("a.jsonl.gz", gzip.compress(lines(RECORDS).encode(), mtime=0)[:-9], "a.jsonl.gz"),
         ("a.parquet", b"PAR1", "is not parquet"),
         ("a.csv", b"question,answer\nonly one cell\n", "line 2, has 1 cells for 2 columns"),
         ("a.csv", b'question,answer\n"a,b\n', "is not CSV"),
@@ -138,7 +138,9 @@ def test_what_is_not_read_says_why(tmp_path: Path, name: str, content: bytes, me
 
 def test_published_sets_may_be_packed(tmp_path: Path) -> None:
     path = tmp_path / "MultiArith.json.gz"
-    path.write_bytes(gzip.compress(json.dumps([{"sQuestion": "2?", "lSolutions": [2]}]).encode()))
+    path.write_bytes(
+        gzip.compress(json.dumps([{"sQuestion": "2?", "lSolutions": [2]}]).encode(), mtime=0)
+    )
     assert datasets.load("multiarith", path) == [Example("multiarith/00000", "2?", "2")]
 
 
