@@ -99,8 +99,8 @@ def _front(store: Store) -> int:
 
 def _distinct(sample: Sample, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """(R, k) ids and nats; a slot that is not in use has -inf and an id that its row lacks."""
-    ids, logprobs, _ = sample.distributions.padded(k)
-    ids, unused = ids.astype(np.int64), np.isneginf(logprobs)
+    narrow, logprobs, _ = sample.distributions.padded(k)
+    ids, unused = narrow.astype(np.int64), np.isneginf(logprobs)
     for row in np.flatnonzero(unused.any(axis=1)).tolist():
         taken = {*ids[row, ~unused[row]].tolist()}
         spare = (token for token in range(2 * k) if token not in taken)

@@ -65,9 +65,9 @@ async def served_model(transport: Transport, server: Server, model: str) -> Serv
         return Served()
     named = {name: entry for entry in reversed(listed) for name in (entry.id, *entry.aliases)}
     if model not in named:
-        listed = ", ".join(sorted(named)[:5])
+        served = ", ".join(sorted(named)[:5])
         raise TeacherError(
-            f"the server at {server.urls[0]} does not serve {model!r} but {listed}; name one of "
+            f"the server at {server.urls[0]} does not serve {model!r} but {served}; name one of "
             f"them as the teacher's model, and its tokenizer with server.tokenizer"
         )
     entry, meta = named[model], named[model].meta or Meta()
