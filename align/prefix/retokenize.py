@@ -11,17 +11,18 @@ Every text is asked about once; the texts of a whole shard go to the tokenizer i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from align.prefix.shard_arrays import AT, LENGTH, Source, Words
 from align.prefix.trie import CUT, ROOTS, START, empty_trie
 from align.prefix.word_states import classify, walk
+from align.ragged import Ragged, pointers, ragged
 from align.vocabulary import BYTE, MARKER, UNKNOWN, Vocabulary
 
-Encode = Callable[[Sequence[str]], list[list[int]]]
+Encode = Callable[[Sequence[str]], Ragged | list[list[int]]]
 
 
 class Resolver:
@@ -30,9 +31,9 @@ class Resolver:
     Args:
         source: what the source ids spell.
         target: what the target ids spell.
-        encode: the target's own tokenizer: texts to ids, without end of sequence. Its answer must
-            not depend on the other texts of the call. None: nothing is asked, and every node
-            stays without tokens.
+        encode: the target's own tokenizer: texts to ids, without end of sequence, as lists or, in
+            less time, as arrays. Its answer must not depend on the other texts of the call. None:
+            nothing is asked, and every node stays without tokens.
     """
 
     def __init__(self, source: Vocabulary, target: Vocabulary, encode: Encode | None) -> None:
@@ -42,7 +43,8 @@ class Resolver:
         self._resolved = 0
         self._pieces = source.all_pieces()
         self._texts = [b""] * ROOTS  # what every node spells
-        self._answers: dict[bytes, tuple[int, int]] = {}
+        self._answers: dict[bytes, int] = {}  # the place of each in ``_spans``
+        self._spans = np.zeros((0, 2), np.int32)  # where an answer is in ``_ids``, and its length
         self._ids = np.zeros(1 << 12, np.int32)
         self._used = 0
         self._words = Words(np.zeros((0, 3), np.int32), self._ids)
@@ -50,7 +52,8 @@ class Resolver:
         self._virtual = bool((source.flags & (UNKNOWN | BYTE)).any())
         self._adds_space = False
         if encode is not None:
-            self._adds_space = b"".join(target.pieces(encode(["a"])[0])) == b" a"
+            letter = _as_arrays(encode(["a"])).sample(0).tolist()
+            self._adds_space = b"".join(target.pieces(letter)) == b" a"
 
     @property
     def texts(self) -> int:
@@ -70,11 +73,10 @@ class Resolver:
         self._spell(len(self._texts), end)
         texts = self._texts[begin:end]
         asked = [text for text in dict.fromkeys(texts) if text not in self._answers]
-        answers = self._asked(encode, [readable(text) for text in asked])
-        self._answers.update(zip(asked, self._append(answers), strict=True))
+        self._ask(encode, asked)
         new = np.full((len(texts), 3), -1, np.int32)
-        spans = chain.from_iterable(self._answers[text] for text in texts)
-        new[:, [AT, LENGTH]] = np.fromiter(spans, np.int32, 2 * len(texts)).reshape(-1, 2)
+        answers = map(self._answers.__getitem__, texts)
+        new[:, [AT, LENGTH]] = self._spans[np.fromiter(answers, np.int64, len(texts))]
         self._words = Words(np.concatenate([self._words.spans, new]), self._ids)
         self._resolved = end
 
@@ -90,19 +92,18 @@ class Resolver:
                 piece = piece[self.cut[token] :]
             texts.append(texts[parent] + piece)
 
-    def _asked(self, encode: Encode, texts: Sequence[str]) -> list[list[int]]:
-        """What the tokenizer makes of ``texts``, in one call; nothing of an empty one."""
+    def _ask(self, encode: Encode, asked: Sequence[bytes]) -> None:
+        """Remember the tokens of ``asked``, all of them in one call; none of what is no text."""
+        texts = [readable(text) for text in asked]
         queries = [text for text in texts if text]
         if self._adds_space:  # or it would put a second one before a text that begins with one
             queries = [text[1:] if text[0] == " " else text for text in queries]
-        answers = encode(queries)
+        answers = _as_arrays(encode(queries))
         if self._adds_space and not self._target.folds:
-            written = (text for text in texts if text)
-            answers = [self._in_context(a, t) for a, t in zip(answers, written, strict=True)]
-        if len(queries) == len(texts):
-            return answers
-        tokens = iter(answers)
-        return [next(tokens) if text else [] for text in texts]
+            written = [text for text in texts if text]
+            found = [answers.sample(i).tolist() for i in range(len(written))]
+            answers = ragged([self._in_context(a, t) for a, t in zip(found, written, strict=True)])
+        self._append(asked, np.fromiter(map(bool, texts), np.bool_, len(texts)), answers)
 
     def _in_context(self, tokens: list[int], query: str) -> list[int]:
         """``tokens`` of ``query`` as they are inside a text, where nothing is put before them."""
@@ -111,16 +112,25 @@ class Resolver:
         bare = bool(tokens) and self._target.piece(tokens[0]) == b" "
         return tokens[1:] if bare else []
 
-    def _append(self, answers: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
-        """Where the tokens of each answer are in the array of all, and how many they are."""
-        sizes = list(map(len, answers))
-        starts = np.cumsum([self._used, *sizes])
+    def _append(
+        self, asked: Sequence[bytes], are_texts: NDArray[np.bool_], answers: Ragged
+    ) -> None:
+        """Append ``answers``, those of all that ``are_texts``."""
+        lengths = np.zeros(len(asked), np.int64)
+        lengths[are_texts] = answers.lengths
+        starts = self._used + pointers(lengths)
         end = int(starts[-1])
         if end > len(self._ids):
             self._ids = np.concatenate([self._ids, np.zeros(max(end, len(self._ids)), np.int32)])
-        self._ids[self._used : end] = np.fromiter(chain.from_iterable(answers), np.int32)
-        self._used = end
-        return zip(starts[:-1].tolist(), sizes, strict=True)
+        self._ids[self._used : end] = answers.ids
+        first, self._used = len(self._spans), end
+        self._answers.update(zip(asked, range(first, first + len(asked)), strict=True))
+        spans = np.stack([starts[:-1], lengths], axis=1).astype(np.int32)
+        self._spans = np.concatenate([self._spans, spans])
+
+
+def _as_arrays(answers: Ragged | list[list[int]]) -> Ragged:
+    return answers if isinstance(answers, Ragged) else ragged(answers)
 
 
 def readable(text: bytes) -> str:

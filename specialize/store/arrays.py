@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from specialize.records import Response
 from specialize.store.description import StoreDescription
+from specialize.store.half import NOTHING, are_logprobs, exp_half, never_rise
 from specialize.store.ragged import COUNT, Arrays, Number, packed
 from specialize.store.shard import Shard
 
@@ -38,6 +39,7 @@ POSITION_ARRAYS = (
     "entry_id",
     "entry_logprob",
 )
+_FEW = 8  # entries of which every pair is compared
 MASS_TOLERANCE = 2e-3  # float16 rounds each probability by up to 2.5e-4
 
 
@@ -181,6 +183,8 @@ def row_problems(
     arrays: Mapping[str, NDArray[Number]], description: StoreDescription
 ) -> list[tuple[int, str]]:
     """The first position that breaks each rule, and the rule, from the stored arrays."""
+    if _are_sound(arrays, description):
+        return []
     ids = arrays["topk_id"].astype(np.int64)
     logprobs = arrays["topk_logprob"].astype(np.float64)
     tail = arrays["tail_logprob"].astype(np.float64)
@@ -207,6 +211,36 @@ def _in_row(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(R,) whether any is marked in each row of (R, K)."""
     rows: NDArray[np.bool_] = np.logical_or.reduce(marked, axis=1)
     return rows
+
+
+def _are_sound(arrays: Mapping[str, NDArray[Number]], description: StoreDescription) -> bool:
+    """Whether every rule holds; False may only mean that it takes a closer look to know.
+
+    From the bits of half precision, in a tenth of the time that it takes to name what is broken.
+    """
+    logprobs, tail = arrays["topk_logprob"], arrays["tail_logprob"]
+    token, ids = arrays["token_id"], arrays["topk_id"]
+    if logprobs.dtype != np.float16 or ids.shape[1] > _FEW or not len(token):
+        return False
+    values = [logprobs, tail, arrays["token_logprob"]]
+    if "tempered_tails" in arrays:
+        values.append(arrays["tempered_tails"])
+    size = description.vocabulary_size
+    if not all(are_logprobs(value) for value in values) or not never_rise(logprobs):
+        return False
+    if token.max() >= size or ids.max(initial=0) >= size:
+        return False
+    unused = logprobs.view(np.uint16) == NOTHING
+    if (ids[unused] != 0).any():
+        return False
+    for shift in range(1, ids.shape[1]):
+        repeated: NDArray[np.bool_] = ids[:, shift:] == ids[:, :-shift]
+        if (repeated & ~unused[:, shift:]).any():
+            return False
+    stored: NDArray[np.float64] = np.add.reduce(exp_half(logprobs), axis=1)
+    if description.tail_is_complement:
+        return bool((stored <= 1 + MASS_TOLERANCE).all())
+    return bool((np.abs(stored + exp_half(tail) - 1) <= MASS_TOLERANCE).all())
 
 
 def _rises(logprobs: NDArray[np.float64]) -> NDArray[np.bool_]:

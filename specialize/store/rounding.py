@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from align.ragged import pointers
 from align.sparse import SparseDistributions
+from specialize.store.half import exp_half
 
 
 def stored_rows(rows: SparseDistributions, k: int) -> SparseDistributions:
@@ -66,7 +67,7 @@ def _whole_in_half(rows: SparseDistributions) -> SparseDistributions:
     entries, tail = rows.logprobs.astype(np.float16), rows.tail.astype(np.float16)
     size, first = np.diff(rows.indptr), rows.indptr[:-1]
     some = size > 0
-    mass, rest = np.exp(entries.astype(np.float64)), np.exp(tail.astype(np.float64))
+    mass, rest = exp_half(entries), exp_half(tail)
     stored, best = np.zeros((2, len(rows)))
     if some.any():
         stored[some] = np.add.reduceat(mass, first[some])

@@ -219,7 +219,7 @@ def _projector(
         source,
         target,
         policy=policy,
-        encode=partial(tokenizer.encode_batch, threads=threads),
+        encode=partial(tokenizer.encode_ragged, threads=threads),
         keep=top_k,
         threads=threads,
     )

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -138,7 +137,7 @@ def _replace(pattern: dict[str, Json], content: str) -> Json:
 
 def _pre_tokenizer(model: _ModelFile) -> Json:
     """Split before runs of ``▁`` where no piece crosses one: the same tokens, found faster."""
-    if any(re.search("[^▁]▁", p.piece) for p in model.pieces if p.type == _NORMAL):
+    if any("▁" in p.piece.lstrip("▁") for p in model.pieces if p.type == _NORMAL):
         return None
     pattern: Json = {"Regex": "▁+"}
     return {"type": "Split", "pattern": pattern, "behavior": "MergedWithNext", "invert": False}

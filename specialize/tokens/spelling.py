@@ -65,8 +65,11 @@ def _word_piece(piece: str, definition: Definition) -> tuple[bytes, int]:
 
 
 def _metaspace(piece: str, definition: Definition) -> tuple[bytes, int]:
-    byte = byte_fallback(piece) if definition.model.get("byte_fallback") else None
-    if byte is not None:
-        return byte, BYTE
-    marker = MARKER if piece.startswith(METASPACE) else 0
+    if piece[:1] == "<" and definition.model.get("byte_fallback"):
+        byte = byte_fallback(piece)
+        if byte is not None:
+            return byte, BYTE
+    if METASPACE not in piece:
+        return piece.encode(), 0
+    marker = MARKER if piece[0] == METASPACE else 0
     return metaspace_bytes(piece), marker | (BARE if piece == METASPACE else 0)

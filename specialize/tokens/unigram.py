@@ -123,11 +123,11 @@ def _ascii_pieces(vocabulary: Sequence[tuple[str, float]]) -> dict[bytes, tuple[
     found: dict[bytes, tuple[int, float]] = {}
     for number, (piece, score) in enumerate(vocabulary):
         word = piece.removeprefix(_MARKER)
-        if _MARKER in word.lstrip(_MARKER):
+        if word.isascii():
+            if " " not in word:
+                found[(word if word is piece else f" {word}").encode()] = number, score
+        elif _MARKER in word.lstrip(_MARKER):
             return None
-        spelled = piece.replace(_MARKER, " ", 1)
-        if " " not in piece and word.isascii():
-            found[spelled.encode()] = number, score
     return found
 
 
@@ -147,18 +147,27 @@ def _leaves_alone(backend: Backend, words: str) -> bool:
 
 
 def _trie(pieces: dict[bytes, tuple[int, float]]) -> Trie:
-    prefixes = sorted({piece[:end] for piece in pieces for end in range(len(piece) + 1)})
-    node = {prefix: number for number, prefix in enumerate(prefixes)}  # the root sorts first
-    parent = np.array([node[prefix[:-1]] for prefix in prefixes[1:]], np.int64)
-    order = np.argsort(parent, kind="stable")  # children stay sorted by their bytes
-    ends = np.array([prefix[-1] for prefix in prefixes[1:]], np.uint8)
-    known = [pieces.get(prefix, (-1, 0.0)) for prefix in prefixes]
+    node = {b"": 0}
+    parents, ends = [], bytearray()
+    for piece in pieces:
+        missing = len(piece)
+        while piece[:missing] not in node:
+            missing -= 1
+        for end in range(missing, len(piece)):
+            parents.append(node[piece[:end]])
+            ends.append(piece[end])
+            node[piece[: end + 1]] = len(parents)
+    parent = np.array(parents, np.int64)
+    order = np.argsort(parent, kind="stable")
+    number, score = np.full(len(node), -1, np.int32), np.zeros(len(node))
+    at = [node[piece] for piece in pieces]
+    number[at], score[at] = zip(*pieces.values(), strict=True)
     return Trie(
-        pointers(np.bincount(parent, minlength=len(prefixes))).astype(np.int32),
-        ends[order],
+        pointers(np.bincount(parent, minlength=len(node))).astype(np.int32),
+        np.frombuffer(ends, np.uint8)[order],
         (order + 1).astype(np.int32),
-        np.array([number for number, _ in known], np.int32),
-        np.array([score for _, score in known], np.float64),
+        number,
+        score,
     )
 
 
