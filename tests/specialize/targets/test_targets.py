@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from specialize import datasets
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.errors import ConfigurationError, NothingPassedError, StoreError
 from specialize.imports.codex import import_codex
-from specialize.store import Sample, Store, verify
+from specialize.store import Sample, Store, StoreWriter, verify
 from specialize.targets.stage import write_targets
 from specialize.teacher.dump import dump
 from specialize.teacher.protocol import Finish, ScoredText
@@ -101,22 +102,37 @@ def test_the_end_of_sequence(responses: Path, tmp_path: Path) -> None:
         assert not talked.is_hard[0]  # it would have gone on
 
 
+@pytest.mark.parametrize("ended", [True, False])
 def test_a_student_with_the_teachers_tokenizer_gets_the_teachers_rows(
-    responses: Path, tmp_path: Path
+    responses: Path, tmp_path: Path, ended: bool
 ) -> None:
-    write_targets(responses, tmp_path / "t", student=str(teacher_toys.gpt2()), top_k=5)
-    source, store = Store.open(responses), Store.open(tmp_path / "t")
-    eos = load_tokenizer(teacher_toys.gpt2()).eos
-    for example in EXAMPLES:
-        for number, added in ((0, []), (1, [eos])):  # the second was cut: it has no end
-            a, b = source[example.id, number], store[example.id, number]
-            assert a.token_id.tolist() + added == b.token_id.tolist()
-            mine, its = a.distributions, b.distributions[: len(a)]
-            for row, other in zip(mine.padded(5)[:2], its.padded(5)[:2], strict=True):
-                np.testing.assert_allclose(row, other, atol=1e-3)
-            np.testing.assert_allclose(mine.tail, its.tail, atol=1e-3)
-            end = b.distributions[len(a) :]
-            assert (end.ids.tolist(), end.is_hard.all()) == (added, True)
+    """Whether the teacher's rows have the end or not, as those of scored texts."""
+    given, eos = Store.open(responses), load_tokenizer(teacher_toys.gpt2()).eos
+    with StoreWriter(tmp_path / "r", given.description, shard_samples=8) as writer:
+        writer.write(0, [one if ended else without_end(one, eos) for one in given])
+        writer.finish(given.align_vocabulary(), {})
+    write_targets(tmp_path / "r", tmp_path / "t", student=str(teacher_toys.gpt2()), top_k=5)
+    source, store = Store.open(tmp_path / "r"), Store.open(tmp_path / "t")
+    for a in source:
+        b = store[a.response.key]
+        added = [] if ended else [eos]
+        assert a.token_id.tolist() + added == b.token_id.tolist()
+        mine, its = a.distributions, b.distributions[: len(a)]
+        for row, other in zip(mine.padded(5)[:2], its.padded(5)[:2], strict=True):
+            np.testing.assert_allclose(row, other, atol=1e-3)
+        np.testing.assert_allclose(mine.tail, its.tail, atol=1e-3)
+        end = b.distributions[len(a) :]
+        assert (end.ids.tolist(), end.is_hard.all()) == (added, True)
+
+
+def without_end(one: Sample, eos: int | None) -> Sample:
+    assert one.token_id[-1] == eos
+    return replace(
+        one,
+        token_id=one.token_id[:-1],
+        token_logprob=one.token_logprob[:-1],
+        distributions=one.distributions[:-1],
+    )
 
 
 def test_entries_beyond_the_tokenizer_join_the_tail(tmp_path: Path) -> None:
