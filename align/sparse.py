@@ -131,7 +131,15 @@ def from_padded(
 
     Args:
         ids: (rows, K). logprobs: (rows, K) nats. tail: (rows,) nats.
+
+    Raises:
+        ValueError: the shapes do not agree.
     """
+    if ids.ndim != 2 or ids.shape != logprobs.shape or tail.shape != ids.shape[:1]:
+        raise ValueError(
+            f"ids {ids.shape} and log-probabilities {logprobs.shape} must be one (rows, K), and "
+            f"the tail {tail.shape} one (rows,)"
+        )
     used = ~np.isneginf(logprobs)
     indptr = np.concatenate(([0], np.cumsum(used.sum(axis=1)))).astype(np.int64)
     return SparseDistributions(

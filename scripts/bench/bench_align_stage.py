@@ -35,8 +35,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from align.sparse import from_padded
 from specialize.records import Response
-from specialize.store import Sample, Store, StoreDescription, StoreWriter, padded_sample
+from specialize.store import Sample, Store, StoreDescription, StoreWriter
 from specialize.tokens import Tokenizer, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -302,10 +303,8 @@ def sample(number: int, text: str, tokens: Sequence[int], teacher: TopTeacher) -
         ids[at, : len(row)], logprobs[at, : len(row)] = row, np.log(mass)
     own = [teacher.probability(c, t) for c, t in zip(contexts, tokens, strict=True)]
     response = Response(f"gsm8k/train/{number:05d}", 0, f"Q: {number}\nA:", text)
-    return padded_sample(
-        response, np.array(tokens), np.log(own), ids, logprobs,
-        np.log([rest for _, _, rest in rows]),
-    )  # fmt: skip
+    entries = from_padded(ids, logprobs, np.log([rest for _, _, rest in rows]))
+    return Sample(response, np.array(tokens), np.log(own), entries)
 
 
 if __name__ == "__main__":

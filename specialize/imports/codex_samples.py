@@ -1,7 +1,7 @@
 """Steps of code-davinci-002 -> samples of the store: ids, log-probabilities, tail.
 
 Step(b" Nat", {b" Nat": .6018, b" she": .2588})
--> token_id 18, topk_id [18, 47], topk_logprob [log .6018, log .2588], tail log .1394
+-> token_id 18, ids [18, 47], logprobs [log .6018, log .2588], tail log .1394
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from align.sparse import from_padded
 from align.vocabulary import BARE, MARKER, SPECIAL, Vocabulary, build_vocabulary
 from specialize.answers import find_answer, is_correct
 from specialize.errors import InputError
 from specialize.formats import TEACHER, Format
 from specialize.imports.codex_steps import END, ROUNDING, Step, Steps
 from specialize.records import Example, Response
-from specialize.store import Sample, padded_sample
+from specialize.store import Sample
 from specialize.tokens import Tokenizer
 
 
@@ -92,13 +93,11 @@ def sample_of(example: Example, sample: Steps, ids: Ids, width: int) -> Sample:
         answer=find_answer(text),
         correct=is_correct(text, example.answer),
     )
-    return padded_sample(
+    return Sample(
         response,
         np.array([ids.of[token] for token in tokens], np.int64),
         np.array([_token_logprob(step) for step in steps], np.float32),
-        entries,
-        logprobs,
-        tails,
+        from_padded(entries, logprobs, tails),
     )
 
 

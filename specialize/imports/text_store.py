@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from align.sparse import one_hot
 from align.vocabulary import build_vocabulary
 from specialize.records import Response
-from specialize.store import Sample, StoreDescription, StoreWriter, padded_sample
+from specialize.store import Sample, StoreDescription, StoreWriter
 from specialize.store.sealed import Json
 
 SHARD_SAMPLES = 2048
@@ -60,6 +61,5 @@ def write_texts(
 
 
 def _sample(response: Response) -> Sample:
-    none, entries = np.zeros(0, np.float32), np.zeros((0, 0), np.float32)
-    ids = np.zeros(0, np.int64)
-    return padded_sample(response, ids, none, entries.astype(np.int64), entries, none)
+    ids = np.zeros(0, np.int32)
+    return Sample(response, ids, np.zeros(0, np.float32), one_hot(ids))

@@ -17,7 +17,7 @@ from specialize.store.background import ahead, committing
 from specialize.store.description import StoreDescription
 from specialize.store.reader import Store
 from specialize.store.rounding import stored_rows
-from specialize.store.shard import Sample, Shard, Texts, own_logprobs, padded_sample, shard_of
+from specialize.store.shard import Sample, Shard, Texts, own_logprobs, shard_of
 from specialize.store.verify import Verification, verify
 from specialize.store.writer import StoreWriter
 
@@ -32,7 +32,6 @@ __all__ = [
     "ahead",
     "committing",
     "own_logprobs",
-    "padded_sample",
     "shard_of",
     "stored_rows",
     "verify",

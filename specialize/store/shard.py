@@ -12,8 +12,7 @@ Two samples of 2 and 1 positions, with at most 2 entries at each::
     distributions.tail       -0.7 -2.0 -0.5          log of the mass outside the stored entries
 
 ``shard[i]`` is sample i, its arrays views of these. A sample is made on its own by
-``Sample(response, token_id, token_logprob, distributions)``, or from arrays (R, K) as models give
-them by ``padded_sample``; ``shard_of`` joins samples to a shard.
+``Sample(response, token_id, token_logprob, distributions)``; ``shard_of`` joins samples to a shard.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.ragged import Ragged, pointers
-from align.sparse import SparseDistributions, concatenate, from_padded
+from align.sparse import SparseDistributions, concatenate
 from specialize.records import Response
 
 
@@ -78,41 +77,6 @@ def misfit(
             f"of tempered tails"
         )
     return None
-
-
-def padded_sample(
-    response: Response,
-    token_id: NDArray[np.integer],
-    token_logprob: NDArray[np.floating],
-    topk_id: NDArray[np.integer],
-    topk_logprob: NDArray[np.floating],
-    tail_logprob: NDArray[np.floating],
-    tempered_tails: NDArray[np.floating] | None = None,
-) -> Sample:
-    """A sample from entries in K slots a position, as models give them.
-
-    Args:
-        token_id, token_logprob: (R,).
-        topk_id, topk_logprob: (R, K), nats; -inf where a slot is not in use.
-        tail_logprob: (R,) nats.
-        tempered_tails: (R, M) nats.
-
-    Raises:
-        ValueError: the shapes do not agree.
-    """
-    if topk_id.ndim != 2 or topk_id.shape != topk_logprob.shape:
-        raise ValueError(
-            f"sample {response.key}: topk_id {topk_id.shape} and topk_logprob "
-            f"{topk_logprob.shape} must be one (R, K)"
-        )
-    if tail_logprob.shape != (len(topk_id),):
-        raise ValueError(
-            f"sample {response.key}: {len(topk_id)} rows of entries, but tail_logprob "
-            f"{tail_logprob.shape}"
-        )
-    rows = from_padded(topk_id, topk_logprob, tail_logprob)
-    tails = _no_tails() if tempered_tails is None else tempered_tails
-    return Sample(response, token_id, token_logprob, rows, tails)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,8 @@ from specialize.artifacts.scores import Accuracy, CheckpointScore, write_scores
 from specialize.config.recipe import Dataset, Evaluation, EvaluationSet, Objective, Recipe, Teacher
 from specialize.pipeline import select
 from specialize.records import Example, Response
-from specialize.store import StoreDescription, StoreWriter, padded_sample
+from specialize.store import StoreDescription, StoreWriter
+from tests.support.store_samples import padded_sample
 
 SETS = {
     "shop": ("in-distribution", 0.04, 0.78),

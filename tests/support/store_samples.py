@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from align import from_padded
 from specialize.records import Response
-from specialize.store import Sample, StoreDescription, StoreWriter, padded_sample
+from specialize.store import Sample, StoreDescription, StoreWriter
 from specialize.teacher.protocol import ScoredText
 
 K, V, SHARDS, PER_SHARD = 5, 300, 3, 3
@@ -39,6 +40,19 @@ def description(**changes: object) -> StoreDescription:
         "vocabulary_size": V, "k": K, "temperature": 0.7, "settings": {"stop": ["\n\n"], "n": 2},
     }  # fmt: skip
     return StoreDescription(**{**base, **changes})
+
+
+def padded_sample(
+    response: Response,
+    token_id: NDArray[np.integer],
+    token_logprob: NDArray[np.floating],
+    topk_id: NDArray[np.integer],
+    topk_logprob: NDArray[np.floating],
+    tail_logprob: NDArray[np.floating],
+) -> Sample:
+    """A sample from entries (R, K); -inf where a slot is not in use."""
+    rows = from_padded(topk_id, topk_logprob, tail_logprob)
+    return Sample(response, token_id, token_logprob, rows)
 
 
 def sample(number: int, *, positions: int | None = None, text: str | None = None) -> Sample:

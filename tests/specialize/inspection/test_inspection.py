@@ -15,8 +15,8 @@ from specialize.inspection.store import print_sample, readable
 from specialize.inspection.store_page import write_page
 from specialize.io.visible import visible
 from specialize.records import Response
-from specialize.store import StoreWriter, padded_sample
-from tests.support.store_samples import description
+from specialize.store import StoreWriter
+from tests.support.store_samples import description, padded_sample
 
 ATTACKS = [
     "</script><img src=x onerror=alert(1)>", "</style><script>alert(1)</script>",

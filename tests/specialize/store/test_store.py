@@ -23,7 +23,6 @@ from specialize.store import (
     Store,
     StoreWriter,
     own_logprobs,
-    padded_sample,
     stored_rows,
     verify,
 )
@@ -36,6 +35,7 @@ from tests.support.store_samples import (
     V,
     description,
     memory_folder,
+    padded_sample,
     sample,
     shard,
     topk_id,
@@ -355,7 +355,7 @@ def test_a_sample_of_unequal_arrays() -> None:
             topk_logprob=np.zeros((3, K)),
             tail_logprob=np.zeros(3),
         )
-    with pytest.raises(ValueError, match=r"3 rows of entries, but tail_logprob \(4,\)"):
+    with pytest.raises(ValueError, match=r"the tail \(4,\) one \(rows,\)"):
         broken(topk_id=np.zeros((3, K), int), topk_logprob=np.zeros((3, K)))
     with pytest.raises(ValueError, match="must be one"):
         broken(topk_id=np.zeros((4, 2), int))

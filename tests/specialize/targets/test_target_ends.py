@@ -11,13 +11,14 @@ from align import SparseDistributions, ragged
 from align.vocabulary import build_vocabulary
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.records import Response
-from specialize.store import Sample, Store, StoreDescription, StoreWriter, padded_sample
+from specialize.store import Sample, Store, StoreDescription, StoreWriter
 from specialize.targets.ends import Ends, line_breaks
 from specialize.targets.stage import write_targets
 from specialize.teacher.dump import dump
 from specialize.teacher.local.teacher import load_teacher
 from specialize.tokens import Tokenizer, load_tokenizer
 from tests.support import teacher_toys as toys
+from tests.support.store_samples import padded_sample
 
 EOS, TURN, BREAK, TEXT, EXTRA = 0, 1, 2, 3, 4
 
