@@ -1,4 +1,4 @@
-"""Where in a recipe which section stands, and its keys under their current names.
+"""Which section is where in a recipe, and its keys under their current names.
 
 section_at(("teachers", "codex", "server"))              Server
 renamed_path(["optimization", "max_steps"])              ["optimization", "steps"]
@@ -48,7 +48,7 @@ def section_at(location: Sequence[int | str]) -> type[Strict]:
 
 
 def current_names(values: Mapping[str, object], at: tuple[str, ...] = ()) -> dict[str, object]:
-    """``values``, which stand at ``at`` of a recipe, under the current names of all keys.
+    """``values``, found at ``at`` in a recipe, under the current names of all keys.
 
     Raises:
         ConfigurationError: a key is there under two names.

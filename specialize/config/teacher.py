@@ -28,7 +28,7 @@ ServerKind = Literal[
 class Server(Strict):
     """Where a served teacher answers, and how hard it may be asked.
 
-    No key stands here, nor in a URL: ``key_variable`` names the environment variable that has it.
+    No key belongs here or in a URL: ``key_variable`` names the environment variable that has it.
     """
 
     kind: ServerKind

@@ -2,7 +2,7 @@
 
     read_recipe(Path("gsm8k.yaml"), ["optimization.steps=200"]) -> Recipe
 
-Unknown keys are refused with the nearest known one, a key that stands twice is an error, and
+Unknown keys are refused with the nearest known one, a repeated key is an error, and
 numbers such as ``1e-5`` (which YAML reads as text) become numbers.
 """
 
@@ -21,14 +21,14 @@ from specialize.config.sections import current_names, renamed_path, section_at
 from specialize.errors import ConfigurationError
 from specialize.io.files import refuse_links_outside, write_atomically
 
-_A_TEACHER = ("teachers", "")  # where a lone teacher's settings would stand in a recipe
+_A_TEACHER = ("teachers", "")  # where a lone teacher's settings would be in a recipe
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in a YAML file, with ``key.key=value`` overrides applied.
 
     Raises:
-        ConfigurationError: the file is missing or no YAML, a key is unknown or stands twice, or
+        ConfigurationError: the file is missing or no YAML, a key is unknown or repeated, or
             a value is not what its key wants; the message names the key.
     """
     try:
@@ -112,7 +112,7 @@ def recorded_recipe(run: Path) -> Recipe:
 def _override(values: dict[str, object], override: str, at: tuple[str, ...] = ()) -> None:
     """Apply ``a.b=c``; list items are named by position (``objectives.0.weight=2``).
 
-    ``at``: where ``values`` stand in a recipe.
+    ``at``: where ``values`` are in a recipe.
     """
     path, found, text = override.partition("=")
     if not found or not path:
@@ -135,7 +135,7 @@ def _override(values: dict[str, object], override: str, at: tuple[str, ...] = ()
     elif isinstance(place, list) and keys[-1].isdigit() and int(keys[-1]) < len(place):
         place[int(keys[-1])] = value
     else:
-        raise ConfigurationError(f"--set {override!r}: {keys[-1]!r} can not be set there")
+        raise ConfigurationError(f"--set {override!r}: {keys[-1]!r} cannot be set there")
 
 
 def _explain(error: ValidationError) -> str:

@@ -19,7 +19,7 @@ from specialize.records import Example, question_key
 class DemonstrationPool:
     """The examples that may be shown; those whose id is in ``excluded_ids`` are left out.
 
-    ``excluded_ids`` holds every id of every validation and test split. A question that stands in
+    ``excluded_ids`` holds every id of every validation and test split. A question found in
     the pool under two ids is drawn under one of them only.
     """
 

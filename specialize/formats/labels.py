@@ -27,9 +27,9 @@ def read_label(phrase: str | None, example: Example, kind: Kind) -> tuple[str | 
     """The label in the words of the set (a choice's text, an equation), or the cause of none.
 
     Args:
-        phrase: what stands behind "the answer is"; None: nothing was announced.
+        phrase: what follows "the answer is"; None: nothing was announced.
         kind: ``equation`` labels must have a value; labels of other kinds without choices are
-            taken as they stand.
+            taken as they are.
     """
     if phrase is None or not phrase.strip(_EDGES):
         return None, "no answer announced"

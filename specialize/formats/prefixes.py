@@ -1,4 +1,4 @@
-"""Task prefixes: one student, several tasks told apart by a word in front of the question.
+"""Task prefixes: one student, several tasks distinguished by a word before the question.
 
     predict                  "predict: <question>"  ->  "<answer>"              (the code)
     rationale:[rationale]    "[rationale] <question>"  ->  "<rationale>"        (the paper)
@@ -33,7 +33,7 @@ PREFIX_NAMES = (*_NAMED, *(f"{wanted}:PREFIX" for wanted in _WANTED))
 
 @dataclass(frozen=True, slots=True)
 class TaskPrefix:
-    """``prefix`` in front of a question, and what is ``wanted`` behind it; "": no prefix."""
+    """``prefix`` before a question, and what is ``wanted`` after it; "": no prefix."""
 
     prefix: str
     wants: Wanted

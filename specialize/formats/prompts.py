@@ -24,7 +24,7 @@ from specialize.records import Example
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """The strings that stand around question, rationale and answer."""
+    """The strings around question, rationale and answer."""
 
     question: str = "Q: "
     rationale_cue: str = "\nLet's think step by step\n"  # between question and rationale
@@ -32,7 +32,7 @@ class Style:
     sole_answer_cue: str = " A:"  # the same without demonstrations
     after_rationale: str = "\n"
     answer: str = "The answer is "
-    end: str = ""  # behind the answer
+    end: str = ""  # after the answer
     between: str = "\n\n"  # between demonstrations
 
 
@@ -62,7 +62,7 @@ class PromptFormat(Protocol):
 
     @property
     def separator(self) -> str:
-        """What stands between prompt and target where both are one text (a causal student)."""
+        """What comes between prompt and target where both are one text (a causal student)."""
         ...
 
     @property
@@ -82,11 +82,11 @@ class Format:
     cot: bool
     demonstrations: int = 0
     style: Style = FU
-    instruction: str = ""  # stands before the first demonstration, as BIG-Bench Hard's do
+    instruction: str = ""  # comes before the first demonstration, as BIG-Bench Hard's do
 
     def __post_init__(self) -> None:
         if self.demonstrations < 0:
-            raise ValueError(f"a prompt can not hold {self.demonstrations} demonstrations")
+            raise ValueError(f"a prompt cannot hold {self.demonstrations} demonstrations")
 
     @property
     def needs_rationale(self) -> bool:
@@ -135,7 +135,7 @@ class Format:
 
     def _demonstration(self, shown: Example, example: Example) -> str:
         if shown.id == example.id:
-            raise ValueError(f"example {example.id!r} can not demonstrate itself")
+            raise ValueError(f"example {example.id!r} cannot demonstrate itself")
         if self.cot and not shown.rationale.strip():
             raise ValueError(
                 f"demonstration {shown.id!r} has no rationale, which format {self.name} shows; "

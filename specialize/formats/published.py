@@ -45,7 +45,7 @@ class PublishedPrompt(NamedTuple):
         return all(shown.rationale for shown in self.demonstrations)
 
     def format(self, *, cot: bool) -> Format:
-        """The format that puts a question behind these demonstrations.
+        """The format that puts a question after these demonstrations.
 
         With ``cot=False`` the rationales are left out, whole: what remains of a block is its
         question and its answer.

@@ -31,7 +31,7 @@ _LABELS = frozenset(
 _LONG = 20  # words from which on repetition is judged
 _FEWEST_DIFFERENT = 0.25  # of the words of a long text
 _MOST_FOREIGN = 0.1  # share of letters beyond Latin
-_MOST_REPEATED = 3  # times that one sentence may stand
+_MOST_REPEATED = 3  # times that one sentence may occur
 
 
 def rationale_fault(text: str, example: Example, kind: Kind) -> str | None:
@@ -78,7 +78,7 @@ def _same(label: str, answer: str, kind: Kind) -> bool:
 
 
 def _naming_fault(text: str, words: list[str], example: Example, kind: Kind) -> str | None:
-    """A number must stand in the text, a choice must be named, and not only another one."""
+    """A number must occur in the text, a choice must be named, and not only another one."""
     if kind in ("equation", "number"):
         value = evaluate(example.answer)
         stated = {evaluate(number) for number in _NUMBER.findall(text)}
@@ -93,7 +93,7 @@ def _naming_fault(text: str, words: list[str], example: Example, kind: Kind) -> 
 
 
 def _names(words: list[str], choice: str) -> bool:
-    """Whether the words of ``choice`` stand in a row; the last may have an ending (club, clubs)."""
+    """Whether ``choice`` occurs word for word; the last may have an ending (club, clubs)."""
     wanted = _WORD.findall(choice.casefold())
     if not wanted:
         return False

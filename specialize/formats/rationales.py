@@ -38,7 +38,7 @@ _SAYS = re.compile(
 class Reading(NamedTuple):
     """What a teacher wrote, in its two parts; ``end`` is where the rationale ends in the text.
 
-    ``answer`` is what it says behind "the answer is", without the final period; None: nothing.
+    ``answer`` is what it says after "the answer is", without the final period; None: nothing.
     """
 
     rationale: str
@@ -53,11 +53,11 @@ class RationaleTemplate:
     question: str = "Q: "
     cue: str = "\nLet's think step by step\n"  # between question and rationale
     answer: str = "\nThe answer is "  # between rationale and answer
-    end: str = ""  # behind the answer
+    end: str = ""  # after the answer
     letters: bool = False  # an answer among choices is said with its letter: "(b) wooded area"
 
     def few_shot(self, example: Example, demonstrations: Sequence[Example] = ()) -> str:
-        """The prompt behind which the teacher writes rationale and answer."""
+        """The prompt after which the teacher writes rationale and answer."""
         shown = [
             f"{self.question}{d.text}{self.cue}{self._rationale(d)}{self.answer}{self.said(d)}"
             f"{self.end}"
@@ -66,7 +66,7 @@ class RationaleTemplate:
         return _BETWEEN.join([*shown, f"{self.question}{example.text}{self.cue}"])
 
     def forced(self, example: Example, demonstrations: Sequence[Example] = ()) -> str:
-        """The prompt that gives the answer, behind which the teacher writes the rationale."""
+        """The prompt that gives the answer, after which the teacher writes the rationale."""
         shown = [self._given(d, shown=True) for d in demonstrations]
         return _BETWEEN.join([*shown, self._given(example)])
 

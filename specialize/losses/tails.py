@@ -13,7 +13,7 @@ from torch import Tensor
 
 Tail = Literal["bucket", "renormalize", "to_label", "drop"]
 
-_NEVER = -1e6  # nats; below it stands an entry that says "not this token"
+_NEVER = -1e6  # nats; an entry below it says "not this token"
 
 
 def apply_tail(
@@ -23,7 +23,7 @@ def apply_tail(
 
     ``bucket``: unchanged, the tail is one more class. ``renormalize``: the stored entries are
     scaled to mass 1 (the optimum of Fu et al. 2023). ``to_label``: the tail's mass goes to the
-    token that stands there. ``drop``: the tail is forgotten and nothing is scaled.
+    target's own token. ``drop``: the tail is forgotten and nothing is scaled.
 
     Args:
         ids, logprobs: (N, K). tail, labels: (N,). ``labels`` are the tokens of the target.

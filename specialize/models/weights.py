@@ -1,6 +1,6 @@
 """A model's weights from safetensors: all of them, or the names of those that are not there.
 
-The library fills a gap with random numbers and goes on; whoever loads a model here is told. Weights
+The library fills a gap with random numbers and goes on; the caller is told here. Weights
 that are tied to others, and those that the architecture itself declares as not kept, are no gaps.
 """
 
@@ -71,7 +71,7 @@ def read_weights(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the library's own bars and its report of gaps, which stand in our message."""
+    """Silence the library's own bars and its report of gaps, which our message has."""
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()

@@ -1,7 +1,7 @@
 """Hsieh et al. 2023, "Distilling Step-by-Step!" (arXiv:2305.02301), and what it is compared with.
 
-One student, two tasks told apart by a prefix: ``predict`` asks for the label, ``explain`` for the
-teacher's rationale. Both objectives of an example share a step and a forward pass; alpha weighs
+One student, two tasks distinguished by a prefix: ``predict`` asks for the label, ``explain`` for
+the teacher's rationale. Both objectives of an example share a step and a forward pass; alpha weighs
 the label::
 
     L = alpha L_label + (1 - alpha) L_rationale         the published code, alpha = 1/2

@@ -131,7 +131,7 @@ def _asked_otherwise(recipe: Recipe, name: str, change: Mapping[str, object]) ->
     imported = [name for name, teacher in recipe.teachers.items() if teacher.model is None]
     if imported:
         raise ValueError(
-            f"teacher {imported[0]!r} has no model, so it can not be asked otherwise; name its "
+            f"teacher {imported[0]!r} has no model, so it cannot be asked otherwise; name its "
             f"model, or import what it wrote when it was asked so"
         )
     teachers = {n: t.model_copy(update=dict(change)) for n, t in recipe.teachers.items()}

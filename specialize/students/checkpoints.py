@@ -89,7 +89,7 @@ def check(checkpoint: Checkpoint) -> None:
     try:
         listed = json.loads((where / COMPLETE).read_text())["files"]
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise StoreError(f"checkpoint {where}: {COMPLETE} can not be read{advice}") from error
+        raise StoreError(f"checkpoint {where}: {COMPLETE} cannot be read{advice}") from error
     present = {path.name for path in where.iterdir()} - {COMPLETE}
     if present != set(listed):
         raise StoreError(

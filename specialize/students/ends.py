@@ -1,8 +1,8 @@
 """Where a student's texts end: its tokenizer and its generation configuration must agree.
 
-Targets end with the tokenizer's end of sequence; whoever loads the saved student stops where its
-``generation_config.json`` says. Where the second lacks the first, a student would learn an end that
-nobody sees::
+Targets end with the tokenizer's end of sequence; a program that loads the saved student stops where
+its ``generation_config.json`` says. Where the second lacks the first, a student would learn an end
+that nobody sees::
 
     tokenizer </s> (2), generation_config 128009   ->  named, and saved with [2, 128009]
 """

@@ -164,7 +164,7 @@ def load_student(
 
 
 def projects_plainly(model: PreTrainedModel) -> bool:
-    """Whether logits are states times projection, with no bias, cap or scale behind it."""
+    """Whether logits are states times projection, with no bias, cap or scale after it."""
     seen: list[Tensor] = []
     head = model.get_output_embeddings()
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -199,7 +199,7 @@ def load_model(
     if missing:
         raise InputError(
             f"model {name} lacks {len(missing)} of its weights, the first is {missing[0]}; its "
-            f"files are incomplete, and random numbers would stand in their place"
+            f"files are incomplete, and random numbers would take their place"
         )
     return model
 
@@ -213,7 +213,7 @@ def _load_config(path_or_id: str | Path) -> PreTrainedConfig:
 
 @contextmanager
 def without_bars() -> Iterator[None]:
-    """Silence the library's own bars, which would stand between ours."""
+    """Silence the library's own bars, which would break up ours."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

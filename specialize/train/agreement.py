@@ -85,7 +85,7 @@ def _filled(begun: Mapping[str, object], recipe: Recipe) -> Mapping[str, object]
     """What was noted, with the defaults of keys that there were not yet."""
     try:
         return _relevant(build_recipe({**recipe.model_dump(mode="json"), **begun}))
-    except ConfigurationError:  # of other teachers, say: compared as it stands
+    except ConfigurationError:  # of other teachers, say: compared as it is
         return begun
 
 

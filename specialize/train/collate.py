@@ -1,7 +1,7 @@
 """Rows -> the tensors of one micro-batch, padded only where a model needs rectangles.
 
 Prompts are a rectangle (B, S), decoder inputs another (B, T); the N target tokens of all rows
-stand one after the other with K entries each, so that nothing has V columns and no target is
+follow one another with K entries each, so that nothing has V columns and no target is
 padding::
 
     2 rows, targets of 3 and 2 tokens:  positions [0, 1, 2, 3, 4], ids (5, K)
@@ -33,7 +33,7 @@ class Batch:
         input_ids: (B, S) int64. attention_mask: the same shape; None where rows are packed.
         decoder_input_ids: (B, T) int64, None for a causal student.
         position_ids: (B, S) int64, where rows are packed: each begins at 0. None otherwise.
-        positions: (N,) int64, where the logits of the target tokens stand (see ``Student``).
+        positions: (N,) int64, where the logits of the target tokens are (see ``Student``).
         ids, logprobs: (N, K) the teacher's entries. tail: (N,) what is left of its mass.
         labels: (N,) the target's own tokens. objective: (N,) int64.
         seen: (objectives, 3) float64 sums over the tokens: tokens, tail mass as stored, hard rows.
@@ -74,7 +74,7 @@ def make_batch(
     *,
     objectives: int,
     tail: Tail,
-    label_share: float = 0.0,
+    hard_label_weight: float = 0.0,
     packed: bool = False,
 ) -> Batch:
     """The tensors of these rows.
@@ -82,7 +82,7 @@ def make_batch(
     Args:
         rows: at least one. shape: of the student. objectives: how many the recipe has.
         tail: what becomes of the mass that the teacher's entries leave.
-        label_share: of soft rows, given to the token that stands there.
+        hard_label_weight: of soft rows, given to the target's own token.
         packed: several rows of a causal student may share a line; none sees another.
     """
     target_lengths = np.array([len(row.target_ids) for row in rows])
@@ -93,7 +93,7 @@ def make_batch(
     stored = concatenate([row.distributions for row in rows])
     labels = torch.from_numpy(np.concatenate([row.target_ids for row in rows]).astype(np.int64))
     ruled = apply_tail(tail, *_tensors(stored), labels)
-    ids, logprobs, left = mix_label(*ruled, labels, label_share)
+    ids, logprobs, left = mix_label(*ruled, labels, hard_label_weight)
     unread = len(rows) if made.decoder is None else 0  # a causal model's last targets
     read = int(prompt_lengths.sum() + target_lengths.sum()) - unread
     return Batch(
@@ -175,7 +175,7 @@ def _causal(
 def _packed(
     rows: Sequence[Row], shape: Shape, prompts: NDArray[np.int64], targets: NDArray[np.int64]
 ) -> _Rectangles:
-    """Rows behind one another on common lines; positions restart with every row.
+    """Rows one after another on common lines; positions restart with every row.
 
     From restarting positions and the absent mask transformers makes the attention of each row its
     own (``masking_utils.find_packed_sequence_indices``).

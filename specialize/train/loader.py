@@ -56,7 +56,7 @@ class StepLoader:
     tail: Tail
     stop: int
     start: int = 0
-    label_share: float = 0.0
+    hard_label_weight: float = 0.0
     packed: bool = False
     process: int = 0
     processes: int = 1
@@ -96,6 +96,6 @@ class StepLoader:
             self.shape,
             objectives=len(rows.objectives),
             tail=self.tail,
-            label_share=self.label_share,
+            hard_label_weight=self.hard_label_weight,
             packed=self.packed,
         )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from specialize.students.student import Student
 
-_ACCELERATOR = 1024  # starting a pass takes as long as so many tokens
+_ACCELERATOR = 1024  # tokens that take as long as starting a pass
 _PASS, _PASS_PER_MILLION = 10_000, 3_500  # microseconds, and for each million parameters
 _TOKEN, _TOKEN_PER_MILLION = 15, 70  # the same of one more position
 

@@ -117,7 +117,7 @@ def _rows(prepared: Prepared) -> RowSet:
 
 
 def _unknown_share(rows: RowSet, tokenizer: Tokenizer) -> dict[str, float]:
-    """Share of target tokens that stand for text outside the student's vocabulary."""
+    """Share of target tokens that represent text outside the student's vocabulary."""
     shares = {}
     for number, name in enumerate(rows.objectives):
         mine = [row.target_ids for row in rows.rows if row.objective == number]
@@ -151,14 +151,14 @@ def _go_on(setting: Setting, rows: RowSet, before: checkpoints.Checkpoint | None
         metrics.cut_back(run / metrics.FILE, start)
     with progress("train", steps, done=start) as advance:
         if before is None and arguments.process_index == 0:
-            agreement.write(recipe, run, rows)  # first: no checkpoint may stand without it
+            agreement.write(recipe, run, rows)  # first: no checkpoint may exist without it
             with checkpoints.writing(run, 0) as folder:
                 save_student(student, setting, folder)
         loader = StepLoader(
             plan,
             student.shape,
             recipe.training.tail,
-            label_share=recipe.training.hard_label_weight,
+            hard_label_weight=recipe.training.hard_label_weight,
             packed=recipe.running.packing,
             stop=steps,
             start=start,
@@ -170,7 +170,7 @@ def _go_on(setting: Setting, rows: RowSet, before: checkpoints.Checkpoint | None
             trainer = SparseTrainer(student, loader, setting, advance, asked_to_stop=asked)
             trainer.train(resume_from_checkpoint=str(before.path) if before and start else None)
     if trainer.stopping and trainer.state.global_step < steps:
-        raise KeyboardInterrupt(f"stopped and saved behind step {trainer.state.global_step}")
+        raise KeyboardInterrupt(f"stopped and saved after step {trainer.state.global_step}")
     return steps - start
 
 

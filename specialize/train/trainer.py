@@ -4,7 +4,7 @@ What is left to transformers and accelerate: devices, several processes, optimiz
 clipping, the loop. What is ours:
 
 * A step arrives whole, as micro-batches with the token counts of all of them on all processes, so
-  its loss is  sum over objectives o of  weight_o * nats_o / tokens_o  however it is parted.
+  its loss is  sum over objectives o of  weight_o * nats_o / tokens_o  however it is split.
   (``Trainer`` knows accumulation as 1: its own scaling, which differs between models, is not used.)
 * Checkpoints are complete or absent; resuming is exact.
 * A loss or gradient that is not finite stops the run before it can be saved.
@@ -234,7 +234,7 @@ def _temperatures(recipe: Recipe, device: torch.device) -> Tensor | None:
 
 
 class _SaveAndStop(TrainerCallback):
-    """Ends the run behind a step in which some process was asked to stop."""
+    """Ends the run after a step in which some process was asked to stop."""
 
     def __init__(self, trainer: SparseTrainer) -> None:
         self.trainer = trainer

@@ -103,7 +103,7 @@ def test_overrides_reach_nested_values_and_list_items(tmp_path: Path) -> None:
     [
         ("steps", "write it as key.key=value"),
         ("objectives.9.weight=1", "there is no '9'"),
-        ("name.x=1", "can not be set there"),
+        ("name.x=1", "cannot be set there"),
         ("optimization.stepz=1", r"did you mean 'steps'"),
     ],
 )

@@ -98,7 +98,7 @@ def test_demonstrations_are_checked() -> None:
     form = by_name("in-context-cot", 2)
     with pytest.raises(ValueError, match="takes 2 demonstrations, got 1 for example"):
         form.prompt(ASKED, [SHOWN])
-    with pytest.raises(ValueError, match="can not demonstrate itself"):
+    with pytest.raises(ValueError, match="cannot demonstrate itself"):
         form.prompt(SHOWN, [OTHER, SHOWN])
     bare = Example("svamp/1", "Why?", "1")
     with pytest.raises(ValueError, match="demonstration 'svamp/1' has no rationale"):

@@ -64,8 +64,8 @@ def test_an_error_leaves_the_partial_one_and_it_is_not_chosen(tmp_path):
         (lambda p: (p / "config.json").write_bytes(b"{}\n"), "config.json has 3 bytes, 2 were"),
         (lambda p: (p / "config.json").unlink(), r"\['config.json'\] are missing or not listed"),
         (lambda p: (p / "extra.bin").write_bytes(b""), r"\['extra.bin'\] are missing or not"),
-        (lambda p: (p / "COMPLETE").write_text("{"), "COMPLETE can not be read"),
-        (lambda p: (p / "COMPLETE").write_text("{}"), "COMPLETE can not be read"),
+        (lambda p: (p / "COMPLETE").write_text("{"), "COMPLETE cannot be read"),
+        (lambda p: (p / "COMPLETE").write_text("{}"), "COMPLETE cannot be read"),
     ],
 )
 def test_damage_is_found_and_named(tmp_path, harm, message):

@@ -173,7 +173,7 @@ def test_a_signal_ends_the_run_behind_the_step_and_saves(
     handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
     with monkeypatch.context() as patched:
         patched.setattr(metrics, "append", signal_in_step_4)
-        with pytest.raises(KeyboardInterrupt, match="saved behind step 5"):
+        with pytest.raises(KeyboardInterrupt, match="saved after step 5"):
             train(recipe, fresh)
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == handlers
     assert steps_of(fresh) == [0, 3, 5]
