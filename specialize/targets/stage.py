@@ -31,6 +31,7 @@ from specialize.targets.projecting import Job, Keep, Prepared
 from specialize.targets.spool import Spool
 from specialize.targets.tempering import ROW_TEMPERATURE, Warmth, tail_column
 from specialize.tokens import Tokenizer, load_tokenizer
+from specialize.tokens.library_threads import library_threads
 
 
 def write_targets(
@@ -97,7 +98,7 @@ def _write_missing(writer: StoreWriter, store: Store, job: Job, warmth: Warmth) 
     """
     if writer.finished:
         return
-    with Spool(writer.path.parent) as spool:
+    with library_threads(job.threads), Spool(writer.path.parent) as spool:
         if job.learns:
             _learn(store, job, spool)
         _project_missing(writer, store, job, spool, warmth)

@@ -1,0 +1,79 @@
+"""What is kept between the two passes comes back, from memory and from a file alike."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from align import Ragged
+from align.blocks import Blocks
+from specialize.errors import DiskFullError
+from specialize.targets.projecting import Prepared
+from specialize.targets.spool import Spool
+
+
+def prepared(seed: int) -> Prepared:
+    rng = np.random.default_rng(seed)
+    lengths, counts = (rng.integers(0, 4, 3 * (seed % 3)) for _ in range(2))
+    token_ptr, block_ptr = (np.concatenate([[0], np.cumsum(part)]) for part in (lengths, counts))
+    blocks = Blocks(
+        block_ptr.astype(np.int64),
+        rng.integers(0, 9, (int(block_ptr[-1]), 4)).astype(np.int32),
+        rng.integers(0, 3, int(block_ptr[-1])).astype(np.uint8),
+    )
+    tokens = rng.integers(0, 99, int(token_ptr[-1])).astype(np.int32)
+    return Prepared(Ragged(token_ptr.astype(np.int64), tokens), blocks)
+
+
+@pytest.mark.parametrize("memory", [1, 200, 1 << 20])
+def test_every_shard_comes_back(tmp_path: Path, memory: int) -> None:
+    """Written, read in any order, and written on."""
+    given = [prepared(seed) for seed in range(9)]
+    with Spool(tmp_path, memory=memory) as spool:
+        for one in given[:6]:
+            spool.append(one)
+        for index in (5, 0, 3, 0):
+            same(spool.read(index), given[index])
+        for one in given[6:]:
+            spool.append(one)
+        for index in range(9):
+            same(spool.read(index), given[index])
+    assert list(tmp_path.iterdir()) == []
+
+
+def same(found: Prepared, given: Prepared) -> None:
+    assert found.blocks is not None
+    assert given.blocks is not None
+    for one, other in [
+        (found.tokens.indptr, given.tokens.indptr),
+        (found.tokens.ids, given.tokens.ids),
+        (found.blocks.indptr, given.blocks.indptr),
+        (found.blocks.groups, given.blocks.groups),
+        (found.blocks.kind, given.blocks.kind),
+    ]:
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        assert one.tolist() == other.tolist()
+        one[...] = 0  # kernels are compiled for arrays that may be written
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def seek(self, place: int) -> None: ...
+
+        def write(self, content: memoryview) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self) -> None: ...
+
+    with Spool(tmp_path) as spool, monkeypatch.context() as patch:
+        patch.setattr(spool, "_file", Full())
+        with pytest.raises(DiskFullError, match=r"no room for .*aligned texts"):
+            spool.append(prepared(2))
+
+
+def test_only_what_has_blocks_is_kept(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool, pytest.raises(ValueError, match="without blocks"):
+        spool.append(Prepared(prepared(1).tokens, None))
