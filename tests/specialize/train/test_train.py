@@ -133,7 +133,7 @@ def lines_of(run):
 def test_a_run_writes_checkpoints_and_metrics(world, fresh, capfd):
     recipe = toys.toy_recipe(world)
     summary = train(recipe, fresh)
-    assert capfd.readouterr() == ("", "")
+    assert capfd.readouterr().out == ""
     names = ["step-000000", "step-000003", "step-000006", "step-000008"]
     assert summary.checkpoints == tuple(names)
     assert (summary.steps, summary.trained, summary.resumed_from) == (8, 8, None)
