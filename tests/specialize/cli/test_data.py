@@ -83,7 +83,8 @@ def test_export_and_import_again(data: Path, tmp_path: Path) -> None:
             }  # fmt: skip
             out.write(json.dumps(record) + "\n")
     told = run(
-        "import", "json", kept, tmp_path / "again", "--teacher", "toy", "--tokenizer", MODELS / "teacher",
+        "import", "json", kept, tmp_path / "again", "--teacher", "toy",
+        "--tokenizer", MODELS / "teacher",
         "--data", "jsonl", "--path", data, "--json",
     )  # fmt: skip
     assert json.loads(told)["samples"] == 3
