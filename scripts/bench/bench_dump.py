@@ -153,15 +153,21 @@ def sizes_on_disk(store: Path, folder: Path) -> Timing:
     }
 
 
+def columns(sample: Sample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids and log-probabilities (R, 5) and tails (R,) of a sample, as rectangles."""
+    return sample.distributions.padded(5)
+
+
 def distillkit_table(samples: Sequence[Sample], vocabulary: int) -> pa.Table:
     """Its schema: ids of the text, and two lists of bytes a position."""
     bits = (vocabulary - 1).bit_length()
     shifts = np.arange(bits - 1, -1, -1)
     values, packed = [], []
     for sample in samples:
-        exact = torch.from_numpy(sample.topk_logprob.astype(np.float32)).bfloat16()
+        ids, logprobs, _ = columns(sample)
+        exact = torch.from_numpy(logprobs.astype(np.float32)).bfloat16()
         values.append(exact.view(torch.uint8).reshape(len(sample), -1).tolist())
-        each = sample.topk_id.astype(np.int64)[:, :, None] >> shifts & 1
+        each = ids.astype(np.int64)[:, :, None] >> shifts & 1
         packed.append(np.packbits(each.reshape(len(sample), -1).astype(np.uint8), -1).tolist())
     rows = pa.list_(pa.list_(pa.uint8()))
     return pa.table(
@@ -174,19 +180,20 @@ def distillkit_table(samples: Sequence[Sample], vocabulary: int) -> pa.Table:
 
 
 def axolotl_line(sample: Sample) -> str:
+    every_id, every_logprob, _ = columns(sample)
     rows = [
         [{"logprob": p, "token": f"token_id:{i}"} for i, p in zip(ids, logprobs, strict=True)]
         for ids, logprobs in zip(
-            sample.topk_id.tolist(), sample.topk_logprob.astype(np.float32).tolist(), strict=True
+            every_id.tolist(), every_logprob.astype(np.float32).tolist(), strict=True
         )
     ]
     return json.dumps({"text": sample.response.text, "logprobs": rows})
 
 
 def easydistill_line(sample: Sample) -> str:
-    probabilities = np.exp(sample.topk_logprob.astype(np.float32)).tolist()
-    rows = zip(sample.topk_id.tolist(), probabilities, strict=True)
-    return json.dumps([dict(zip(ids, p, strict=True)) for ids, p in rows])
+    ids, logprobs, _ = columns(sample)
+    rows = zip(ids.tolist(), np.exp(logprobs.astype(np.float32)).tolist(), strict=True)
+    return json.dumps([dict(zip(row, p, strict=True)) for row, p in rows])
 
 
 def reading(store: Path, folder: Path, order: np.ndarray) -> Timing:
@@ -194,10 +201,9 @@ def reading(store: Path, folder: Path, order: np.ndarray) -> Timing:
     opened = Store.open(store)
     keys = opened.keys
     positions = opened.positions
-    arrays = {
-        n: np.concatenate([getattr(s, n) for s in opened]) for n in ("topk_id", "tail_logprob")
-    }
-    arrays["topk_logprob"] = np.concatenate([s.topk_logprob for s in opened])
+    names = ("topk_id", "topk_logprob", "tail_logprob")
+    parts = zip(*(columns(sample) for sample in opened), strict=True)
+    arrays = {name: np.concatenate(part) for name, part in zip(names, parts, strict=True)}
     ends = np.cumsum([0] + [len(s) for s in opened])
     plain, table = folder / "plain.safetensors", folder / "rows.parquet"
     save_file(arrays, plain)
@@ -208,7 +214,7 @@ def reading(store: Path, folder: Path, order: np.ndarray) -> Timing:
     def ours(rows: np.ndarray) -> None:
         fresh = Store.open(store)
         for i in rows.tolist():
-            touch(fresh[keys[i]].topk_logprob)
+            touch(fresh[keys[i]].distributions.logprobs)
 
     def safetensors(rows: np.ndarray) -> None:
         with safe_open(plain, "np") as file:

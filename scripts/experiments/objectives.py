@@ -22,6 +22,7 @@ import json
 import statistics
 from pathlib import Path
 
+from align.project import Policy
 from specialize.artifacts.predictions import PredictionFile
 from specialize.config.recipe import Recipe
 from specialize.evaluate import evaluate
@@ -30,7 +31,7 @@ from specialize.quickstart import world
 from specialize.quickstart.run import Size, quickstart_recipe, write_data
 from specialize.selection.paired_tests import Paired, difference_interval, pair
 from specialize.students import checkpoints
-from specialize.targets.stage import Policy, write_targets
+from specialize.targets.stage import write_targets
 from specialize.train import train
 
 ARMS: dict[str, dict[str, object]] = {
