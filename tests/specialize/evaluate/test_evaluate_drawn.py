@@ -104,7 +104,7 @@ def test_stops_cut_the_text(world: tuple[Recipe, Path]) -> None:
     evaluate(recipe, run)
     texts = {p.id: p.text for file in prediction_files(run) for p in file.read()}
     stop = next(text for text in texts.values() if len(text) > 4)[2:4]
-    evaluate(_with(recipe, stop=(stop,)), run)
+    evaluate(_with(recipe, until=(stop,)), run)
     for file in prediction_files(run):
         settings = file.settings()
         assert settings is not None
