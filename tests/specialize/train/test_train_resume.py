@@ -146,6 +146,7 @@ def test_killed_again_and_again(world):
     assert lines(run) == lines(whole)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(world):
     """By the clock, after a step, before a file operation of a save; in turns."""
     call, whole = world
