@@ -229,3 +229,29 @@ def test_an_unknown_token_may_stand_for_much() -> None:
     much = [b"\xe4\xb8\x96"] * 500
     groups = align_pieces([b"a", *much, b" and so on"], [b"a", b"", b" and so on"]).groups()
     assert groups == [(0, 1, 0, 1), (1, 501, 1, 2), (501, 502, 2, 3)]
+
+
+GAPS = [
+    # source, target: gaps that differ share what they have in common from the right
+    ("nn s x", "s n n s x", [(0, 1, 0, 3), (1, 2, 3, 4), (2, 3, 4, 5)]),
+    ("s n x", "n s n x", [(0, 1, 0, 2), (1, 2, 2, 3), (2, 3, 3, 4)]),
+    ("t s x", "s t s x", [(0, 1, 0, 2), (1, 2, 2, 3), (2, 3, 3, 4)]),
+    ("a n b", "a s n b", [(0, 1, 0, 1), (1, 2, 1, 3), (2, 3, 3, 4)]),
+    ("a nn sb", "a n s sb", [(0, 1, 0, 1), (1, 2, 1, 3), (2, 3, 3, 4)]),
+    ("a s s b", "a s b", [(0, 1, 0, 1), (1, 3, 1, 2), (3, 4, 2, 3)]),
+    ("n n x", "s x", [(0, 2, 0, 1), (2, 3, 1, 2)]),
+    ("nn s x", "n n s x", [(0, 1, 0, 2), (1, 2, 2, 3), (2, 3, 3, 4)]),
+]
+
+
+@pytest.mark.parametrize(("source", "target", "groups"), GAPS)
+def test_gaps_that_differ_are_cut_where_they_agree(
+    source: str, target: str, groups: list[tuple[int, int, int, int]]
+) -> None:
+    blanks = str.maketrans({"n": "\n", "s": " ", "t": "\t"})
+    one, other = (
+        [piece.translate(blanks).encode() for piece in side.split(" ")] for side in (source, target)
+    )
+    assert align_pieces(one, other).groups() == groups
+    swapped = [(c, d, a, b) for a, b, c, d in groups]
+    assert align_pieces(other, one).groups() == swapped
