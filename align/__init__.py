@@ -3,10 +3,12 @@
 sparse.py       rows of sparse distributions
 vocabulary.py   the bytes of every id
 ragged.py       token sequences of many samples
-alignment.py    monotone links, minimal blocks
-spans.py        the finest alignment, linear; blocks.py its result, window.py where texts differ
-cost.py dtw.py  the published alignment by dynamic time warping
-project.py      distributions carried along an alignment into another vocabulary
+alignment.py    monotone links; blocks.py minimal blocks, pieces.py pieces without a vocabulary
+spans.py        the finest alignment, linear; its algorithm is in exact/
+dtw.py          the published alignment by dynamic time warping
+project.py      distributions carried into another vocabulary; the rules are in prefix/ and
+                baselines/, what comes out in projection.py
+kernels/        how kernels are compiled and cached
 """
 
 from align.alignment import Alignment
