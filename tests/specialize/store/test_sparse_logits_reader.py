@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from specialize.records import Response
-from specialize.store import Sample, StoreDescription, StoreWriter, padded_sample
+from specialize.store import Sample, StoreDescription, StoreWriter
 from specialize.store.layout import arrays_path, texts_path
+from tests.support.store_samples import padded_sample
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "sparse_logits_reader.py"
