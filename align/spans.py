@@ -20,6 +20,7 @@ pytokenizations before it); folding without offsets, windows and totality are ou
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,48 +176,50 @@ def unmarked(side: Side) -> Tokens:
 
 
 def align_range(
-    first: int, last: int, sides: tuple[Side, Side], tokens: tuple[Tokens, Tokens], room: Room
+    first: int, last: int, sides: tuple[Side, Side], tokens: tuple[Tokens, Tokens], blocks: Room
 ) -> tuple[int, int]:
-    """Write the blocks of samples ``first:last``; where they begin and end in ``room``.
+    """Write the blocks of samples ``first:last``; where they begin and end.
 
     Windows are rare: the kernel stops at each, and one that is compiled only then reads it.
     """
     size = sum(most_symbols(side, first, last) for side in sides)
-    symbols = np.empty(size, np.uint16)
     # at most two sections a symbol, and those at the end
-    sections, state = np.empty((2 * size + 4, COLUMNS), np.int32), np.zeros(4, np.int64)
-    state[SAMPLE] = first
-    while _mark_range(last, sides, tokens, symbols, sections, state) < last:
-        ends = int(state[MIDDLE]), int(state[END])
-        state[COUNT] = add_window(symbols, sections, int(state[COUNT]), ends)
-    return merge(first, last, *tokens, room)
+    room = np.empty(size, np.uint16), np.empty((2 * size + 4, COLUMNS), np.int32)
+    scratch = Scratch(*room, np.array([first, 0, 0, 0], np.int64))
+    while _mark_range(last, *sides, *tokens, scratch) < last:
+        _, count, *ends = scratch.state.tolist()
+        scratch.state[COUNT] = add_window(*room, count, tuple(ends))
+    return merge(first, last, *tokens, blocks)
 
 
 SAMPLE, COUNT, MIDDLE, END = range(4)  # in the state of a range of samples
 
 
+class Scratch(NamedTuple):
+    """Room for the ``symbols`` and the ``sections`` of a sample; ``state`` says where to go on: the
+    sample, how many sections of it there are (0 before it is laid out), and where its source and
+    its target end in ``symbols``."""
+
+    symbols: NDArray[np.uint16]
+    sections: NDArray[np.int32]
+    state: NDArray[np.int64]
+
+
 @entry
 def _mark_range(
-    last: int,
-    sides: tuple[Side, Side],
-    tokens: tuple[Tokens, Tokens],
-    symbols: NDArray[np.uint16],
-    sections: NDArray[np.int32],
-    state: NDArray[np.int64],
+    last: int, source: Side, target: Side, one: Tokens, other: Tokens, scratch: Scratch
 ) -> int:
-    """Write the boundaries of samples up to ``last``; the sample in which a window begins.
-
-    ``state`` says where to go on: the sample, how many sections of it there are (0 before it is
-    laid out), and where its source and its target end in ``symbols``.
-    """
-    (source, target), (one, other) = sides, tokens
-    zero = integer(0)  # of the type of other positions, so that ``lay_out`` is compiled once
+    """Write the boundaries of samples up to ``last``; the sample in which a window begins."""
+    symbols, sections, state = scratch.symbols, scratch.sections, scratch.state
+    zero, ends, other_ends = integer(0), one.ends, other.ends
     for s in range(state[SAMPLE], last):
         count, middle, end = state[COUNT], state[MIDDLE], state[END]
         if count == 0:
-            middle = lay_out(source, s, symbols, zero, one.ends)
-            end = lay_out(target, s, symbols, middle, other.ends)
-        starts = (zero, middle) if count == 0 else (sections[count - 1, 0], sections[count - 1, 1])
+            middle = lay_out(source, s, symbols, zero, ends)
+            end = lay_out(target, s, symbols, middle, other_ends)
+            starts = zero, middle
+        else:
+            starts = integer(sections[count - 1, 0]), integer(sections[count - 1, 1])
         count, differs = scan(symbols, starts, (middle, end), sections, count)
         state[SAMPLE], state[COUNT], state[MIDDLE], state[END] = s, count, middle, end
         if differs:

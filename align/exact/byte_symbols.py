@@ -22,6 +22,12 @@ from align.vocabulary import SPECIAL, UNKNOWN
 UNKNOWN_SYMBOL = 256  # text that the token does not spell
 SPECIAL_SYMBOL = 257  # no text
 
+# Characters beyond ASCII that are gaps.
+GAPS = (
+    *(0x85, 0x8F, 0x9F, 0xA0, 0x1680, *range(0x2000, 0x2010)),
+    *(0x2028, 0x2029, 0x202F, 0x205F, 0x2581, 0x3000, 0xFEFF, 0xFFFD),
+)
+
 
 def most_symbols(side: Side, first: int, last: int) -> int:
     """The number of symbols of the longest of the samples ``first:last``."""
@@ -64,20 +70,18 @@ def gap_length(symbols: NDArray[np.uint16], at: int, end: int) -> int:
     one = symbols[at]
     if one <= 0x20 or one == 0x7F or one == SPECIAL_SYMBOL:
         return 1
-    if at + 1 >= end or one < 0xC2:
+    size = 2 if one < 0xE0 else 3
+    if one < 0xC2 or one > 0xEF or at + size > end:
         return 0
-    two = symbols[at + 1]
-    if one == 0xC2:
-        return 2 if two == 0x85 or two == 0x8F or two == 0x9F or two == 0xA0 else 0
-    if one < 0xE1 or one > 0xEF or at + 2 >= end:
-        return 0
-    three = symbols[at + 2]
-    if two < 0x80 or two >= 0xC0 or three < 0x80 or three >= 0xC0:
-        return 0
-    point = (one - 0xE0) * 4096 + (two - 0x80) * 64 + three - 0x80
-    general = 0x2000 <= point <= 0x200F or point == 0x2028 or point == 0x2029 or point == 0x202F
-    wide = general or point == 0x1680 or point == 0x205F or point == 0x2581
-    return 3 if wide or point == 0x3000 or point == 0xFEFF or point == 0xFFFD else 0
+    point = one & (0x1F if size == 2 else 0xF)
+    for k in range(at + 1, at + size):
+        if symbols[k] & ~0x3F != 0x80:
+            return 0
+        point = point << 6 | symbols[k] & 0x3F
+    for gap in GAPS:
+        if point == gap:
+            return size
+    return 0
 
 
 @kernel

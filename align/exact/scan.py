@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from align.blocks import FOLDED, LITERAL, WINDOW
 from align.exact.byte_symbols import UNKNOWN_SYMBOL, gap_end, gap_length, gap_start
 from align.exact.elements import RUN
-from align.exact.sections import OPAQUE, PLAIN, add, add_gap
+from align.exact.sections import CONTINUATION, OPAQUE, PLAIN, add, add_gap
 from align.kernels.jit import integer, kernel
 
 
@@ -129,13 +129,11 @@ def _back_up(
     """
     (a, b), (end_a, end_b) = starts, ends
     at = same
-    goes_on = a + same < end_a and 0x80 <= symbols[a + same] < 0xC0
-    if goes_on or (b + same < end_b and 0x80 <= symbols[b + same] < 0xC0):
-        back = 1
-        while back < min(3, same) and 0x80 <= symbols[a + same - back] < 0xC0:
-            back += 1
-        if back <= same and 0xC0 <= symbols[a + same - back] < 0x100:
-            at = same - back
+    while at > 0 and (
+        (a + at < end_a and symbols[a + at] & CONTINUATION == 0x80)
+        or (b + at < end_b and symbols[b + at] & CONTINUATION == 0x80)
+    ):
+        at -= 1
     at = gap_start(symbols, a, a + at) - a
     i, j = gap_end(symbols, a + at, end_a), gap_end(symbols, b + at, end_b)
     if i == end_a and j == end_b:

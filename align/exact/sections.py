@@ -28,6 +28,8 @@ EMPTY = 2  # one side has nothing, and all boundaries count as the section's sta
 FORM, KIND = 2, 3  # columns
 COLUMNS = 4
 
+CONTINUATION = ~0x3F  # bits that are 0x80 in the bytes inside a character
+
 
 @kernel
 def add(
@@ -61,30 +63,23 @@ def add_gap(
     """
     (a, b), (i, j) = starts, ends
     blank = i - a == 1 and symbols[a] == 0x20
-    differs = kind != LITERAL or blank != (j - b == 1 and symbols[b] == 0x20)
-    while not differs and i > a and j > b and symbols[i - 1] == symbols[j - 1]:
-        i, j = i - 1, j - 1
-    while i < ends[0] and j < ends[1] and 0x80 <= symbols[i] < 0xC0:  # inside a character
-        i, j = i + 1, j + 1
-    size = 0
-    while not differs and size < min(i - a, j - b) and symbols[a + size] == symbols[b + size]:
-        size += 1
-    while size > 0 and _splits(symbols, a + size, i, b + size, j):
-        size -= 1
-    plain, literal = (
-        integer(PLAIN),
-        integer(LITERAL),
-    )  # one type, so that ``add`` is compiled once
-    if size > 0:
-        count = add(sections, count, (a + size, b + size), plain, literal)
-    if i > a + size or j > b + size:
-        form = OPAQUE if i > a + size and j > b + size else EMPTY
+    other_blank = j - b == 1 and symbols[b] == 0x20
+    if kind == LITERAL and blank == other_blank:
+        while i > a and j > b and symbols[i - 1] == symbols[j - 1]:
+            i, j = i - 1, j - 1
+        while i < ends[0] and symbols[i] & CONTINUATION == 0x80:
+            i, j = i + 1, j + 1
+        while a < i and b < j and symbols[a] == symbols[b]:
+            a, b = a + 1, b + 1
+        # what follows the common start may be the middle of a character, of either side
+        while a > starts[0] and (
+            (a < i and symbols[a] & CONTINUATION == 0x80)
+            or (b < j and symbols[b] & CONTINUATION == 0x80)
+        ):
+            a, b = a - 1, b - 1
+        if a > starts[0]:
+            count = add(sections, count, (a, b), integer(PLAIN), kind)
+    if i > a or j > b:
+        form = OPAQUE if i > a and j > b else EMPTY
         count = add(sections, count, (i, j), form, max(kind, FOLDED))
-    return add(sections, count, ends, plain, literal) if i < ends[0] else count
-
-
-@kernel
-def _splits(symbols: NDArray[np.uint16], i: int, end: int, j: int, other_end: int) -> bool:
-    """Whether a character goes on at ``i`` or at ``j``."""
-    first = i < end and 0x80 <= symbols[i] < 0xC0
-    return first or (j < other_end and 0x80 <= symbols[j] < 0xC0)
+    return add(sections, count, ends, integer(PLAIN), kind) if i < ends[0] else count

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.kernels.hash_table import HALF, PRIME, empty_table, fill_table, mixed, slot_of
-from align.kernels.jit import entry, integer, kernel
+from align.kernels.jit import entry, integer
 from align.prefix.shard_arrays import (
     ANCHOR,
     AT,
     ID,
     LENGTH,
+    NO_TEXT,
     NOWHERE,
     STATE,
     TOKEN,
@@ -38,8 +39,6 @@ from align.vocabulary import SPECIAL, UNKNOWN
 MOST = 16  # next tokens that are remembered; a word that went on otherwise is not followed
 PART = 4  # a next token with less than 1 / PART of an equal share of a row is merged into the tail
 FAR = 4  # target tokens of a word that are looked at
-
-NO_TEXT = -1  # instead of a special or unknown token, whose mass joins the tail
 
 
 class Counts(NamedTuple):
@@ -245,32 +244,3 @@ def _with_whole_words(counts: Counts, words: Words, flags: NDArray[np.uint8]) ->
     first = spans[:, AT]
     counts = _with_room(counts, 0)
     return _count_all(counts, nodes, (first, first + spans[:, LENGTH]), words.ids, flags)
-
-
-@kernel
-def read_on(
-    continuations: Continuations,
-    block: int,
-    table: NDArray[np.int32],
-    flags: NDArray[np.uint8],
-    first: int,
-    last: int,
-) -> tuple[int, float]:
-    """What followed the target tokens ``first:last`` in words with a block at ``block``.
-
-    Returns:
-        The block of what followed, or 0, and the share of the words in which these tokens were
-        read.
-    """
-    steps, left, share = continuations.steps, continuations.left, 1.0
-    for i in range(first, last):
-        token = table[i, ID]
-        if flags[token] & (SPECIAL | UNKNOWN):
-            token = np.int32(NO_TEXT)
-        e, end = block + 1, block + 1 + steps[block, 1]
-        while e < end and steps[e, 0] != token:
-            e += 1
-        if e == end:
-            return 0, 0.0
-        block, share = integer(steps[e, 1]), np.float64(left[e - 1] - left[e])
-    return block, share

@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 
 from align.blocks import Side
 from align.kernels.jit import entry, integer, kernel
-from align.prefix.row_kernel import BY_BYTES, SOURCE_ROW, TARGET_ROW
+from align.prefix.readings import (
+    BY_BYTES,
+    FOLDS,
+    INCONSISTENT,
+    SOURCE_ROW,
+    TAIL,
+    TARGET_ROW,
+    Shard,
+)
+from align.prefix.row_kernel import DETAIL, GIVEN, Assigned
 from align.prefix.shard_arrays import ID, OFFSET, TOKEN
-from align.prefix.top_entries import CANDIDATE, INCONSISTENT, READING, TAIL, Assigned
 from align.prefix.word_states import is_space
 from align.vocabulary import MARKER, PrefixIndex, narrow, starts_like
 
@@ -23,24 +31,42 @@ from align.vocabulary import MARKER, PrefixIndex, narrow, starts_like
 def spell(
     assigned: Assigned,
     readings: NDArray[np.int32],
+    shard: Shard,
     sides: tuple[Side, Side],
-    table: NDArray[np.int32],
     index: PrefixIndex,
-    folds: bool,
 ) -> None:
     """Replace every BY_BYTES in ``assigned`` by the token that the bytes tell.
 
     Args:
-        readings: what the masses come from, see ``row_kernel.Readings``.
-        sides: source and target. table: the target's tokens.
-        index: the target's pieces; ``folds`` says whether it folds whitespace.
+        readings: what the masses come from, see ``Readings.rows``.
+        sides: source and target.
+        index: the target's pieces.
     """
-    asked = np.flatnonzero(assigned.tokens[: assigned.used[0], ID] == BY_BYTES)
-    if not len(asked):
-        return
-    source, target = sides
-    reading = assigned.tokens[asked, READING]
-    rows = readings[reading, TARGET_ROW].astype(np.int64)
+    tokens, parts = assigned.tokens, assigned.part_tokens
+    if assigned.counts[1]:
+        asked = np.flatnonzero(tokens[: assigned.ptr[-1], GIVEN] == BY_BYTES)
+        reading = np.searchsorted(assigned.ptr, asked, "right") - 1
+        candidates = shard.entries[tokens[asked, DETAIL], ID]
+        tokens[asked, GIVEN] = _spelled(readings[reading], candidates, shard, sides, index)
+    if assigned.counts[2]:
+        unknown = parts == BY_BYTES
+        none = np.full(int(unknown.sum()), -1, np.int32)
+        reading = np.nonzero(unknown)[0]
+        parts[unknown] = _spelled(readings[reading], none, shard, sides, index)
+
+
+def _spelled(
+    readings: NDArray[np.int32],
+    candidates: NDArray[np.int32],
+    shard: Shard,
+    sides: tuple[Side, Side],
+    index: PrefixIndex,
+) -> NDArray[np.int32]:
+    """The token for each reading if its source token were the candidate; -1: if the text ended
+    before it."""
+    rows, read = readings[:, TARGET_ROW].astype(np.int64), readings[:, SOURCE_ROW]
+    folds = bool(shard.rules[FOLDS])
+    source, target, table = sides[0], sides[1], shard.table
     here, offset = table[rows, TOKEN].astype(np.int64), table[rows, OFFSET].astype(np.int64)
     sample = np.searchsorted(target.indptr, rows, "right") - 1
     begin = source.bytes_ptr[source.ids[here]]
@@ -53,11 +79,10 @@ def spell(
     spells = end_before > source.bytes_ptr[source.ids[here - 1]]
     before = np.where(offset > 0, begin + offset, np.where(spells, end_before, 0)) - 1
     after_space = space[before] | (at_start & (offset == 0))
-    read, candidate = readings[reading, SOURCE_ROW], assigned.tokens[asked, CANDIDATE]
-    jobs = np.stack([here, read, offset, candidate, lead, folds & ~lead & after_space], axis=1)
+    jobs = np.stack([here, read, offset, candidates, lead, folds & ~lead & after_space], axis=1)
     tokens = np.empty(len(jobs), np.int32)
     _spell(jobs, source, index, folds, tokens)
-    assigned.tokens[asked, ID] = tokens
+    return tokens
 
 
 # Columns of what is spelled: the source token and the byte in it at which the text begins, the

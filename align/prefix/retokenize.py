@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from align.prefix.shard_arrays import AT, LENGTH, Source, Words
+from align.prefix.shard_arrays import AT, FIRST_TOKEN, LENGTH, SPAN_COLUMNS, Source, Words
 from align.prefix.trie import CUT, ROOTS, START, empty_trie
 from align.prefix.word_states import classify, walk
 from align.ragged import Ragged, pointers, ragged
-from align.vocabulary import BYTE, MARKER, UNKNOWN, Vocabulary
+from align.vocabulary import BYTE, MARKER, SPECIAL, UNKNOWN, Vocabulary
 
 Encode = Callable[[Sequence[str]], Ragged | list[list[int]]]
 
@@ -47,7 +47,7 @@ class Resolver:
         self._spans = np.zeros((0, 2), np.int32)  # where an answer is in ``_ids``, and its length
         self._ids = np.zeros(1 << 12, np.int32)
         self._used = 0
-        self._words = Words(np.zeros((0, 3), np.int32), self._ids)
+        self._words = Words(np.zeros((0, SPAN_COLUMNS), np.int32), self._ids)
         # Byte-level tokenizers have no such ids, and their markers are spaces of the text.
         self._virtual = bool((source.flags & (UNKNOWN | BYTE)).any())
         self._adds_space = False
@@ -74,9 +74,12 @@ class Resolver:
         texts = self._texts[begin:end]
         asked = [text for text in dict.fromkeys(texts) if text not in self._answers]
         self._ask(encode, asked)
-        new = np.full((len(texts), 3), -1, np.int32)
+        new = np.full((len(texts), SPAN_COLUMNS), -1, np.int32)
         answers = map(self._answers.__getitem__, texts)
         new[:, [AT, LENGTH]] = self._spans[np.fromiter(answers, np.int64, len(texts))]
+        first = self._ids[np.minimum(new[:, AT], len(self._ids) - 1)]
+        spells = (new[:, LENGTH] > 0) & (self._target.flags[first] & (SPECIAL | UNKNOWN) == 0)
+        new[spells, FIRST_TOKEN] = first[spells]
         self._words = Words(np.concatenate([self._words.spans, new]), self._ids)
         self._resolved = end
 

@@ -20,11 +20,13 @@ bytes u of it that lie before b (none on most rows):
   where the word written so far would go;
 * special and unknown target tokens get nothing; the source's end of sequence is the target's.
 
-Two kernels: ``follow`` lists the teacher's rows that each target row reads, ``assign`` assigns
-their mass. Cost: O(K) look-ups per row that is read. Nothing is averaged, and no probability of the
-teacher's is multiplied off the path that was written. Sources: chain rule and conditioning on
-emitted bytes, arXiv:2410.09303 (exact byte-level conditioning); the target's own tokenization of
-each candidate's word, and how partly written words continue, are ours.
+The kernels, in their order: ``readings.follow`` and ``describe`` list the teacher's rows that each
+target row reads; ``assign`` and ``assign_parts`` say which tokens get their mass, ``read_on`` where
+a word began before the row; ``top_entries`` adds up and chooses. Cost: O(K) look-ups per row that
+is read. Nothing is averaged, and no probability of the teacher's is multiplied off the path that
+was written. Sources: chain rule and conditioning on emitted bytes, arXiv:2410.09303 (exact
+byte-level conditioning); the target's own tokenization of each candidate's word, and how partly
+written words continue, are ours.
 """
 
 from __future__ import annotations
@@ -34,321 +36,202 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from align.blocks import Side
 from align.kernels.jit import entry, integer, kernel
-from align.prefix.continuations import MOST, Continuations, read_on
+from align.prefix.continuations import Continuations
+from align.prefix.readings import (
+    ASKED,
+    BY_BYTES,
+    DIRECT,
+    END_TOKEN,
+    ENDED,
+    FIRST,
+    INCONSISTENT,
+    OWN_WORD,
+    REACH,
+    REST_TOKEN,
+    SHARE,
+    SOURCE_ROW,
+    TAIL,
+    TARGET_ROW,
+    Readings,
+    Shard,
+    token_at,
+)
 from align.prefix.shard_arrays import (
-    ANCHOR,
     AT,
-    BEGINS,
     CONTEXT,
     COPIED,
-    CUT,
+    COUNTED,
     END,
+    FIRST_TOKEN,
     ID,
-    INKS,
     LENGTH,
     NODE,
     NOWHERE,
     OFFSET,
-    OWN,
     REST,
     ROLE,
     SILENT,
     STARTS,
-    STATE,
-    STOP,
-    TOKEN,
     WRITTEN,
 )
-from align.prefix.top_entries import CANDIDATE, INCONSISTENT, READING, TAIL, Assigned
 from align.prefix.trie import LONG
-from align.projection import MID
 from align.vocabulary import SPECIAL, UNKNOWN
 
-DEPTH = 4
+# Instead of a target token, beside those of ``readings``.
+CONTINUED = -6  # all that followed the word, by its block of the continuations
+READ_ON = -7  # the word began before the row, and is still to be read up to it
 
-# Instead of a target token, beside TAIL and INCONSISTENT.
-ENDED = -3  # the word is the tokens before the row
-BY_BYTES = -4  # nothing was asked about the word, see ``next_token``
-OWN_WORD = -5  # that of the candidate's own word
+# Columns of ``Assigned.tokens``.
+GIVEN = 0  # the target token, or what stands for it
+DETAIL = 1  # for CONTINUED the block of the continuations, else the candidate's entry or NOWHERE
 
-# Columns of ``Readings.rows``.
-TARGET_ROW = 0  # the row that reads
-SOURCE_ROW = 1  # the teacher's row that is read; NOWHERE: what is left of the path
-END_TOKEN = 2  # what gets the mass of the end of sequence
-REST_TOKEN = 3  # what gets the mass that is not stored
-DIRECT = 4  # + role: what gets the mass of candidates, or OWN_WORD
-FIRST = 6  # + role: the target token with which their words begin
-READING_COLUMNS = 8
-
-# Columns of ``Readings.mass``.
-REACH = 0  # the mass of the path that leads to the teacher's row
-SHARE = 1  # of the mass that is not stored, what begins like the token that was written
-
-# ``Shard.rules``.
-SOURCE_EOS = 0  # or -1
-TARGET_EOS = 1  # or -1
-FOLDS = 2  # whether the target folds whitespace
-ASKED = 3  # whether its tokenizer was asked
+# Columns of ``Assigned.mass``.
+MASS = 0
+MET = 1  # for CONTINUED: the share of the words that were met that begin like the rows before
 
 
-class Shard(NamedTuple):
-    """What the kernels read: ``tokens``, ``row_ptr`` and ``entries`` of ``shard_arrays.Source``,
-    ``spans`` and ``ids`` of its ``Words``.
+PARTS = 5  # of a reading, beside its candidates
 
-    ``sums`` (n, ROLES) are the masses of the teacher's rows by role, ``prob`` (stored,) those of
-    candidates; ``table`` are the target's tokens, ``flags`` (V,) those of its ids.
+
+class Assigned(NamedTuple):
+    """What masses are assigned to.
+
+    The candidates of reading p are ``ptr[p]:ptr[p + 1]`` of ``tokens`` (room, 2) and ``mass``
+    (room, 2); its other masses are ``part_tokens[p]`` (PARTS,) and ``part_mass[p]`` (PARTS,).
+    ``counts`` (3,) are the number of target tokens of candidates, continuations included, and the
+    numbers of candidates and of readings with a part that are BY_BYTES.
     """
 
+    ptr: NDArray[np.int64]
     tokens: NDArray[np.int32]
-    row_ptr: NDArray[np.int64]
-    entries: NDArray[np.int32]
-    sums: NDArray[np.float32]
-    prob: NDArray[np.float32]
-    table: NDArray[np.int32]
-    flags: NDArray[np.uint8]
-    spans: NDArray[np.int32]
-    ids: NDArray[np.int32]
-    rules: NDArray[np.int64]
-
-
-class Prior(NamedTuple):
-    """What is known of unstored source ids: ``alike`` (bytes,) of ``vocabulary.count_prefixes`` of
-    the source, and the number of its ``pieces`` that spell anything."""
-
-    alike: NDArray[np.int32]
-    pieces: int
-
-
-class Readings(NamedTuple):
-    """What target rows read of the teacher's: a row each in ``rows`` and ``mass``; ``ends`` is
-    where the masses end that were assigned from each."""
-
-    rows: NDArray[np.int32]
     mass: NDArray[np.float64]
-    ends: NDArray[np.int64]
+    part_tokens: NDArray[np.int32]
+    part_mass: NDArray[np.float64]
+    counts: NDArray[np.int64]
 
 
-def readings_for(rows: int) -> Readings:
-    """Room for all that so many target rows may read."""
-    count = rows * (DEPTH + 2)
-    return Readings(
-        np.empty((count, READING_COLUMNS), np.int32),
-        np.empty((count, 2), np.float64),
-        np.empty(count, np.int64),
+def assigned_for(readings: int, candidates: int) -> Assigned:
+    """Room for what so many readings of so many candidates assign."""
+    return Assigned(
+        np.zeros(readings + 1, np.int64),
+        np.empty((candidates, 2), np.int32),
+        np.empty((candidates, 2), np.float64),
+        np.full((readings, PARTS), TAIL, np.int32),
+        np.zeros((readings, PARTS), np.float64),
+        np.zeros(3, np.int64),
     )
 
 
 @entry
-def follow(first: int, last: int, shard: Shard, kind: NDArray[np.uint8], readings: Readings) -> int:
-    """List what the target rows ``first:last`` read; how much that is.
-
-    Args:
-        kind: of every target row; above MID a row reads nothing.
-    """
-    tokens, table, sums, rules = shard.tokens, shard.table, shard.sums, shard.rules
-    rows, mass, count = readings.rows, readings.mass, integer(0)
-    for i in range(first, last):
-        here, offset, reach, r = table[i, TOKEN], table[i, OFFSET], 1.0, integer(table[i, TOKEN])
-        stop = min(r + DEPTH + 1, table[i, STOP]) if kind[i] <= MID else r
-        while r < stop:
-            _read_row(shard, i, r, rows, count)
-            mass[count, REACH], mass[count, SHARE] = reach, 1.0
-            count += 1
-            reach *= sums[r, WRITTEN]
-            # the row's token is certain once its word has ended
-            ended = tokens[r, ID] == rules[SOURCE_EOS]
-            ended |= tokens[r, CUT] > (offset if r == here else 0)
-            r += 1
-            if (
-                ended
-                or reach == 0.0
-                or offset == COPIED
-                or (r > here + 1 and tokens[r - 1, BEGINS])
-            ):
-                stop = r
-        if kind[i] <= MID and reach > 0.0 and offset != COPIED:
-            rows[count, TARGET_ROW], rows[count, SOURCE_ROW] = i, NOWHERE
-            mass[count, REACH] = reach
-            count += 1
-    return count
-
-
-@kernel
-def _read_row(shard: Shard, i: int, r: int, readings: NDArray[np.int32], p: int) -> None:
-    """Write reading ``p``: what row ``i`` reads of the teacher's row ``r``."""
-    tokens, table, rules = shard.tokens, shard.table, shard.rules
-    begins, anchor = tokens[r, BEGINS] > 0, integer(tokens[r, ANCHOR])
-    asked, eos = rules[ASKED] > 0, rules[TARGET_EOS]
-    unknown = not asked or tokens[r, STATE] == LONG or anchor == NOWHERE
-    state = integer(BY_BYTES)
-    if not unknown:
-        state = token_at(shard, integer(tokens[r, STATE]), anchor, i)
-    end, rest, word, own = INCONSISTENT, TAIL, INCONSISTENT, i
-    continues = OWN_WORD if anchor != NOWHERE else BY_BYTES
-    if r > table[i, TOKEN]:
-        word = TAIL if state == ENDED else state
-        end, rest = word, TAIL if state == INCONSISTENT else word
-        if rules[FOLDS] > 0 and tokens[r, INKS] == 0 and anchor == i:
-            end = BY_BYTES if eos == TAIL and unknown else eos
-    elif table[i, OFFSET] > 0:
-        # the row is inside the token, and so in the next word where the token begins one
-        if begins and anchor != NOWHERE:
-            continues = INCONSISTENT
-        if begins and tokens[r, OWN] != NOWHERE:
-            word, own = OWN_WORD, tokens[r, OWN]
-    elif begins or unknown or state == ENDED or tokens[r, ID] == rules[SOURCE_EOS]:
-        end, word = eos, OWN_WORD
-    readings[p, TARGET_ROW], readings[p, SOURCE_ROW] = i, r
-    readings[p, END_TOKEN], readings[p, REST_TOKEN] = end, rest
-    readings[p, DIRECT] = continues if asked else BY_BYTES
-    readings[p, DIRECT + STARTS] = word if asked else BY_BYTES
-    readings[p, FIRST], readings[p, FIRST + STARTS] = anchor, own
+def assign(shard: Shard, readings: Readings, assigned: Assigned) -> None:
+    """Assign the masses of the candidates that are read."""
+    entries, prob, spans, row_ptr = shard.entries, shard.prob, shard.spans, shard.row_ptr
+    rows, reaches, table, n = readings.rows, readings.mass, shard.table, 0
+    tokens, mass, asked = assigned.tokens, assigned.mass, shard.rules[ASKED] > 0
+    for p in range(len(rows)):
+        i, r, reach = rows[p, TARGET_ROW], rows[p, SOURCE_ROW], reaches[p, REACH]
+        copied = table[i, OFFSET] == COPIED
+        # new words that all get one token have one mass, which is a part
+        roles = STARTS if asked and rows[p, DIRECT + STARTS] != OWN_WORD else WRITTEN
+        for e in range(row_ptr[r] if r != NOWHERE else 0, row_ptr[r + 1]):
+            role, token, detail, node = entries[e, ROLE], entries[e, ID], e, entries[e, NODE]
+            if prob[e] == 0.0 or (role >= roles and not copied):
+                continue
+            if not copied:
+                token = rows[p, DIRECT + role] if node != LONG else BY_BYTES
+                if token == OWN_WORD:
+                    anchor, token = rows[p, FIRST + role], spans[node, FIRST_TOKEN]
+                    if anchor != i:
+                        token = READ_ON if anchor < i else TAIL
+                    elif spans[node, CONTEXT] >= 0:
+                        token, detail = CONTINUED, spans[node, CONTEXT]
+            tokens[n, GIVEN], tokens[n, DETAIL] = token, detail
+            mass[n, MASS], mass[n, MET] = reach * prob[e], 1.0
+            n += 1
+        assigned.ptr[p + 1] = n
 
 
 @entry
-def assign(
-    first: int,
-    last: int,
-    shard: Shard,
-    continuations: Continuations,
-    readings: Readings,
-    assigned: Assigned,
-) -> int:
-    """Assign the mass of the readings ``first:last``; the one for which there may be no room."""
-    row_ptr, sums, entries, prob = shard.row_ptr, shard.sums, shard.entries, shard.prob
-    rows, masses, ends, used = readings.rows, readings.mass, readings.ends, assigned.used
-    table, asked, none = shard.table, shard.rules[ASKED] > 0, integer(NOWHERE)
-    room, token = len(assigned.mass), none
-    for p in range(first, last):
-        i, r, reach = rows[p, TARGET_ROW], rows[p, SOURCE_ROW], masses[p, REACH]
+def assign_parts(shard: Shard, readings: Readings, assigned: Assigned) -> None:
+    """Assign the other masses that are read: of new words, if they have one token, of what spells
+    nothing, of the end of sequence, and of what is not stored."""
+    sums, table, asked = shard.sums, shard.table, shard.rules[ASKED] > 0
+    rows, reaches = readings.rows, readings.mass
+    tokens, mass, counts = assigned.part_tokens, assigned.part_mass, assigned.counts
+    for p in range(len(rows)):
+        i, r, reach = rows[p, TARGET_ROW], rows[p, SOURCE_ROW], reaches[p, REACH]
         if r == NOWHERE:
-            give(assigned, integer(table[i, ID]), reach, rows, p, none)
-            ends[p] = used[0]
+            tokens[p, 0], mass[p, 0] = table[i, ID], reach
             continue
-        start, stop = row_ptr[r], row_ptr[r + 1]
-        if used[0] + (stop - start) * (MOST + 2) + READING_COLUMNS > room:
-            return p
-        copied, token = table[i, OFFSET] == COPIED, integer(rows[p, DIRECT + STARTS])
-        # new words that get one token have one mass; those that are asked about do not
-        single = asked and token != OWN_WORD
-        roles = STARTS if single else WRITTEN
-        for e in range(start, stop):
-            if copied:
-                give(assigned, integer(entries[e, ID]), reach * prob[e], rows, p, none)
-            elif entries[e, ROLE] < roles and prob[e] > 0.0:
-                _assign_candidate(shard, continuations, readings, p, e, assigned)
-        rest, share = reach * sums[r, REST], masses[p, SHARE]
-        if single and not copied:
-            give(assigned, token, reach * sums[r, STARTS], rows, p, none)
-        if not copied:
-            give(assigned, integer(TAIL), reach * sums[r, SILENT], rows, p, none)
-            give(assigned, integer(rows[p, END_TOKEN]), reach * sums[r, END], rows, p, none)
-            give(assigned, integer(INCONSISTENT), rest * (1.0 - share), rows, p, none)
-        token = integer(TAIL) if copied else integer(rows[p, REST_TOKEN])
-        give(assigned, token, rest * share, rows, p, none)
-        ends[p] = used[0]
-    return last
+        rest, share = reach * sums[r, REST], reaches[p, SHARE]
+        mass[p, 4] = rest * share
+        if table[i, OFFSET] == COPIED:
+            continue
+        if asked and rows[p, DIRECT + STARTS] != OWN_WORD:
+            tokens[p, 0], mass[p, 0] = rows[p, DIRECT + STARTS], reach * sums[r, STARTS]
+        mass[p, 1] = reach * sums[r, SILENT]
+        tokens[p, 2], mass[p, 2] = rows[p, END_TOKEN], reach * sums[r, END]
+        tokens[p, 3], mass[p, 3] = INCONSISTENT, rest * (1.0 - share)
+        tokens[p, 4] = rows[p, REST_TOKEN]
+        by_bytes = tokens[p, 0] == BY_BYTES or tokens[p, 2] == BY_BYTES
+        counts[2] += by_bytes or tokens[p, 4] == BY_BYTES
 
 
-@kernel
-def _assign_candidate(
+@entry
+def read_on(
     shard: Shard,
     continuations: Continuations,
-    readings: Readings,
-    p: int,
-    e: int,
+    readings: NDArray[np.int32],
     assigned: Assigned,
 ) -> None:
-    """Assign the mass of candidate ``e`` of reading ``p`` to what its word is, or how it went on
-    elsewhere."""
-    steps, left, rows, entries = (
-        continuations.steps,
-        continuations.left,
-        readings.rows,
-        shard.entries,
-    )
-    i, role = integer(rows[p, TARGET_ROW]), entries[e, ROLE]
-    node, candidate = integer(entries[e, NODE]), integer(entries[e, ID])
-    token, anchor = integer(rows[p, DIRECT + role]), integer(rows[p, FIRST + role])
-    mass = readings.mass[p, REACH] * shard.prob[e]
-    if node == LONG:
-        token = integer(BY_BYTES)
-    elif token == OWN_WORD:
-        block, token = integer(shard.spans[node, CONTEXT]), integer(TAIL)
-        if anchor <= i and block < 0:
-            token = token_at(shard, node, anchor, i)
-        elif anchor <= i:
-            block, share = read_on(continuations, block, shard.table, shard.flags, anchor, i)
-            give(assigned, integer(INCONSISTENT), mass * (1.0 - share), rows, p, candidate)
-            if block > 0:
-                share = np.float64(left[block])
-            for k in range(block + 1, block + 1 + steps[block, 0]):
-                give(assigned, integer(steps[k, 0]), mass * (share - left[k]), rows, p, candidate)
-                share = np.float64(left[k])
-            mass *= share
-    give(assigned, integer(TAIL) if token == ENDED else token, mass, rows, p, candidate)
+    """Read words that began before their row up to it."""
+    ptr, tokens, mass, flags = assigned.ptr, assigned.tokens, assigned.mass, shard.flags
+    entries, spans, counts = shard.entries, shard.spans, assigned.counts
+    steps, left, table, ids = continuations.steps, continuations.left, shard.table, shard.ids
+    for p in range(len(readings)):
+        for k in range(ptr[p], ptr[p + 1]):
+            if tokens[k, GIVEN] == READ_ON:
+                e = tokens[k, DETAIL]
+                node, anchor = entries[e, NODE], integer(readings[p, FIRST + entries[e, ROLE]])
+                i, block = integer(readings[p, TARGET_ROW]), integer(spans[node, CONTEXT])
+                if block < 0:
+                    start, length = integer(spans[node, AT]), integer(spans[node, LENGTH])
+                    token = token_at(ids, start, length, table, anchor, i)
+                    if token == ENDED or (token >= 0 and flags[token] & (SPECIAL | UNKNOWN)):
+                        token = TAIL
+                    tokens[k, GIVEN] = token
+                else:
+                    block, mass[k, MET] = _follow_block(steps, left, table, block, anchor, i)
+                    tokens[k, GIVEN], tokens[k, DETAIL] = CONTINUED, block
+            if tokens[k, GIVEN] == CONTINUED:
+                counts[0] += steps[tokens[k, DETAIL], 0]
+            counts[0] += 1
+            counts[1] += tokens[k, GIVEN] == BY_BYTES
 
 
 @kernel
-def token_at(shard: Shard, node: int, anchor: int, i: int) -> int:
-    """The token of a word for row ``i`` where the rows from ``anchor`` on are its first tokens.
+def _follow_block(
+    steps: NDArray[np.int32],
+    left: NDArray[np.float32],
+    table: NDArray[np.int32],
+    block: int,
+    anchor: int,
+    i: int,
+) -> tuple[int, float]:
+    """What followed the tokens of rows ``anchor:i`` in words with a block at ``block``.
 
-    TAIL where it is special, or where the row is before the word; ENDED where the word ends with
-    the row before, and INCONSISTENT where it has other tokens.
+    Returns:
+        The block of what followed, or 0, and the share of the words in which these tokens were
+        read.
     """
-    ids, table = shard.ids, shard.table
-    start, length, count = shard.spans[node, AT], shard.spans[node, LENGTH], i - anchor
-    for k in range(min(count, length)):
-        if ids[start + k] != table[anchor + k, ID]:
-            return INCONSISTENT
-    if count < 0:
-        return TAIL
-    if count >= length:
-        return ENDED if count == length else INCONSISTENT
-    token = integer(ids[start + count])
-    return TAIL if shard.flags[token] & (SPECIAL | UNKNOWN) else token
-
-
-@kernel
-def give(
-    assigned: Assigned, token: int, mass: float, readings: NDArray[np.int32], p: int, candidate: int
-) -> None:
-    """Assign ``mass`` of reading ``p`` to ``token``, on behalf of ``candidate`` or none."""
-    if mass > 0.0:
-        tokens, used = assigned.tokens, assigned.used
-        k = used[0]
-        tokens[k, ID], tokens[k, READING], tokens[k, CANDIDATE] = token, p, candidate
-        assigned.mass[k] = mass
-        used[0] = k + 1
-
-
-def share_inside(shard: Shard, readings: Readings, count: int, side: Side, prior: Prior) -> None:
-    """Write SHARE of the readings inside a source token: of the unstored source ids, those that
-    begin with the bytes of the token that come before the row.
-
-    Args:
-        readings: ``count`` of them.
-        side: the source.
-    """
-    table, row_ptr, entries = shard.table, shard.row_ptr, shard.entries
-    i, r = (readings.rows[:count, k].astype(np.int64) for k in (TARGET_ROW, SOURCE_ROW))
-    inside = np.flatnonzero((table[i, OFFSET] > 0) & (table[i, TOKEN] == r))
-    if not len(inside):
-        return
-    row, offset = r[inside], table[i[inside], OFFSET].astype(np.int64)
-    sizes = row_ptr[row + 1] - row_ptr[row]
-    owner = np.repeat(np.arange(len(row)), sizes)
-    e = np.arange(len(owner)) + (row_ptr[row] - np.cumsum(sizes) + sizes)[owner]
-    stored = (entries[e, ROLE] < WRITTEN) & (shard.prob[e] > 0)
-    start, written = side.bytes_ptr[entries[e, ID]], side.bytes_ptr[side.ids[row]]
-    alike = stored & (side.bytes_ptr[entries[e, ID] + 1] - start >= offset[owner])
-    for k in range(int(offset.max())):
-        on = np.flatnonzero(alike & (offset[owner] > k))
-        alike[on] = side.data[start[on] + k] == side.data[written[owner[on]] + k]
-    known = shard.sums[row, WRITTEN] > 0
-    unstored = prior.pieces - known - np.bincount(owner, stored, len(row))
-    unstored_alike = prior.alike[written + offset] - known - np.bincount(owner, alike, len(row))
-    share = np.maximum(unstored_alike, 0) / np.maximum(unstored, 1)
-    readings.mass[inside, SHARE] = np.where(unstored > 0, share, 0.0)
+    met = 1.0
+    for row in range(anchor, i):
+        token = table[row, COUNTED]
+        step, end = block + 1, block + 1 + steps[block, 1]
+        while step < end and steps[step, 0] != token:
+            step += 1
+        # words that went on otherwise were not met, and of an end nothing follows
+        met = left[step - 1] - left[step] if step < end else 0.0
+        block = integer(steps[step, 1]) if step < end else 0
+    return block, met

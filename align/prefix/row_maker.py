@@ -8,25 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.blocks import Side
-from align.prefix.continuations import MOST, Continuations
+from align.prefix.continuations import Continuations
 from align.prefix.next_token import spell
-from align.prefix.row_kernel import (
-    DEPTH,
-    FOLDS,
-    READING_COLUMNS,
+from align.prefix.readings import (
+    SOURCE_ROW,
     TARGET_ROW,
     Prior,
     Readings,
     Shard,
-    assign,
+    describe,
     follow,
     readings_for,
     share_inside,
 )
-from align.prefix.top_entries import Assigned, Entries, Rows, choose
+from align.prefix.row_kernel import PARTS, Assigned, assign, assign_parts, assigned_for, read_on
+from align.prefix.shard_arrays import ID, NOWHERE
+from align.prefix.top_entries import Entries, Rows, add_up, choose, sums_for
 from align.vocabulary import PrefixIndex
 
 CHUNK = 1 << 12  # target rows that are made at once, so that what is assigned stays in the cache
+
+Part = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,68 +51,42 @@ class RowMaker:
     rows: Rows
     keep: int
 
-    def make(self, first: int, last: int) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+    def make(self, first: int, last: int) -> list[Part]:
         """Make the rows ``first:last``.
 
         Returns:
             Ids and probabilities of their entries, in parts that follow one another.
         """
-        parts = []
-        readings, assigned, entries = self._room(min(CHUNK, last - first))
-        while first < last:
-            stop = min(first + CHUNK, last)
-            count = int(follow(first, stop, self.shard, self.rows.kind, readings))
-            share_inside(self.shard, readings, count, self.sides[0], self.prior)
-            begin = 0
-            while first < stop:
-                following, begin, ptr = self._assign(
-                    first, stop, (begin, count), readings, assigned
-                )
-                size = choose(assigned, ptr, self.rows, first, self.keep, entries)
-                parts.append((entries.ids[:size].copy(), entries.prob[:size].copy()))
-                first = following
-        return parts
+        room = readings_for(min(CHUNK, last - first))
+        held = np.zeros(len(self.shard.flags) + 2)
+        starts = range(first, last, CHUNK)
+        return [self._chunk(start, min(start + CHUNK, last), room, held) for start in starts]
 
-    def _room(self, rows: int) -> tuple[Readings, Assigned, Entries]:
-        """Room for a chunk of so many rows, and for what the widest of them may be assigned."""
-        widest = int(np.diff(self.shard.row_ptr).max(initial=0))
-        room = 16 * rows + (DEPTH + 2) * (widest * (MOST + 2) + READING_COLUMNS)
-        tokens, mass = np.empty((room, 3), np.int32), np.empty(room, np.float64)
-        return (
-            readings_for(rows),
-            Assigned(np.zeros(1, np.int64), tokens, mass),
-            Entries(
-                np.empty(room + rows, np.int32),
-                np.empty(room + rows, np.float32),
-                np.zeros(len(self.shard.flags) + 2, np.float64),
-            ),
-        )
+    def _chunk(self, first: int, last: int, room: Readings, held: NDArray[np.float64]) -> Part:
+        """Make the rows of a chunk; ``room`` is for what they read."""
+        shard, prior = self.shard, self.prior
+        count = int(follow(first, last, shard, self.rows.kind, room))
+        readings = Readings(room.rows[:count], room.mass[:count])
+        describe(shard, readings.rows)
+        share_inside(shard, readings, self.sides[0], prior.alike, prior.pieces)
+        assigned = self._assign(readings)
+        owner = readings.rows[:, TARGET_ROW]
+        bounds = np.searchsorted(owner, np.arange(first, last + 1))
+        size = int(assigned.counts[0]) + PARTS * count + last - first
+        sums = sums_for(last - first, size, held)
+        add_up(bounds, assigned, self.continuations, sums)
+        entries = Entries(np.empty(size, np.int32), np.empty(size, np.float32))
+        written = np.ascontiguousarray(shard.table[first:last, ID])
+        size = choose(first, written, sums, self.keep, self.rows, entries)
+        return entries.ids[:size], entries.prob[:size]
 
-    def _assign(
-        self,
-        first: int,
-        last: int,
-        part: tuple[int, int],
-        readings: Readings,
-        assigned: Assigned,
-    ) -> tuple[int, int, NDArray[np.int64]]:
-        """Assign masses to the rows from ``first`` up to ``last``, or up to one without room.
-
-        Args:
-            part: the first of their readings, and the end of all.
-
-        Returns:
-            The row and the reading with which to go on, and the pointers of the rows.
-        """
-        begin, count = part
-        assigned.used[0] = 0
-        end = int(assign(begin, count, self.shard, self.continuations, readings, assigned))
-        owner = readings.rows[begin:count, TARGET_ROW]
-        if end < count:  # the row of that reading is not complete
-            last = int(owner[end - begin])
-            end = begin + int(np.searchsorted(owner, last))
-        folds = bool(self.shard.rules[FOLDS])
-        spell(assigned, readings.rows, self.sides, self.shard.table, self.index, folds)
-        ends = np.append(0, readings.ends[begin:end])
-        through = np.searchsorted(owner[: end - begin], np.arange(first - 1, last), "right")
-        return last, end, ends[through]
+    def _assign(self, readings: Readings) -> Assigned:
+        """What the masses that are read are assigned to."""
+        shard, row = self.shard, readings.rows[:, SOURCE_ROW]
+        stored = shard.row_ptr[row + 1] - shard.row_ptr[row]
+        assigned = assigned_for(len(row), int(stored[row != NOWHERE].sum()))
+        assign(shard, readings, assigned)
+        assign_parts(shard, readings, assigned)
+        read_on(shard, self.continuations, readings.rows, assigned)
+        spell(assigned, readings.rows, shard, self.sides, self.index)
+        return assigned

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from align.blocks import Blocks, Side
 from align.kernels.threads import over_samples
 from align.prefix.continuations import Continuations, count_words, no_counts, summarize
+from align.prefix.readings import Prior, Shard
 from align.prefix.retokenize import Encode, Resolver
-from align.prefix.row_kernel import Prior, Shard
 from align.prefix.row_maker import RowMaker
 from align.prefix.shard_arrays import (
     CONTEXT,
     COPIED,
+    COUNTED,
     CUT,
     ID,
+    NO_TEXT,
     NOWHERE,
     OFFSET,
     REST,
@@ -61,6 +63,8 @@ class PrefixRule:
         mine = index_prefixes(source)
         self._prior = Prior(count_prefixes(mine), len(mine.order))
         self._index = index_prefixes(target)
+        silent = target.flags & (SPECIAL | UNKNOWN) > 0
+        self._counted = np.where(silent, NO_TEXT, np.arange(len(target))).astype(np.int32)
         self._one_vocabulary = _equal(source, target)
         self._counts = no_counts()
         self._continuations: Continuations | None = None
@@ -84,7 +88,7 @@ class PrefixRule:
         over_samples(self._threads, len(source), self._normalize, tables, shard)
         kind = self._kinds(sides, table, same)
         continuations = self._continuations_of(words)
-        made = Rows(target.ids, kind, np.empty(len(kind), np.int64), np.empty((len(kind), 3), "f4"))
+        made = Rows(kind, np.empty(len(kind), np.int64), np.empty((len(kind), 3), "f4"))
         keep = self._keep or len(self._target)
         maker = RowMaker(sides, self._index, self._prior, shard, continuations, made, keep)
 
@@ -121,6 +125,7 @@ class PrefixRule:
         tables.tokens[:, CUT] = self._resolver.cut[source.ids]
         table = np.zeros((len(target.ids), TARGET_COLUMNS), np.int32)
         table[:, ID], table[:, TOKEN] = target.ids, NOWHERE
+        table[:, COUNTED] = self._counted[target.ids]
         table[:, STOP] = np.repeat(source.indptr[1:], np.diff(target.indptr))
         eos = self._source.eos, self._target.eos
         if blocks is None:

@@ -40,7 +40,9 @@ REST = 0  # instead of a role: the mass that is not stored
 TOKEN = 1  # the source token in which it begins, or NOWHERE
 OFFSET = 2  # at which of its bytes; COPIED: the row is that of the source token
 STOP = 3  # where the sample ends on the source's side
-TARGET_COLUMNS = 4
+COUNTED = 4  # the token as continuations count it: NO_TEXT where it is special or unknown
+TARGET_COLUMNS = 5
+NO_TEXT = -1
 COPIED = -1
 
 
@@ -60,8 +62,8 @@ class Source(NamedTuple):
 class Words(NamedTuple):
     """The target tokens of every word that the source may write.
 
-    ``spans`` (nodes, 3): of each node of the trie where its tokens are in ``ids``, how many they
-    are, and its place in ``continuations.Continuations``.
+    ``spans`` (nodes, 4): of each node of the trie where its tokens are in ``ids``, how many they
+    are, its place in ``continuations.Continuations``, and the first one, -1 where that is special.
     """
 
     spans: NDArray[np.int32]
@@ -72,6 +74,8 @@ class Words(NamedTuple):
 AT = 0
 LENGTH = 1
 CONTEXT = 2
+FIRST_TOKEN = 3
+SPAN_COLUMNS = 4
 
 
 def source_table(

@@ -86,44 +86,50 @@ def place_blocks(
     table[i, TOKEN] = j
     if folds:
         after = (i > row_start) & (spellings[1].trailing[target.ids[i - 1]] > 0)
-        table[i[after], TOKEN] = mine.after_first_space(j, start)[after]
-    fold = folds | (kind == FOLDED)
-    its = _Reader(target, spellings[1], int(target.indptr[first]), int(target.indptr[last]))
-    spaces = fold & mine.after_space(j, start), fold & its.after_space(i, row_start)
-    columns = (j, stop, i, last_row, fold, *spaces, source.indptr[sample + 1])
-    several = (last_row - i > 1) & (kind != WINDOW)
-    if several.any():
-        _read_blocks(np.stack(columns, axis=1)[several], source, target, table)
+        table[i[after], TOKEN] = mine.after_first_space(j[after], start[after])
+    several = np.flatnonzero((last_row - i > 1) & (kind != WINDOW))
+    if len(several):
+        its = _Reader(target, spellings[1], int(target.indptr[first]), int(target.indptr[last]))
+        columns = (j, stop, i, last_row, start, row_start, source.indptr[sample + 1])
+        j, stop, i, last_row, start, row_start, end = (x[several] for x in columns)
+        fold = folds | (kind[several] == FOLDED)
+        spaces = fold & mine.after_space(j, start), fold & its.after_space(i, row_start)
+        jobs = np.stack((j, stop, i, last_row, fold, *spaces, end), axis=1)
+        _read_blocks(jobs, source, target, table)
 
 
 class _Reader:
     """The tokens ``first:last`` of one side, with what their ids spell."""
 
     def __init__(self, side: Side, spelling: Spelling, first: int, last: int) -> None:
-        ids = side.ids[first:last]
         self._first, self._last = first, last
-        self._trailing, self._size = spelling.trailing[ids], spelling.size[ids]
-        self._spelling = first + np.flatnonzero(~spelling.silent[ids])
+        self._ids, self._spell = side.ids[first:last], spelling
+        silent = spelling.silent[self._ids]
+        # tokens that are not silent, None where all are so
+        self._heard = first + np.flatnonzero(~silent) if silent.any() else None
 
     def next_spelling(self, tokens: Indices) -> Indices:
         """The first token from each of ``tokens`` on that is not silent."""
-        found = np.append(self._spelling, self._last)
-        return found[np.searchsorted(self._spelling, tokens)]
+        if self._heard is None:
+            return tokens
+        return np.append(self._heard, self._last)[np.searchsorted(self._heard, tokens)]
 
     def after_space(self, tokens: Indices, starts: Indices) -> NDArray[np.bool_]:
         """Whether whitespace comes before each of ``tokens``, or the start of its sample."""
-        place = np.searchsorted(self._spelling, tokens)
-        before = np.append(self._spelling, self._first - 1)[place - 1]
-        spaces = np.append(self._trailing > 0, False)[before - self._first]
+        before = tokens - 1
+        if self._heard is not None:
+            place = np.searchsorted(self._heard, tokens)
+            before = np.append(self._heard, self._first - 1)[place - 1]
+        spaces = self._spell.trailing[self._ids[before - self._first]] > 0
         after: NDArray[np.bool_] = (before < starts) | spaces
         return after
 
     def after_first_space(self, tokens: Indices, starts: Indices) -> Indices:
         """The token behind the one with which the whitespace before each of ``tokens`` begins: from
         there on the source may stop writing more of it."""
-        moves = np.zeros(self._last - self._first + 1, np.bool_)
-        blank = self._trailing == self._size
-        moves[2:] = blank[1:] & (self._trailing[:-1] > 0)
+        trailing = self._spell.trailing[self._ids]
+        moves = np.zeros(len(trailing) + 1, np.bool_)
+        moves[2:] = (trailing == self._spell.size[self._ids])[1:] & (trailing[:-1] > 0)
         stays = np.where(moves, 0, np.arange(len(moves)))
         first = self._first + np.maximum.accumulate(stays)[tokens - self._first]
         token: Indices = np.minimum(np.maximum(first, starts + 1), tokens)
@@ -242,22 +248,20 @@ def find_words(
         source, target: pointers of the samples of both sides.
         tokens, table: the tables of both sides.
     """
-    rows = np.flatnonzero(table[:, TOKEN] != NOWHERE)
-    keys = (table[rows, TOKEN].astype(np.int64) << 32) | table[rows, OFFSET]
-    keys, rows = np.append(keys, -1), np.append(rows, NOWHERE)
+    begins_one = np.flatnonzero((table[:, TOKEN] != NOWHERE) & (table[:, OFFSET] == 0))[::-1]
     count = len(tokens)
-    wanted = np.arange(count, dtype=np.int64) << 32
-
-    def row_at(wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-        found = np.searchsorted(keys[:-1], wanted)
-        return np.where(keys[found] == wanted, rows[found], NOWHERE)
-
-    own = row_at(wanted)
+    own = np.full(count, NOWHERE, np.int64)
+    own[table[begins_one, TOKEN]] = begins_one  # of several rows the first
     inside = np.flatnonzero(tokens[:, CUT] > 0)
     # with what the next word begins: at a cut, with a token, or at the start of the text
     begins = np.append(tokens[:, BEGINS] > 0, False)
     following = np.append(own, NOWHERE)
-    begins[inside], following[inside] = True, row_at(wanted[inside] | tokens[inside, CUT])
+    keys = table[:, TOKEN].astype(np.int64) << 32 | table[:, OFFSET]
+    rows = np.flatnonzero(table[:, TOKEN] != NOWHERE)
+    wanted = inside << 32 | tokens[inside, CUT]
+    found = np.append(rows, NOWHERE)[np.searchsorted(keys[rows], wanted)]
+    hit = (found != NOWHERE) & (np.append(keys, -1)[found] == wanted)
+    begins[inside], following[inside] = True, np.where(hit, found, NOWHERE)
     first = source[:-1][np.diff(source) > 0]
     change = np.zeros(count, np.int64)
     change[1:] = np.where(begins[:-2], np.arange(1, count), 0) if count else 0

@@ -1,4 +1,4 @@
-"""The entries of target rows, from the mass that was assigned to each token.
+"""The entries of target rows, from the masses that were assigned to their tokens.
 
 assigned to one row   " $12" .5   tail .1   " $1" .2   " $12" .1   inconsistent .1
 the row, 1 entry      " $12" .6 / .9,  tail (.1 + .2) / .9
@@ -11,137 +11,135 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from align.kernels.jit import entry, integer, kernel
+from align.kernels.jit import entry, integer
+from align.prefix.continuations import Continuations
+from align.prefix.readings import INCONSISTENT, TAIL
+from align.prefix.row_kernel import CONTINUED, DETAIL, GIVEN, MASS, MET, PARTS, Assigned
 from align.projection import EMPTY, MID
-
-# Instead of a target token, in ``Assigned.tokens``.
-TAIL = -1  # undetermined: the mass joins the tail
-INCONSISTENT = -2  # the candidate contradicts what comes before the row
-
-# Columns of ``Assigned.tokens`` behind the token: what it comes from, for ``next_token``.
-READING = 1
-CANDIDATE = 2  # a source id, or -1
 
 # Columns of ``Rows.mass``.
 TAIL_MASS = 0
-KEPT = 1
-WRONG = 2
-
-
-class Assigned(NamedTuple):
-    """Masses assigned to target tokens, row by row.
-
-    ``used`` (1,) is their number so far; ``tokens`` (room, 3) are the target token, and what it
-    comes from; ``mass`` (room,).
-    """
-
-    used: NDArray[np.int64]
-    tokens: NDArray[np.int32]
-    mass: NDArray[np.float64]
+KEPT = 1  # of all tokens that were found
+WRONG = 2  # of what contradicted the row
 
 
 class Rows(NamedTuple):
-    """Target rows: ``written`` and ``kind`` (rows,) their own tokens and an index into
-    ``projection.KINDS``; ``size`` (rows,) their entries; ``mass`` (rows, 3) of the tail, of all
-    tokens that were found, and of what contradicted the row.
-    """
+    """Target rows: ``kind`` (rows,) an index into ``projection.KINDS``, ``size`` (rows,) the
+    number of their entries, ``mass`` (rows, 3)."""
 
-    written: NDArray[np.int32]
     kind: NDArray[np.uint8]
     size: NDArray[np.int64]
     mass: NDArray[np.float32]
 
 
+class Sums(NamedTuple):
+    """The sums of rows: row k has the different tokens ``ids[ptr[k]:ptr[k + 1]]`` and their
+    ``mass``; ``other`` (rows, 2) is that of the tail and what is inconsistent. ``held`` (V + 2,) is
+    room for what each target id holds, and INCONSISTENT and TAIL; all 0 between rows."""
+
+    ptr: NDArray[np.int64]
+    ids: NDArray[np.int32]
+    mass: NDArray[np.float64]
+    other: NDArray[np.float64]
+    held: NDArray[np.float64]
+
+
+def sums_for(rows: int, masses: int, held: NDArray[np.float64]) -> Sums:
+    """Room for the sums of so many rows, to which so many masses are assigned."""
+    return Sums(
+        np.zeros(rows + 1, np.int64),
+        np.empty(masses, np.int32),
+        np.empty(masses, np.float64),
+        np.empty((rows, 2), np.float64),
+        held,
+    )
+
+
+@entry
+def add_up(
+    bounds: NDArray[np.int64], assigned: Assigned, continuations: Continuations, sums: Sums
+) -> None:
+    """Add up what is assigned to each row; ``bounds`` (rows + 1,) are those of its readings."""
+    steps, left, ids, held = continuations.steps, continuations.left, sums.ids, sums.held
+    ptr, tokens, mass, n = assigned.ptr, assigned.tokens, assigned.mass, integer(0)
+    part_tokens, part_mass = assigned.part_tokens, assigned.part_mass
+    for row in range(len(bounds) - 1):
+        for p in range(bounds[row], bounds[row + 1]):
+            for k in range(ptr[p], ptr[p + 1] + PARTS):
+                if k < ptr[p + 1]:
+                    token, share, left_of = tokens[k, GIVEN], mass[k, MASS], mass[k, MET]
+                else:
+                    part, left_of = k - ptr[p + 1], 1.0
+                    token, share = part_tokens[p, part], part_mass[p, part]
+                step, last = integer(0), integer(-1 if share == 0.0 else 0)
+                if token == CONTINUED:
+                    block, token = tokens[k, DETAIL], TAIL
+                    step, last = block + 1, block + 1 + steps[block, 0]
+                    held[INCONSISTENT] += share * (1.0 - left_of)
+                    left_of = left[block] if block > 0 else left_of
+                # what followed the word, and then the mass itself, or what is left of it
+                while step <= last:
+                    to, given = token, share * left_of
+                    if step < last:
+                        to, given = steps[step, 0], share * (left_of - left[step])
+                        left_of = left[step]
+                    step += 1
+                    if to >= 0 and held[to] == 0.0 and given > 0.0:
+                        ids[n] = to
+                        n += 1
+                    held[to] += given
+        for k in range(sums.ptr[row], n):
+            sums.mass[k] = held[ids[k]]
+            held[ids[k]] = 0.0
+        sums.ptr[row + 1] = n
+        sums.other[row, 0], sums.other[row, 1] = held[TAIL], held[INCONSISTENT]
+        held[TAIL] = held[INCONSISTENT] = 0.0
+
+
 class Entries(NamedTuple):
-    """Room for the entries of rows: ``ids`` and ``prob`` (room,), and ``held`` (V + 2,) of target
-    ids, the mass of each, all 0 between rows."""
+    """Room for the entries of rows: ``ids`` and ``prob`` (room,)."""
 
     ids: NDArray[np.int32]
     prob: NDArray[np.float32]
-    held: NDArray[np.float64]
 
 
 @entry
 def choose(
-    assigned: Assigned,
-    ptr: NDArray[np.int64],
-    rows: Rows,
-    first: int,
-    keep: int,
-    entries: Entries,
+    first: int, written: NDArray[np.int32], sums: Sums, keep: int, rows: Rows, entries: Entries
 ) -> int:
-    """Make rows of what was assigned, each of its ``keep`` most probable tokens.
+    """Make rows of the sums, each of its ``keep`` most probable tokens; the number of entries.
 
     Most probable first, by single precision, then by id; masses are conditioned on what can follow.
 
     Args:
-        ptr: (n + 1,) where the masses of each of n rows are in ``assigned``.
-        rows: from ``first`` on those rows are written, and ``entries`` from its start on.
-
-    Returns:
-        The number of their entries.
+        first: the row in ``rows`` of the first one.
+        written: (n,) the tokens that are really there.
     """
-    ids, prob, held, mass = entries.ids, entries.prob, entries.held, rows.mass
-    at = integer(0)
-    for k in range(len(ptr) - 1):
-        row, count = first + k, _gather(assigned, ptr[k], ptr[k + 1], ids[at:], held)
-        if count == 0:
-            ids[at], count, held[TAIL] = rows.written[row], 1, 0.0
-            held[ids[at]] = 1.0
-            if rows.kind[row] <= MID:
-                rows.kind[row] = EMPTY
-        placed, size = _sort(ids[at : at + count], prob[at:], held, keep)
-        tail, mass[row, WRONG] = held[TAIL], held[INCONSISTENT]
-        held[TAIL] = held[INCONSISTENT] = 0.0
+    ids, prob, at, kind = entries.ids, entries.prob, integer(0), rows.kind
+    for k in range(len(written)):
+        row, start, stop = first + k, sums.ptr[k], sums.ptr[k + 1]
+        tail, placed, size = sums.other[k, 0], 0.0, 0
+        # sorted in from behind: what is beyond ``keep`` drops out
+        for e in range(start, stop):
+            token, p, to = sums.ids[e], np.float32(sums.mass[e]), at + size
+            placed += sums.mass[e]
+            while to > at and (p > prob[to - 1] or (p == prob[to - 1] and token < ids[to - 1])):
+                to -= 1
+                if to + 1 < at + keep:
+                    ids[to + 1], prob[to + 1] = ids[to], prob[to]
+            if to < at + keep:
+                ids[to], prob[to] = token, p
+                size = min(size + 1, keep)
+        if start == stop:  # nothing is left that can follow
+            ids[at], prob[at], tail, placed, size = written[k], 1.0, 0.0, 1.0, 1
+            kind[row] = EMPTY if kind[row] <= MID else kind[row]
         scale, left = 1.0 / (placed + tail), placed
         for e in range(at, at + size):
             left -= prob[e]
             prob[e] *= scale
-        if count > size:
+        if stop - start > size:
             tail += max(left, 0.0)
-        mass[row, TAIL_MASS], mass[row, KEPT] = tail * scale, placed * scale
-        rows.size[row] = size
+        rows.mass[row, TAIL_MASS], rows.mass[row, KEPT] = tail * scale, placed * scale
+        rows.mass[row, WRONG], rows.size[row] = sums.other[k, 1], size
         at += size
     return at
-
-
-@kernel
-def _gather(
-    assigned: Assigned, start: int, stop: int, ids: NDArray[np.int32], held: NDArray[np.float64]
-) -> int:
-    """Add up ``start:stop`` in ``held``; write the different tokens, and count them."""
-    count = 0
-    for k in range(start, stop):
-        token = assigned.tokens[k, 0]
-        if token >= 0 and held[token] == 0.0:
-            ids[count] = token
-            count += 1
-        held[token] += assigned.mass[k]
-    return count
-
-
-@kernel
-def _sort(
-    ids: NDArray[np.int32], prob: NDArray[np.float32], held: NDArray[np.float64], keep: int
-) -> tuple[float, int]:
-    """Let the ``keep`` most probable of ``ids`` come first, with ``prob``, and clear ``held``.
-
-    Returns:
-        What all held together, and how many are kept.
-    """
-    placed, size = 0.0, 0
-    for k in range(len(ids)):
-        token = ids[k]
-        p = np.float32(held[token])
-        placed += held[token]
-        held[token] = 0.0
-        # sorted in from behind: whatever is beyond ``keep`` drops out
-        to = size
-        while to > 0 and (p > prob[to - 1] or (p == prob[to - 1] and token < ids[to - 1])):
-            to -= 1
-            if to + 1 < keep:
-                ids[to + 1], prob[to + 1] = ids[to], prob[to]
-        if to < keep:
-            ids[to], prob[to] = token, p
-            size = min(size + 1, keep)
-    return placed, size

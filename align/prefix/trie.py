@@ -61,28 +61,37 @@ def grow(trie: Trie) -> Trie:
 
 
 @kernel
-def child(trie: Trie, parent: int, depth: int, key: np.uint64, token: int, insert: bool) -> int:
-    """The node of the word ``parent`` and ``token``.
+def child(
+    table: NDArray[np.int32],
+    keys: NDArray[np.uint64],
+    parent: int,
+    depth: int,
+    key: np.uint64,
+    token: int,
+) -> int:
+    """The node of the word ``parent`` and ``token``, or LONG, or MISSING.
 
     Args:
+        table, keys: those of the trie; few arrays, for this is called for every candidate.
         depth: the number of tokens of the parent's word.
         key: their hash.
-        insert: whether a missing node is added.
-
-    Returns:
-        LONG where the word is too long; MISSING or FULL where there is no node.
     """
     if depth == MAX_DEPTH:
         return LONG
     pair = (np.uint64(parent) << HALF) | np.uint64(token)
-    hashed = mixed(key + np.uint64(token + 1))
-    slot = slot_of(trie.table, trie.keys, pair, hashed)
-    node = integer(trie.table[slot])
-    if node > 0 or not insert:
-        return node if node > 0 else MISSING
+    node = table[slot_of(table, keys, pair, mixed(key + np.uint64(token + 1)))]
+    return integer(node) if node > 0 else MISSING
+
+
+@kernel
+def add_child(trie: Trie, parent: int, key: np.uint64, token: int) -> int:
+    """Add the node that ``child`` misses; FULL where there is no room."""
     node = trie.size[0]
     if node == len(trie.keys):
         return FULL
+    pair = (np.uint64(parent) << HALF) | np.uint64(token)
+    hashed = mixed(key + np.uint64(token + 1))
+    trie.table[slot_of(trie.table, trie.keys, pair, hashed)] = node
+    trie.keys[node], trie.hashes[node] = pair, hashed
     trie.size[0] += 1
-    trie.keys[node], trie.hashes[node], trie.table[slot] = pair, hashed, node
     return int(node)

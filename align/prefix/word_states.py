@@ -34,7 +34,18 @@ from align.prefix.shard_arrays import (
     WRITTEN,
     Source,
 )
-from align.prefix.trie import CUT, FULL, MAX_DEPTH, START, WORD, Trie, child, grow
+from align.prefix.trie import (
+    CUT,
+    FULL,
+    MAX_DEPTH,
+    MISSING,
+    START,
+    WORD,
+    Trie,
+    add_child,
+    child,
+    grow,
+)
 from align.vocabulary import Vocabulary
 
 # What a source id does to a word (bits).
@@ -102,6 +113,7 @@ def _walk(
 def _walk_sample(trie: Trie, source: Source, bits: NDArray[np.uint8], s: int, insert: bool) -> int:
     """Fill the tables for sample ``s``; 0, or MISSING or FULL where it stopped."""
     tokens, entries, row_ptr = source.tokens, source.entries, source.row_ptr
+    table, keys = trie.table, trie.keys
     # the word so far: its node, its number of tokens, their hash, whether it holds any ink
     node, depth, key, inks = START, integer(0), np.uint64(START), 0
     for j in range(source.indptr[s], source.indptr[s + 1]):
@@ -116,7 +128,9 @@ def _walk_sample(trie: Trie, source: Source, bits: NDArray[np.uint8], s: int, in
                     parent, length, start, role = node, depth, key, CONTINUES
                     if inks & bits[token] & LEADS:
                         parent, length, start, role = WORD, integer(0), np.uint64(WORD), STARTS
-                    found = child(trie, parent, length, start, token, insert)
+                    found = child(table, keys, parent, length, start, token)
+                    if found == MISSING and insert:
+                        found = add_child(trie, parent, start, token)
                     if found < 0:
                         return found
             entries[e, NODE], entries[e, ROLE] = found, role
@@ -126,9 +140,12 @@ def _walk_sample(trie: Trie, source: Source, bits: NDArray[np.uint8], s: int, in
             if begins or bits[written] & CUTS:
                 node, depth, inks = CUT if bits[written] & CUTS else WORD, integer(0), 0
                 key = np.uint64(node)
-            node = child(trie, node, depth, key, written, insert)
-            if node < 0:
-                return node
+            found = child(table, keys, node, depth, key, written)
+            if found == MISSING and insert:
+                found = add_child(trie, node, key, written)
+            if found < 0:
+                return found
+            node = found
             key = mixed(key + np.uint64(written + 1))
             if depth == MAX_DEPTH or bits[written] & INK:
                 inks = 1
