@@ -15,13 +15,13 @@ class SpecializeError(ValueError):
 
 
 class ConfigurationError(SpecializeError):
-    """An option, a recipe or a resumed run asks for what can not be done."""
+    """An option, a recipe or a resumed run asks for what cannot be done."""
 
     exit_code = 2
 
 
 class InputError(SpecializeError):
-    """A data file can not be read as what it is said to be."""
+    """A data file cannot be read as what it is said to be."""
 
     exit_code = 3
 
@@ -33,7 +33,7 @@ class StoreError(SpecializeError):
 
 
 class TeacherError(SpecializeError):
-    """A teacher can not be reached, or what it returns can not be trusted."""
+    """A teacher cannot be reached, or what it returns cannot be trusted."""
 
     exit_code = 4
 

@@ -7,7 +7,7 @@ drawn from CommonsenseQA with PaLM's rationales (two objectives: step-by-step) a
 with those of FLAN-T5 and LLaMA-2 (three: TinyLLM), in T5's vocabulary; without it lengths are made
 up. Forward and backward in turns, each turn over other examples; medians of the turns' ratios:
 
-    fused       our joint plan: the rows of all objectives together, parted where that is cheaper
+    fused       our joint plan: the rows of all objectives together, split where that is cheaper
     separate    our loss, one pass per objective, padded to its longest row
     published   the same passes with transformers' own loss, as the published code makes them
 
@@ -124,7 +124,7 @@ def drawn(rows: RowSet, count: int, seed: int) -> RowSet:
 # ---- passes ------------------------------------------------------------------------------------
 
 
-def parted(rows: RowSet, planned_for: Student | None) -> list[Batch]:
+def split_batches(rows: RowSet, planned_for: Student | None) -> list[Batch]:
     """The step's micro-batches: of the joint plan for a student, or one per objective."""
     if planned_for is not None:
         size = Optimization(batch_rows=len(rows), accumulation=1)
@@ -180,7 +180,7 @@ def seconds_of(passes: Callable[[], None], model: Student) -> float:
 
 def turn_of(model: Student, rows: RowSet, turn: int) -> dict[str, float]:
     """Seconds of each way over the same rows, first to last and last to first in turns."""
-    fused, separate = parted(rows, model), parted(rows, None)
+    fused, separate = split_batches(rows, model), split_batches(rows, None)
     ways = {
         "fused": partial(own_passes, model, fused),
         "separate": partial(own_passes, model, separate),
@@ -200,7 +200,7 @@ def turn_of(model: Student, rows: RowSet, turn: int) -> dict[str, float]:
 def measure(name: str, rows: RowSet, count: int, repeats: int) -> dict[str, object]:
     model = student(name)
     for passes in (own_passes, published_passes):
-        seconds_of(partial(passes, model, parted(drawn(rows, 2, 0), None)), model)
+        seconds_of(partial(passes, model, split_batches(drawn(rows, 2, 0), None)), model)
     turns = [turn_of(model, drawn(rows, count, turn), turn) for turn in range(repeats)]
     found: dict[str, object] = {
         "model": name, "objectives": len(rows.objectives), "examples": count, "repeats": repeats,

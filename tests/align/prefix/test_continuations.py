@@ -121,13 +121,13 @@ def test_what_is_not_kept_joins_the_tail():
     row, got = project(store, {b" a": 0.6, b" $": 0.4}, keep=2)
     assert row == pytest.approx({b" a": 0.6, b" $1": 0.2})
     assert np.exp(got.distributions.tail[0]) == pytest.approx(0.2)
-    # Of one candidate, only two next tokens are told apart.
+    # Of one candidate, only two next tokens are distinguished.
     assert got.kept[0] == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize(("often", "told"), [(6, 7 / 8), (7, 7 / 9)])
 def test_next_tokens_that_are_hardly_ever_kept_are_tail(often, told):
-    """Of rows with two entries, a next token is told apart from an eighth of a candidate on."""
+    """Of rows with two entries, a next token is distinguished from an eighth of a candidate on."""
     store = [[b" $", b"1"]] * often + [[b" $", b"12"]]
     row, got = project(store, {b" a": 0.6, b" $": 0.4}, keep=2)
     assert row == pytest.approx({b" a": 0.6, b" $1": 0.4 * often / (often + 2)})
@@ -135,7 +135,7 @@ def test_next_tokens_that_are_hardly_ever_kept_are_tail(often, told):
 
 
 def test_rare_continuations_are_tail():
-    """Only the MOST frequent are told apart; ties go to the lower id."""
+    """Only the MOST frequent are distinguished; ties go to the lower id."""
     digits = [f"{k}".encode() for k in range(MOST + 4)]
     teacher = (b"", b" x", b" a", *digits)
     student = ToyTokenizer((b" a", b" ", b"x", *(b" x" + d for d in digits), *digits))
