@@ -21,7 +21,7 @@ class ConfigurationError(SpecializeError):
 
 
 class InputError(SpecializeError):
-    """A data file cannot be read as what it is said to be."""
+    """A data file cannot be read as what it claims to be."""
 
     exit_code = 3
 

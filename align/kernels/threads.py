@@ -1,7 +1,7 @@
 """Run a kernel over the samples of a shard on several threads.
 
 Kernels take the range of samples that is theirs and write into arrays given to them; they release
-the interpreter, and no two ranges share a place that is written. So the number of threads can not
+the interpreter, and no two ranges share a place that is written. So the number of threads cannot
 change a result.
 """
 

@@ -1,4 +1,4 @@
-"""Characters that stand for others: fullwidth forms, and the many minus signs and commas.
+"""Characters used in place of others: fullwidth forms, and the many minus signs and commas.
 
 One worked record: ``plain_characters("＄１２，５００ − ３")`` is ``"$12,500 − 3"``. Each character
 is replaced by one, so that offsets stay the same.

@@ -1,4 +1,4 @@
-"""Dates as they stand in answers: "05/01/2021", "May 1, 2021", "1 May", "February 3rd".
+"""Dates as written in answers: "05/01/2021", "May 1, 2021", "1 May", "February 3rd".
 
 Month comes before day in numbers, as in the date tasks of BIG-Bench Hard.
 """

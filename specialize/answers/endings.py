@@ -1,7 +1,7 @@
-r"""Where a response is over: behind the line that announces its first complete answer.
+r"""Where a response is over: after the line that announces its first complete answer.
 
     "I check whether the answer is positive: 3\n1 + 2 = 3.\nThe answer is 3\nQ: "    offset 68
-    "The answer is:\n\\[\nx = 3\n\\]\nI hope that helps."    behind the display, offset 26
+    "The answer is:\n\\[\nx = 3\n\\]\nI hope that helps."    after the display, offset 26
 
 A line that announces no complete answer ends nothing: "The answer is in dollars", "The answer is
 the sum of 2 and 3", whatever is in a reasoning block.

@@ -34,7 +34,7 @@ Mode = Literal["flexible", "strict", "legacy"]
 Kind = Literal["number", "choice", "boolean", "text", "equation", "bbh", "math"]
 
 MAX_BARE = 200  # characters of a text that is taken for an answer as a whole
-MAX_LETTERED_WORDS = 8  # behind "A:", which may be the option A
+MAX_LETTERED_WORDS = 8  # after "A:", which may be the option A
 MAX_BARE_WORDS = 5  # of one without number, in mode strict
 
 _LEGACY = re.compile(r"\d*\.?\d+")
@@ -57,7 +57,7 @@ def find_answer(
     grades as the whole response does.
 
     Mode ``strict`` takes what is announced, or a text that is nothing but an answer; ``legacy``
-    the last match of ``\d*\.?\d+`` wherever it stands (Fu et al., arXiv:2301.12726, code).
+    the last match of ``\d*\.?\d+`` wherever it is (Fu et al., arXiv:2301.12726, code).
     ``reasoning`` are the opening and closing tags of blocks in which a model thinks aloud.
     """
     if mode == "legacy":

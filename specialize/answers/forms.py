@@ -20,7 +20,7 @@ _NOT = (
     r"(?P<no>(?:\b(?:not|never|hardly|cannot|far from)|\b\w*n['’]t)\s+"
     r"(?:(?:be|been|a|an|the|at all|in fact|really|quite|\w{1,15}ly)\s+){0,3})?"
 )
-_TRUTH_WORD = re.compile(rf"{_NOT}\b(?P<said>yes|true|no|false|untrue)\b", re.IGNORECASE)
+_TRUTH_WORD = re.compile(rf"{_NOT}\b(?P<value>yes|true|no|false|untrue)\b", re.IGNORECASE)
 _EITHER = r"\b(?:{0})\s*(?:or|and|/)\s*(?:{0})\b"
 _BOTH = re.compile(_EITHER.format("yes|no|true|false"), re.IGNORECASE)
 _BRACKETS = re.compile(r"[\s()\[\]{}<>,]*+")
@@ -49,7 +49,7 @@ def read_truth(phrase: str) -> bool | None:
     "Not true" and "isn't really true" are False, "yes or no" is neither.
     """
     match = _TRUTH_WORD.search(_BOTH.sub("", phrase))
-    return None if match is None else _TRUTH[match["said"].lower()] != bool(match["no"])
+    return None if match is None else _TRUTH[match["value"].lower()] != bool(match["no"])
 
 
 def last_truth(text: str) -> str | None:
@@ -63,18 +63,18 @@ def last_truth(text: str) -> str | None:
 def verdict(phrase: str, gold: str) -> str | None:
     """Which of ``gold`` and its opposite (yes / no, valid / invalid) ``phrase`` says first.
 
-    "not valid" says invalid. None where ``gold`` is no such word, or neither is said.
+    "not valid" says invalid. None where ``gold`` is no such word, or neither is stated.
     """
     word = gold.casefold()
     if word not in _OPPOSITES:
         return None
     words = f"{word}|{_OPPOSITES[word]}"
     phrase = re.sub(_EITHER.format(words), "", phrase, flags=re.IGNORECASE)
-    match = re.search(rf"{_NOT}\b(?P<said>{words})\b", phrase, re.IGNORECASE)
+    match = re.search(rf"{_NOT}\b(?P<value>{words})\b", phrase, re.IGNORECASE)
     if match is None:
         return None
-    said = match["said"].casefold()
-    return _OPPOSITES[said] if match["no"] else said
+    value = match["value"].casefold()
+    return _OPPOSITES[value] if match["no"] else value
 
 
 def read_brackets(text: str) -> str | None:

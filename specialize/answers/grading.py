@@ -48,7 +48,7 @@ def is_correct(
 
     Mode ``strict`` wants the answer announced; for ``bbh`` it is the published rule, equality with
     what follows "the answer is". ``legacy`` is Fu et al.'s: equal last numbers as floats, or, for
-    ``bbh``, the target anywhere behind the first "the answer is"; other kinds compare exact texts.
+    ``bbh``, the target anywhere after the first "the answer is"; other kinds compare exact texts.
     """
     gold = _bare_gold(gold)
     if not gold or not text.strip():
@@ -116,7 +116,7 @@ def _same(given: str, gold: str, kind: Kind, choices: Sequence[str]) -> bool:
 
 
 def _same_expression(given: str, gold: str) -> bool:
-    """Equal as they stand or as arithmetic, else by math-verify."""
+    """Equal as written or as arithmetic, else by math-verify."""
     if given == gold:
         return True
     values = evaluate(given), evaluate(gold)
@@ -128,8 +128,8 @@ def _same_expression(given: str, gold: str) -> bool:
 def _same_number(given: str, gold: str) -> bool:
     wanted = stated_quantities(gold)
     if not wanted:
-        said = verdict(given, gold)
-        return said == gold.casefold() if said else same_text(given, gold)
+        read = verdict(given, gold)
+        return read == gold.casefold() if read else same_text(given, gold)
     if same_quantities(stated_quantities(given), wanted):
         return True
     core = answer_core(given)
@@ -151,8 +151,8 @@ def _same_bbh(given: str, gold: str, choices: Sequence[str]) -> bool:
         return True
     if (brackets := read_brackets(gold)) is not None:
         return read_brackets(given) == brackets
-    if (said := verdict(given, gold)) is not None:
-        return said == gold.casefold()
+    if (read := verdict(given, gold)) is not None:
+        return read == gold.casefold()
     wanted = read_choice(gold, choices)
     if wanted.letter:
         return same_choice(read_choice(given, choices), wanted)
@@ -163,14 +163,14 @@ def _same_bbh(given: str, gold: str, choices: Sequence[str]) -> bool:
 
 def _published_bbh_correct(text: str, gold: str) -> bool:
     """Equality with what follows the first "the answer is ", the last period off."""
-    _, said, after = text.partition("the answer is ")
-    return (after if said else text).strip().removesuffix(".") == gold
+    _, announced, after = text.partition("the answer is ")
+    return (after if announced else text).strip().removesuffix(".") == gold
 
 
 def _legacy_correct(text: str, gold: str, kind: Kind) -> bool:
     if kind == "bbh":
-        _, said, after = text.partition("the answer is")
-        return bool(said) and gold in after.split("the answer is")[0]
+        _, announced, after = text.partition("the answer is")
+        return bool(announced) and gold in after.split("the answer is")[0]
     if kind != "number":
         return text.strip() == gold
     given, wanted = last_legacy(text), last_legacy(gold)

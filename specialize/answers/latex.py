@@ -68,7 +68,7 @@ def _words(match: re.Match[str]) -> str:
 
 
 def _fraction(match: re.Match[str]) -> str:
-    """The fraction as "3/8", apart from a digit on either side; as it stands without a value."""
+    """The fraction as "3/8", apart from a digit on either side; unchanged without a value."""
     over, under = (part.strip() for part in match.groups() if part is not None)
     over, under = (
         _FRACTION.sub(_fraction, _TEXT.sub(_words, part)).strip() for part in (over, under)

@@ -104,12 +104,12 @@ def numbers_of(core: str) -> tuple[Quantity, ...]:
 
 
 def is_denied(text: str, quantity: Quantity) -> bool:
-    """Whether a quantity of ``text`` is said not to be it: "it is not 5"."""
+    """Whether a quantity of ``text`` is denied: "it is not 5"."""
     return _DENIED.search(text, max(0, quantity.start - 40), quantity.start) is not None
 
 
 def is_name(core: str, members: Sequence[Quantity]) -> bool:
-    """Whether ``core`` is a name or date in which a number stands.
+    """Whether ``core`` is a name or date that holds a number.
 
     "Vendor 2", "The 60th caller", "February 3rd" and "11:55 p.m. on 24 December" are words; "6th"
     and "about 5 apples" are numbers.

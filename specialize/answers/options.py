@@ -131,9 +131,9 @@ def read_choice(phrase: str, choices: Sequence[str] = ()) -> Choice:
         if option := _whole_option(text, options):
             return option
     if announces := _ANNOUNCES.match(text):
-        said = text[announces.end() :]
-        if _LEAD.match(said) or _whole_option(said, options):
-            return read_choice(said, choices)
+        announced = text[announces.end() :]
+        if _LEAD.match(announced) or _whole_option(announced, options):
+            return read_choice(announced, choices)
     letter = _only_letter(text)
     lead = _LEAD.match(text)
     rest = text
@@ -258,7 +258,7 @@ def _affirmed(text: str, mentions: Sequence[_Mention], *, phrase: bool = False) 
 
 
 def _asserted_letters(text: str, found: Sequence[_Mention]) -> set[str]:
-    """The letters that are said to be right; of "(A) or (B) is right" both."""
+    """The letters that are called right; of "(A) or (B) is right" both."""
     letters: set[str] = set()
     for at, mention in enumerate(found):
         if _is_asserted(text, mention):

@@ -102,7 +102,7 @@ def _said(text: str, markers: Iterator[re.Match[str]]) -> Iterator[Announcement]
 
 
 def phrase_after(text: str, start: int) -> tuple[str, int]:
-    """The phrase behind an announcement that ends at ``start``, and where it ends."""
+    """The phrase after an announcement that ends at ``start``, and where it ends."""
     at = start
     layout = _LAYOUT.match(text, at)
     if layout is not None:

@@ -1,4 +1,4 @@
-"""Numbers, times and ratios as they stand in a text, read as exact values.
+"""Numbers, times and ratios as written in a text, read as exact values.
 
 One worked record: in ``"she pays $1,250.50 (plus tax) at 5:45 p.m."`` there are two quantities:
 ``1,250.50``, whose value is ``Fraction(2501, 2)``, and ``5:45 p.m.``, whose parts are ``(5, 45)``.
@@ -25,7 +25,7 @@ from specialize.answers.number_words import with_fractions
 MAX_DIGITS = 400
 MAX_EXPONENT = 400
 MAX_OUT_OF_BOUNDS = 50  # numbers at the end of a text that are passed over
-FLOAT_DIGITS = 15  # a decimal with at least so many significant digits was printed by a program
+FLOAT_DIGITS = 15  # a decimal with at least this many significant digits was printed by a program
 
 CURRENCY = "$€£¥₹"
 _MINUS = "-−–"
@@ -123,10 +123,10 @@ class Quantity:
         """Same value. A time without a.m. or p.m. also equals the one that has it, read bare."""
         if self.value is not None or other.value is not None or bool(self.half) == bool(other.half):
             return self.key == other.key
-        bare, said = (self, other) if other.half else (other, self)
+        bare, marked = (self, other) if other.half else (other, self)
         if _ONE_DIGIT.search(bare.text):  # 6:1 is a ratio, not 6:01
             return False
-        return bare.key in {said.key, replace(said, half="").key}
+        return bare.key in {marked.key, replace(marked, half="").key}
 
 
 def quantities(text: str) -> Iterator[Quantity]:
@@ -147,10 +147,10 @@ def last_quantity(text: str) -> Quantity | None:
 
 
 def series(text: str) -> tuple[tuple[Quantity, ...], bool]:
-    """The first quantity of ``text`` with those listed behind it, and whether these are all.
+    """The first quantity of ``text`` with those listed after it, and whether these are all.
 
     "5, 15 and 20 years" is a list of three. In "5, which is 2 more than 3" and in "18 and 2 + 2"
-    the first quantity stands alone, because what follows is no list to the end.
+    the first quantity is taken alone, because what follows is no list to the end.
     """
     found = list(quantities(text))
     members = found[:1]
@@ -218,7 +218,7 @@ def join_groups(text: str) -> str:
 
 
 def outside_parentheses(text: str) -> str:
-    """``text`` without what stands in innermost parentheses, unless all quantities stand there."""
+    """``text`` without what is in innermost parentheses, unless all quantities are."""
     if "(" not in text:
         return text
     outside = re.sub(r"\([^()]*+\)", " ", text)
@@ -279,7 +279,7 @@ def _decimal(digits: str) -> Fraction:
 
 
 def _meant_by_float(digits: str) -> Fraction:
-    """What a decimal of as many digits as a float prints stands for: 0.6666666666666666 is 2/3.
+    """What a decimal of as many digits as a float prints means: 0.6666666666666666 is 2/3.
 
     That is the simple fraction within rounding of it, or else itself in fourteen digits.
     """
@@ -294,7 +294,7 @@ def _meant_by_float(digits: str) -> Fraction:
 
 
 def _sign_before(text: str, start: int) -> int | None:
-    """Where the minus sign of the number at ``start`` stands; None if it has none.
+    """Where the minus sign of the number at ``start`` is; None if it has none.
 
     In "10 - 3" and "10-3" the dash is an operation, in "profit - 3 dollars" punctuation, in
     "is -3", "= - 3", "-$3" and "minus 3" a sign.
@@ -318,7 +318,7 @@ def _sign_before(text: str, start: int) -> int | None:
 
 
 def _digits_start(text: str, quantity: Quantity) -> int:
-    """Where the first digit of ``quantity`` stands, behind its sign and currency."""
+    """Where the first digit of ``quantity`` is, after its sign and currency."""
     at = quantity.start
     while text[at] in _MINUS or text[at] in CURRENCY or text[at] == " ":
         at += 1

@@ -123,7 +123,7 @@ def _refuse(message: str, code: int) -> int:
 
 
 def _explain_system(error: OSError) -> tuple[str, int]:
-    """The system's refusals: a full disk, a missing file, a folder that can not be written."""
+    """The system's refusals: a full disk, a missing file, a folder that cannot be written."""
     where = f" ({error.filename})" if error.filename else ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     code = DiskFullError.exit_code if full else InputError.exit_code

@@ -62,7 +62,7 @@ def _mapping(loader: _PlainLoader, node: yaml.MappingNode) -> dict[object, objec
             raise yaml.YAMLError(f"line {line}: a key must be a word, not a list or mapping")
         key = loader.construct_object(key_node)
         if key in seen:
-            raise yaml.YAMLError(f"line {line}: the key {key!r} stands twice")
+            raise yaml.YAMLError(f"line {line}: the key {key!r} appears twice")
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 

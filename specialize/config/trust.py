@@ -1,8 +1,8 @@
 """What a recipe or run of somebody else may not do by itself: run code, or send a key.
 
 A recipe can name Python files (a set, a teacher), a repository's own model code, and a variable
-that holds a key. All three are used only where the user said so: by an argument of this command, or
-once before. What was said once is kept in a file of the user's own, never in a run::
+that holds a key. All three are used only where the user allows it: by an argument of this command,
+or once before. What was allowed once is kept in a file of the user's own, never in a run::
 
     ~/.config/specialize/trust.json
     {"code": ["<sha256 of a file's bytes>", ...],

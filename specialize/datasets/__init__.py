@@ -69,7 +69,7 @@ def load(
             defines ``read(path, split)`` and ``KIND``.
         path: the published file, or its directory; None: the Hugging Face hub.
         split: the published split, for a set that has some.
-        limit: take the first so many only.
+        limit: take only this many, from the start.
 
     Raises:
         ConfigurationError: no such set or split.

@@ -99,7 +99,7 @@ def _choices(record: Record, where: str) -> tuple[str, ...]:
 
 
 def _published_choices(record: Record) -> Record:
-    """Where the choices stand: in the record, or in its question."""
+    """Where the choices are: in the record, or in its question."""
     question = record.get("question")
     return question if isinstance(question, dict) else record
 
@@ -152,12 +152,12 @@ def nli(record: Record, id_: str, where: str) -> Example:
     )
     if not premise or not hypothesis:
         raise InputError(f"{where}: the {'hypothesis' if premise else 'premise'} is empty")
-    said = record.get("label")
+    label = record.get("label")
     label = (
-        said if isinstance(said, str) else _NLI_NUMBERS.get(number_field(record, "label", where))
+        label if isinstance(label, str) else _NLI_NUMBERS.get(number_field(record, "label", where))
     )
     if label not in NLI_LABELS:
-        raise InputError(f"{where}: 'label' must be 0, 1, 2 or a word, got {said!r}")
+        raise InputError(f"{where}: 'label' must be 0, 1, 2 or a word, got {label!r}")
     question = f"Premise: {premise}\nHypothesis: {hypothesis}"
     return Example(id_, question, label, _rationale(record, where), NLI_LABELS)
 

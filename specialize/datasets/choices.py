@@ -115,8 +115,8 @@ class ChoiceFiles:
 def check_split(name: str, split: str | None) -> str:
     """``split`` itself, if it is one of ``SPLITS``."""
     if split not in SPLITS:
-        said = "no split was named" if split is None else f"there is no split {split!r}"
-        raise ConfigurationError(f"{name} has the splits {', '.join(SPLITS)}; {said}")
+        problem = "no split was named" if split is None else f"there is no split {split!r}"
+        raise ConfigurationError(f"{name} has the splits {', '.join(SPLITS)}; {problem}")
     return split
 
 
@@ -133,5 +133,5 @@ def part_train(train: list[Example], split: str) -> list[Example]:
 
 
 def _split_of(path: Path) -> str:
-    said = path.stem.rpartition("_")[2]
-    return next((split for split, names in _IN_FILES.items() if said in names), said)
+    suffix = path.stem.rpartition("_")[2]
+    return next((split for split, names in _IN_FILES.items() if suffix in names), suffix)

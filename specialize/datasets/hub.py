@@ -81,6 +81,6 @@ def _fetch(hub_id: str, config: str | None, split: str) -> list[Record]:
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(
-            f"{hub_id} can not be read from the hub ({type(error).__name__}: {reason}); give the "
+            f"{hub_id} cannot be read from the hub ({type(error).__name__}: {reason}); give the "
             f"published file as path instead"
         ) from error

@@ -158,12 +158,12 @@ def _parse_object(line: str, where: str) -> Record:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> Record:
-    """A JSON object in which no key stands twice: the last would silently hide the others."""
+    """A JSON object in which no key is repeated: the last would silently hide the others."""
     record = dict(pairs)
     if len(record) < len(pairs):
         keys = [key for key, _ in pairs]
         repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {repeated!r} stands twice")
+        raise ValueError(f"the key {repeated!r} appears twice")
     return record
 
 

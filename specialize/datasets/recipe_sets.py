@@ -61,8 +61,8 @@ class RecipeSets:
         known = {example.id: example.question for example in kept}
         unlabelled: list[Example] = []
         for spec in self.recipe.unlabelled:
-            found, lost = self._allowed(spec)
-            dropped += lost
+            found, excluded = self._allowed(spec)
+            dropped += excluded
             new = [example for example in found if example.id not in known]
             unlabelled += [replace(example, answer="", rationale="") for example in new]
             known |= {example.id: example.question for example in new}
@@ -138,7 +138,7 @@ class RecipeSets:
 def _refuse_other_questions(
     found: Sequence[Example], known: Mapping[str, str], spec: Dataset
 ) -> None:
-    """Refuse ids of a set that stand for other questions in the sets before it."""
+    """Refuse ids of a set that name other questions in the sets before it."""
     for example in found:
         if known[example.id] != example.question:
             raise ConfigurationError(

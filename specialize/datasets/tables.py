@@ -2,8 +2,8 @@
 
     records_of(Path("mine.csv"))     ("mine.csv, line 2", {"question": "2 + 3?", "answer": "5"}) ...
 
-``.gz`` behind the name is unpacked on the way. Other compressions and formats are refused by their
-name, with the command that turns them into one of these.
+``.gz`` files are unpacked on the way. Other compressions and formats are refused by their name,
+with the command that turns them into one of these.
 """
 
 from __future__ import annotations

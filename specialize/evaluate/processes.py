@@ -19,7 +19,7 @@ def run_shards(arguments: Sequence[str], count: int) -> None:
     first one's progress represents all.
 
     Raises:
-        SpecializeError: a process failed; what it said is in the message.
+        SpecializeError: a process failed; the end of its output is in the message.
     """
     command = [sys.executable, "-m", "specialize", *arguments]
     running = [
@@ -32,14 +32,14 @@ def run_shards(arguments: Sequence[str], count: int) -> None:
         for index in range(count)
     ]
     try:
-        said = [process.communicate()[1] for process in running]
+        errors = [process.communicate()[1] for process in running]
     except BaseException:
         for process in running:
             process.terminate()
         raise
     for index, process in reversed(list(enumerate(running))):
         if process.returncode:
-            last = (said[index] or b"see above").decode(errors="replace").strip()[-500:]
+            last = (errors[index] or b"see above").decode(errors="replace").strip()[-500:]
             raise SpecializeError(
                 f"shard {index} of {count} ended with {process.returncode}: {last}; what was "
                 f"answered is kept, so the same command goes on"

@@ -43,17 +43,17 @@ def read_label(phrase: str | None, example: Example, kind: Kind) -> tuple[str | 
 def _choice(phrase: str, choices: tuple[str, ...]) -> tuple[str | None, str | None]:
     letters = list(dict.fromkeys(letter.lower() for letter in _LETTER.findall(phrase)))
     texts = [_folded(choice) for choice in choices]
-    said = _folded(_LETTER.sub("", phrase))
+    words = _folded(_LETTER.sub("", phrase))
     if len(letters) > 1:
         return None, "names several choices"
     if not letters:
-        if said in texts:
-            return choices[texts.index(said)], None
+        if words in texts:
+            return choices[texts.index(words)], None
         return None, "none of the choices"
     at = ord(letters[0]) - ord("a")
     if at >= len(choices):
         return None, "no such choice"
-    if said in texts and said != texts[at]:
+    if words in texts and words != texts[at]:
         return None, "letter and text disagree"
     return choices[at], None
 

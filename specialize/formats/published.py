@@ -83,15 +83,15 @@ def parse_prompt_file(path: Path | str) -> PublishedPrompt:
 def _demonstration(block: str, id_: str, path: Path) -> Example:
     where = f"prompt file {path}, block {id_.rsplit('/', 1)[-1]}"
     parts = _CUE.split(block, maxsplit=1)
-    said = _ANSWER.search(parts[-1] if len(parts) == 2 else block)
-    if said is None:
+    announced = _ANSWER.search(parts[-1] if len(parts) == 2 else block)
+    if announced is None:
         start = block[:60].replace("\n", " ")
         raise InputError(f"{where} ({start!r}...) does not end with 'The answer is ...'")
-    answer = said["answer"].strip().removesuffix(".")
+    answer = announced["answer"].strip().removesuffix(".")
     if len(parts) == 2:
-        question, rationale = parts[0], parts[1][: said.start()].strip()
+        question, rationale = parts[0], parts[1][: announced.start()].strip()
     else:
-        question, rationale = block[: said.start()], ""
+        question, rationale = block[: announced.start()], ""
     if not question.strip() or not answer:
         raise InputError(f"{where} has no {'question' if answer else 'answer'}")
     return Example(id_, question.strip(), answer, rationale)

@@ -60,7 +60,7 @@ def import_codex(
         Counts: samples, positions, correct, skipped by reason, and the mass of the entries.
 
     Raises:
-        InputError: ``source`` or ``vocabulary`` is not what it is said to be, or the samples
+        InputError: ``source`` or ``vocabulary`` is not what it claims to be, or the samples
             answer a question that ``examples`` has not.
         NothingPassedError: no sample can be used; names the reasons.
     """

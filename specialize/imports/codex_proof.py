@@ -23,7 +23,7 @@ def without_frame(sample: Steps) -> Steps | str:
     if len(tokens) <= len(_HEAD) + len(_TAIL):
         return "nothing inside the frame"
     if tokens[:2] != _HEAD:
-        return "does not begin behind ' step' and a newline"
+        return "does not begin after ' step' and a newline"
     if tokens[-2:] != _TAIL:
         return "does not end with two newlines"
     return Steps(sample.question, sample.sample, sample.steps[2:-2], sample.asked, sample.shown)

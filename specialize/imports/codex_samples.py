@@ -26,7 +26,7 @@ from specialize.tokens import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Which id stands for a piece (b"" is the end of text), and how the ids are known."""
+    """Which id is that of a piece (b"" is the end of text), and how the ids are known."""
 
     of: Mapping[bytes, int]
     vocabulary: Vocabulary

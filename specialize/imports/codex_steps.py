@@ -41,7 +41,7 @@ _PAIR = re.compile(r"""<<('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")>> (\d\.\d{4}) """
 class Step:
     """One position: the sampled token, its probability, and those of the service's list.
 
-    b"" is the end of text. ``token`` is None where a replacement character stands for its bytes;
+    b"" is the end of text. ``token`` is None where a replacement character replaced its bytes;
     an entry of which that is true is left out, so that its mass is the tail's.
     """
 

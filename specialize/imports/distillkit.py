@@ -7,7 +7,7 @@ A row of T tokens and its T - 1 distributions, of which number i is that of toke
 A packed set, as they are published, has T distributions: texts were cut to as many tokens, so that
 the last distribution of each is of a token that is gone. ``attention_mask`` numbers the texts of a
 row (distillkit/pack_logits.py), and each is a response of its own. ``distillkit_codec`` reads the
-bytes. A row has no question and no example: a whole text is one response, or what stands after a
+bytes. A row has no question and no example: a whole text is one response, or what follows a
 given marker in it.
 """
 
@@ -148,14 +148,14 @@ def _text(
 
 
 def _first_behind(tokens: Sequence[int], marker: str, tokenizer: Tokenizer) -> int | str:
-    """The first token behind ``marker``, or why there is none."""
+    """The first token after ``marker``, or why there is none."""
     pieces = tokenizer.pieces([token for token in tokens if token < tokenizer.size])
     place = b"".join(pieces).find(marker.encode())
     if place < 0 or len(pieces) < len(tokens):
-        return "the marker does not stand in the text"
+        return "the marker is not in the text"
     ends = np.cumsum([len(piece) for piece in pieces])
     end = place + len(marker.encode())
     first = int(np.searchsorted(ends, end)) + 1
     if ends[first - 1] != end:
         return "the marker ends inside a token"
-    return first if first < len(tokens) else "nothing stands behind the marker"
+    return first if first < len(tokens) else "nothing follows the marker"

@@ -7,7 +7,7 @@ records. A text runs on into an invented next question::
     -> rationale "The answer must be ... need.", answer "wooded area"
 
 Every record is accounted for: right, wrong, or unparsed with its cause. A text that names several
-choices ("either (a) aquarium or (e) pond") is unparsed, whatever letter stands first or last.
+choices ("either (a) aquarium or (e) pond") is unparsed, whatever letter is first or last.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def read_texts(path: Path) -> list[str]:
 def check_count(
     texts: Sequence[str], examples: Sequence[Example], source: Path, split: str
 ) -> None:
-    """Refuse texts that can not be told which example they answer."""
+    """Refuse texts of which nothing says which example they answer."""
     if len(texts) != len(examples):
         raise InputError(
             f"{source} holds {len(texts)} texts of split {split!r}, but the set has "

@@ -2,7 +2,7 @@
 
     tokens    a b c d | x y z     segments 1 1 1 1 2 2 2, as many rows as tokens
     next      row 0 foretells b, row 1 c, row 2 d; row 3 foretells a token that is cut off
-    own       row 0 foretells a: rows that stand beside the tokens they are of
+    own       row 0 foretells a: rows beside the tokens they are of
     last      fewer rows than tokens: they are of the last ones
 
 A packed record holds several texts, numbered from 1 by a segment; 0 is padding. A mask of a loss is

@@ -75,7 +75,7 @@ def write_kept(
     """Write what ``read`` yields, in its order; continue what was begun.
 
     Args:
-        sources: the files behind it; their hash is part of the store's settings.
+        sources: the files it was read from; their hash is part of the store's settings.
 
     Returns:
         Counts: records, samples, positions, correct, cut by length, dropped by reason.

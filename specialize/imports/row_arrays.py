@@ -20,7 +20,7 @@ from specialize.tokens import Tokenizer
 
 Floats = NDArray[np.float64]
 _ROUNDING = 0.02  # mass above 1 that half precision and a fitted polynomial may leave
-_NEVER = -9999.0  # stands for a token that its row leaves no mass
+_NEVER = -9999.0  # for a token that its row leaves no mass
 
 
 def scored_rows(

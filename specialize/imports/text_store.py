@@ -32,7 +32,7 @@ def write_texts(
     summary: Mapping[str, Json],
     restart: bool = False,
 ) -> None:
-    """Write ``responses`` as a finished store, which may be empty: a teacher that said nothing.
+    """Write ``responses`` as a finished store, which may be empty: a teacher that answered nothing.
 
     Args:
         asked: what the texts answer, by which the store knows its data.

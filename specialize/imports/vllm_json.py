@@ -10,7 +10,7 @@ One record a line, of any of these kinds; every token is named by its id::
     {"input_ids": [...], "target_token_ids": [[3, 9], ...], "logprobs": [[-.1, -2.4], ...]}
 
 The last two are axolotl's (axolotl/integrations/kd/chat_template.py, version 1 and 2): rows
-stand for the last tokens of the text. vLLM names ids with ``return_tokens_as_token_ids``; tokens
+belong to the last tokens of the text. vLLM names ids with ``return_tokens_as_token_ids``; tokens
 that are named by their text are dropped, because several ids may have one text.
 """
 
@@ -114,27 +114,27 @@ def _body(record: Record) -> Record | None:
 def _check_usage(body: Record, replies: Sequence[Reply]) -> None:
     """The server counts what it wrote, the end of each text or not; fewer tokens were lost."""
     usage = body.get("usage")
-    said = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    counted = usage.get("completion_tokens") if isinstance(usage, dict) else None
     kept = sum(len(reply.tokens) for reply in replies)
-    if isinstance(said, int) and not kept <= said <= kept + len(replies):
+    if isinstance(counted, int) and not kept <= counted <= kept + len(replies):
         raise BadReplyError("the server counts other tokens than are kept")
 
 
 def _of_choice(choice: Record, tokenizer: Tokenizer) -> Reply:
     if choice["logprobs"] is None:
         raise BadReplyError("no log-probabilities")
-    said = _object(choice["logprobs"])
-    if "content" in said:
-        rows = _objects(said["content"])
+    logprobs = _object(choice["logprobs"])
+    if "content" in logprobs:
+        rows = _objects(logprobs["content"])
         tokens = tuple(_id(row["token"]) for row in rows)
         own = tuple(_number(row["logprob"]) for row in rows)
         entries = tuple(_entries(row["top_logprobs"]) for row in rows)
     else:
-        tokens = tuple(map(_id, _list(said["tokens"])))
-        own = tuple(map(_number, _list(said["token_logprobs"])))
+        tokens = tuple(map(_id, _list(logprobs["tokens"])))
+        own = tuple(map(_number, _list(logprobs["token_logprobs"])))
         entries = tuple(
             tuple((_id(token), _number(value)) for token, value in row.items())
-            for row in _objects(said["top_logprobs"])
+            for row in _objects(logprobs["top_logprobs"])
         )
     finish = finish_of(choice.get("finish_reason"), tokens, tokenizer.ends)
     return Reply(tokens, own, entries, None, finish)
@@ -153,16 +153,16 @@ def _shown(choice: Record) -> str | None:
 
 
 def _of_rows(record: Record, prompt: str, tokenizer: Tokenizer) -> Reply:
-    """axolotl's rows, which stand for the last tokens."""
-    said = _list(record["logprobs"])
+    """axolotl's rows, which belong to the last tokens."""
+    logprobs = _list(record["logprobs"])
     if "target_token_ids" in record:
-        pairs = zip(_list(record["target_token_ids"]), said, strict=True)
+        pairs = zip(_list(record["target_token_ids"]), logprobs, strict=True)
         rows = [
             tuple((_whole(i), _number(v)) for i, v in zip(_list(ids), _list(values), strict=True))
             for ids, values in pairs
         ]
     else:
-        rows = [_entries(row) for row in said if row]
+        rows = [_entries(row) for row in logprobs if row]
     if "input_ids" in record:
         ids = [_whole(token) for token in _list(record["input_ids"])]
     else:

@@ -109,7 +109,7 @@ def _cells(sample: Sample, vocabulary: Mapping[int, bytes]) -> list[Cell]:
 
 
 def _groups(teacher: Sequence[Cell], student: Sequence[Cell]) -> tuple[Group, ...]:
-    """Minimal blocks; an end of sequence, which spells nothing, stands by itself."""
+    """Minimal blocks; an end of sequence, which spells nothing, is a block of its own."""
     sides = [_text(cells) for cells in (teacher, student)]
     alignment = align_pieces(*([cell.piece for cell in side] for side in sides))
     made = []

@@ -1,7 +1,7 @@
 """One response of a store as an HTML page: probability flow and heat map of the stored entries.
 
     the text       every token shaded by how unlikely the teacher found it
-    the flow       per position: probability of the token that stands there, mass that is stored
+    the flow       per position: probability of the token at the position, mass that is stored
     the heat map   per position, as a column: the stored entries, most probable on top
 
 The views are those of the notebooks of Fu et al. 2023 (arXiv:2301.12726, code). The page is one
@@ -30,11 +30,11 @@ _ENTRIES = 10  # rows of the heat map, at most
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One cell: what it spells, its probability, and whether it is what stands there."""
+    """One cell: what it spells, its probability, and whether it is the token at the position."""
 
     piece: str
     probability: float
-    stands: bool
+    actual: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def without_examples(recipe: Recipe) -> Recipe:
 
 
 def without_forcing(recipe: Recipe) -> Recipe:
-    """The ablation of teacher forcing: teachers are not told the answer."""
+    """The ablation of teacher forcing: teachers are not given the answer."""
     return _asked_otherwise(recipe, "without-forcing", {"forced": False})
 
 

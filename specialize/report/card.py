@@ -27,7 +27,7 @@ _OF_TRAINING = ("*.pt", "*.pth", "trainer_state.json", "COMPLETE")  # no one nee
 
 
 def model_card(data: ReportData) -> str:
-    """The card's text; what the run lacks is left out, or said to be missing."""
+    """The card's text; what the run lacks is left out, or named as missing."""
     teachers = [teacher.model or name for name, teacher in data.recipe.teachers.items()]
     return render(
         "model_card.md.j2",

@@ -23,25 +23,25 @@ def cautions(
     outcome: Outcome | None,
 ) -> list[str]:
     """Every reason why a number in the report may mean less than it seems to."""
-    said = _limits(recipe)
+    cautions = _limits(recipe)
     if selection is None:
-        said.append("No checkpoint was selected yet: run specialize select.")
-        return said
+        cautions.append("No checkpoint was selected yet: run specialize select.")
+        return cautions
     if outcome is None or outcome.split != "test":
-        said.append(
+        cautions.append(
             "The selected checkpoint was not scored on the test split. Validation scores are "
             "shown instead, which selection makes too high."
         )
     if outcome is not None:
-        said += _of_outcome(outcome)
+        cautions += _of_outcome(outcome)
     others = _other_test_scores(results, tested, selection)
     if others:
-        said.append(
+        cautions.append(
             f"Other checkpoints were scored on the test split too ({', '.join(others)}). If any "
             f"of those scores led to a decision, the test scores here are no longer unbiased."
         )
-    said += [f"{warning[0].upper()}{warning[1:]}." for warning in selection.warnings]
-    return said + _of_predictions(recipe, results, selection, outcome)
+    cautions += [f"{warning[0].upper()}{warning[1:]}." for warning in selection.warnings]
+    return cautions + _of_predictions(recipe, results, selection, outcome)
 
 
 def _limits(recipe: Recipe) -> list[str]:
@@ -59,16 +59,16 @@ def _limits(recipe: Recipe) -> list[str]:
 
 
 def _of_outcome(outcome: Outcome) -> list[str]:
-    said = []
+    cautions = []
     sets = [line for line in outcome.lines if not line.is_mean]
     hopeless = [line.name for line in sets if line.after and line.after.value < _HOPELESS]
     if hopeless:
-        said.append(
+        cautions.append(
             f"Accuracy is near zero on {', '.join(hopeless)}: differences there mean nothing."
         )
     few = [f"{line.name} ({line.examples})" for line in sets if 0 < line.examples < _FEW]
     if few:
-        said.append(
+        cautions.append(
             f"Small sets: {', '.join(few)}. Intervals are wide; differences of a few points are "
             f"noise."
         )
@@ -78,8 +78,8 @@ def _of_outcome(outcome: Outcome) -> list[str]:
         if line.after and line.after.unanswered > _UNREAD * line.examples
     ]
     if unread:
-        said.append(f"In many responses no answer was found: {', '.join(unread)}.")
-    return said
+        cautions.append(f"In many responses no answer was found: {', '.join(unread)}.")
+    return cautions
 
 
 def _other_test_scores(
@@ -96,7 +96,7 @@ def _of_predictions(
     recipe: Recipe, results: RunResults, selection: Selection, outcome: Outcome | None
 ) -> list[str]:
     """Of the chosen checkpoint: responses cut by the longest length, prompts refused."""
-    said, cut, refused = [], [], []
+    cautions, cut, refused = [], [], []
     split = outcome.split if outcome else "validation"
     for spec in recipe.evaluation.sets:
         predictions = results.predictions(selection.checkpoint, spec.label, split, selection.format)
@@ -107,13 +107,13 @@ def _of_predictions(
         if turned_away:
             refused.append(f"{spec.label} ({turned_away} of {len(predictions)})")
     if cut:
-        said.append(
+        cautions.append(
             f"Responses that did not end by themselves: {', '.join(cut)}. Raise "
             f"evaluation.max_new_tokens, or the student has not learnt to stop."
         )
     if refused:
-        said.append(
+        cautions.append(
             f"Prompts longer than the student's context were refused and count as wrong: "
             f"{', '.join(refused)}."
         )
-    return said
+    return cautions

@@ -27,7 +27,7 @@ from specialize.report.tables import scores_csv, training_csv
 
 
 def write_report(recipe: Recipe, run: Path, *, results: RunResults | None = None) -> Path:
-    """Write the report of ``run``; what the run lacks is said in it.
+    """Write the report of ``run``; what the run lacks is named in it.
 
     Args:
         results: scores and predictions that this process has already; None: they are read.

@@ -70,24 +70,24 @@ def reasons(data: ReportData) -> list[str]:
     refused = sum(judged.refused is not None for judged in selection.judged)
     number = len(selection.judged)
     count = f"{number} checkpoint{'s were' if number > 1 else ' was'} compared"
-    said = [
+    sentences = [
         f"Rule “{selection.rule}”: {selection.explanation}, on validation sets, format "
         f"{selection.format}. {count}{f', {refused} of them refused' if refused else ''}."
     ]
     if selection.passed_over is not None:
         over = selection.passed_over
-        said.append(
+        sentences.append(
             f"Step {over.step} has a value {100 * -over.difference:.1f} points higher, which is "
             f"within one standard error ({_against(over)}). Among checkpoints that cannot "
             f"be distinguished the earlier is taken: it has forgotten less."
         )
     elif selection.runner_up is not None:
         up = selection.runner_up
-        said.append(
+        sentences.append(
             f"The runner-up is step {up.step}: {points_text(up.difference)} points for the "
             f"selected one ({_against(up)})."
         )
-    return said
+    return sentences
 
 
 def _against(other: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""The order of an epoch: random, but rows of near lengths stand together in small blocks.
+"""The order of an epoch: random, but rows of near lengths are together in small blocks.
 
 An epoch is one permutation of the units, cut into windows. Inside a window the units of a format
 are sorted on a grid of prompt and target length and cut into blocks; the blocks of a format are
@@ -21,7 +21,7 @@ _WINDOW = 2048
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """What decides which units stand together; all (units,) int64."""
+    """What decides which units go together; all (units,) int64."""
 
     group: NDArray[np.int64]
     prompt: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""The order of a run: which rows stand in which optimizer step, and in which micro-batch.
+"""The order of a run: which rows are in which optimizer step, and in which micro-batch.
 
 A step takes the next ``batch_rows x accumulation`` rows of an endless stream; epoch after epoch
 every row comes once, in an order that is a function of the recipe's seed and the epoch. How many
@@ -7,7 +7,7 @@ parted: 16 x 1, 4 x 4 and two processes of 8 train on the same rows in every ste
 remembered between steps, so a run goes on in the middle of an epoch as if it had never stopped.
 
 ``pooled`` mixing streams rows, whatever their objective. ``joint`` mixing streams examples: all
-objectives of an example stand in one step, and an objective with fewer rows for it repeats them.
+objectives of an example are in one step, and an objective with fewer rows for it repeats them.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def parse_line(line: bytes) -> ShardRecord:
 class Manifest:
     """The committed shards in the order of their lines, and how many bytes their lines take.
 
-    ``torn`` is the number of bytes behind them: a line that a crash left unfinished.
+    ``torn`` is the number of bytes after them: a line that a crash left unfinished.
     """
 
     records: tuple[ShardRecord, ...]
@@ -169,7 +169,7 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
     """The shards of a manifest's whole lines; what follows the last whole line is torn.
 
     Raises:
-        StoreError: a damaged line with whole ones behind it, or two lines for one shard.
+        StoreError: a damaged line with whole ones after it, or two lines for one shard.
     """
     records: list[ShardRecord] = []
     seen: dict[int, int] = {}

@@ -31,7 +31,7 @@ def canonical(value: Json | Mapping[str, Json]) -> bytes:
     except UnicodeEncodeError as error:
         half, before = ord(text[error.start]), text[max(0, error.start - 20) : error.start]
         raise ValueError(
-            f"U+{half:04X} behind {before!r} is half of a surrogate pair, which is not text"
+            f"U+{half:04X} after {before!r} is half of a surrogate pair, which is not text"
         ) from error
 
 

@@ -24,7 +24,7 @@ MEMORY = 256 << 20  # bytes; beyond them a file is used
 
 
 class _Place(NamedTuple):
-    """Where a shard stands, and how many samples, tokens and blocks it has."""
+    """Where a shard begins, and how many samples, tokens and blocks it has."""
 
     start: int
     samples: int

@@ -1,4 +1,4 @@
-"""Stored rows at another temperature: what a teacher with softmax(z / T) would have said.
+"""Stored rows at another temperature: what a teacher with softmax(z / T) would have given.
 
     T = 1   {" $": .9, " a": .09}  tail .01        T = 2   {" $": .71, " a": .22}  tail .07
 

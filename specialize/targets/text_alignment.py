@@ -105,7 +105,7 @@ def _read(
     text: str,
     normalize: Normalize,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]] | None:
-    """Groups and kinds by the text; None where they can not be trusted."""
+    """Groups and kinds by the text; None where they cannot be trusted."""
     ends = piece_ends(mine, text)
     its = text_spans(target, text)
     if ends is None or list(its.ids) != list(tokens):

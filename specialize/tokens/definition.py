@@ -157,7 +157,7 @@ def parse_definition(content: bytes, where: str) -> Definition:
     """The definition in the bytes of a ``tokenizer.json``.
 
     Raises:
-        InputError: the library can not read it.
+        InputError: the library cannot read it.
     """
     try:
         backend = Backend.from_str(content.decode())

@@ -60,12 +60,12 @@ def load_tokenizer(
     Args:
         path_or_id: see the list above.
         revision: of a repository; None: its main branch.
-        extra_ids: sentinel tokens behind a SentencePiece model's own pieces; None: 100 where a
+        extra_ids: sentinel tokens after a SentencePiece model's own pieces; None: 100 where a
             configuration beside the model says T5 (and for a lone ``spiece.model`` with T5's
             control pieces), else 0.
 
     Raises:
-        InputError: nothing readable there, or the hub can not be reached.
+        InputError: nothing readable there, or the hub cannot be reached.
     """
     path = Path(path_or_id)
     if path.is_dir():

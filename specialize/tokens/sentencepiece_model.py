@@ -71,7 +71,7 @@ def read_sentencepiece(path: Path, *, extra_ids: int = 0) -> Definition:
 
     Args:
         path: the file.
-        extra_ids: how many ``<extra_id_n>`` stand behind the file's own pieces, the highest n
+        extra_ids: how many ``<extra_id_n>`` follow the file's own pieces, the highest n
             first, as in T5 (100).
 
     Raises:
@@ -144,7 +144,7 @@ def _pre_tokenizer(model: _ModelFile) -> Json:
 
 
 def _post_processor(model: _ModelFile) -> Json:
-    """What others put around a text when they read the saved file: ``<s>``, or ``</s>`` behind."""
+    """What others put around a text when they read the saved file: ``<s>``, or ``</s>`` after."""
     trainer = model.trainer_spec
     front = trainer.bos_id >= 0
     token = trainer.bos_id if front else trainer.eos_id

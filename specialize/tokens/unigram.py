@@ -216,7 +216,7 @@ def _encode_word(
             if piece[node] >= 0 and (back[0, e + 1] < 0 or sum_ > best[e + 1]):
                 best[e + 1] = sum_
                 back[0, e + 1], back[1, e + 1] = s, piece[node]
-    # the way back is written from behind
+    # the way back is written from the end
     e, count = n, 0
     while e > 0:
         count, e = count + 1, back[0, e]

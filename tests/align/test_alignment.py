@@ -1,4 +1,4 @@
-"""An alignment that can not be valid can not be built."""
+"""An alignment that cannot be valid cannot be built."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ RECIPES: list[tuple[str | bytes, str]] = [
     ("[]", "must be a mapping"),
     ("3", "must be a mapping"),
     ("~", "must be a mapping"),
-    ("a: 1\na: 2", "stands twice"),
+    ("a: 1\na: 2", "appears twice"),
     ("a: &x [1]\nb: *x", "aliases"),
     ("[" * 5000, "nested deeper"),
     ("{a: " * 400, "nested deeper"),

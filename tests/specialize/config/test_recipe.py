@@ -55,7 +55,7 @@ def test_reads_what_yaml_would_take_for_text(tmp_path: Path) -> None:
         ("student:", "studnet:", r"unknown key 'studnet'; did you mean 'student'\?"),
         ("samples: 4", "sample: 4", r"unknown key 'teachers.big.sample'; did you mean 'samples'"),
         ("limit: 5", "limits: 5", r"did you mean 'limit'"),
-        ("name: small", "name: small\nname: big", "the key 'name' stands twice"),
+        ("name: small", "name: small\nname: big", "the key 'name' appears twice"),
         ("steps: 20", "steps: many", r"optimization.steps: .*integer.* got 'many'"),
         ("steps: 20", "steps: 0", r"optimization.steps: .*greater than or equal to 1, got 0"),
         ("teacher: big", "teacher: huge", "wants teacher 'huge'; teachers of this recipe: big"),

@@ -91,7 +91,7 @@ def test_ids_of_asdiv_need_the_whole_set(
 )
 def test_an_unreachable_hub_is_one_line(hub: Callable[..., None], failure: Exception) -> None:
     hub(failure)
-    message = "ChilleD/SVAMP can not be read from the hub .*; give the published file as path"
+    message = "ChilleD/SVAMP cannot be read from the hub .*; give the published file as path"
     with pytest.raises(InputError, match=message) as caught:
         datasets.load("svamp")
     assert "\n" not in str(caught.value)

@@ -48,7 +48,7 @@ def _with(recipe: Recipe, **update: object) -> Recipe:
     [
         (["The answer is 3", "The answer is 5", "The answer is 5.0"], 1),
         (["The answer is 3", "The answer is 5"], 0),  # equally frequent: the first
-        ([UNREAD, UNREAD, "The answer is $1,000"], 2),  # what can not be read has no vote
+        ([UNREAD, UNREAD, "The answer is $1,000"], 2),  # what cannot be read has no vote
         ([UNREAD, UNREAD], 0),
     ],
 )

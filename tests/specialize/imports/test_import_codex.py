@@ -105,7 +105,7 @@ def test_drops_are_counted_with_their_reason(tmp_path: Path) -> None:
         write_json(tmp_path / "s.json", samples), tmp_path / "o", examples=EXAMPLES
     )
     assert found["skipped"] == {
-        "does not begin behind ' step' and a newline": 2,
+        "does not begin after ' step' and a newline": 2,
         "does not end with two newlines": 1,
         "nothing inside the frame": 1,
     }

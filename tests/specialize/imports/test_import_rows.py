@@ -1,4 +1,4 @@
-"""Dumps of other programs become stores of the same rows; what can not be used has its reason."""
+"""Dumps of other programs become stores of the same rows; what cannot be used has its reason."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_distillkit_behind_a_marker(scored: list[ScoredText], tmp_path: Path) ->
         source, tmp_path / "s", tokenizer=TEACHER, teacher="big", top_k=K, behind=".\n",
     )  # fmt: skip
     assert told["samples"] == 2
-    assert told["dropped"] == {"the marker does not stand in the text": 1}
+    assert told["dropped"] == {"the marker is not in the text": 1}
     response = Store.open(tmp_path / "s")["data_0/000000", 0].response
     assert response.text == "The answer is 7"
     assert response.prompt.endswith("She has 3 + 4 = 7.\n")
