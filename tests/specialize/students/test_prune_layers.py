@@ -1,0 +1,117 @@
+"""A pruned student computes what the whole model without the other layers computes."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import nn
+from transformers import AutoModelForCausalLM
+
+from specialize.errors import ConfigurationError
+from specialize.students.random_init import build_student
+from specialize.students.student import load_model, load_student
+from specialize.tokens import load_tokenizer
+from tests.support.toys import EOS, PAD, gpt2_config, t5_config, write_tokenizer
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "build" / "prune_layers.py"
+TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("prune_layers", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def qwen_config(vocabulary: int) -> dict[str, object]:
+    """Five layers, of which the last two look at 4 tokens only."""
+    return {
+        "model_type": "qwen2", "vocab_size": vocabulary, "hidden_size": 16,
+        "intermediate_size": 32, "num_hidden_layers": 5, "num_attention_heads": 2,
+        "num_key_value_heads": 1, "max_position_embeddings": 128, "tie_word_embeddings": True,
+        "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 3,
+        "pad_token_id": PAD, "bos_token_id": None, "eos_token_id": EOS,
+    }  # fmt: skip
+
+
+def written(folder: Path, kind: str) -> Path:
+    tokenizer = write_tokenizer(folder / "tokenizer")
+    (folder / "tokenizer" / "chat_template.jinja").write_text(TEMPLATE)
+    config = {
+        "gpt2": {**gpt2_config(tokenizer.size), "n_layer": 5},
+        "qwen2": qwen_config(tokenizer.size),
+        "t5": t5_config(tokenizer.size),
+    }[kind]
+    build_student(config, folder / "tokenizer", tokenizer, folder / kind, seed=3)
+    return folder / kind
+
+
+def run(script: ModuleType, *arguments: str) -> str:
+    result = CliRunner().invoke(script.main, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+@pytest.mark.parametrize(("kind", "stack"), [("gpt2", "transformer.h"), ("qwen2", "model.layers")])
+def test_logits_are_those_of_the_model_without_the_other_layers(
+    script: ModuleType, tmp_path: Path, kind: str, stack: str
+) -> None:
+    whole, out = written(tmp_path, kind), tmp_path / "pruned"
+    run(script, str(whole), str(out), "--layers", "0,2,4")
+
+    expected = load_model(whole).eval()
+    kept = nn.ModuleList(expected.get_submodule(stack)[i] for i in (0, 2, 4))
+    for position, layer in enumerate(kept):
+        assert isinstance(layer, nn.Module)
+        for module in layer.modules():
+            if "layer_idx" in vars(module):
+                vars(module)["layer_idx"] = position
+    parent, _, name = stack.rpartition(".")
+    setattr(expected.get_submodule(parent), name, kept)
+    expected.config.num_hidden_layers = 3
+    if kind == "qwen2":
+        expected.config.layer_types = ["full_attention", "full_attention", "sliding_attention"]
+    found = load_model(out).eval()
+    ids = torch.arange(3, 23)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(found(ids).logits, expected(ids, use_cache=False).logits)
+
+
+def test_tokenizer_and_template_are_the_models_own(script: ModuleType, tmp_path: Path) -> None:
+    whole, out = written(tmp_path, "gpt2"), tmp_path / "pruned"
+    assert "layers 0, 4 of 5: " in run(script, str(whole), str(out), "--keep", "2")
+    assert load_tokenizer(out).fingerprint == load_tokenizer(whole).fingerprint
+    assert (out / "chat_template.jinja").read_text() == TEMPLATE
+    assert load_student(out, load_tokenizer(out)).shape.vocabulary == load_tokenizer(whole).size
+    assert "is there already" in run(script, str(whole), str(out), "--keep", "3")
+
+
+@pytest.mark.parametrize(
+    ("count", "keep", "chosen"),
+    [(30, 6, [0, 6, 12, 17, 23, 29]), (5, 5, [0, 1, 2, 3, 4]), (4, 2, [0, 3])],
+)
+def test_layers_are_evenly_spaced(
+    script: ModuleType, count: int, keep: int, chosen: list[int]
+) -> None:
+    assert script.evenly(count, keep) == chosen
+
+
+def test_what_cannot_be_pruned_is_refused(script: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot keep 6 of 5 layers; name 2 to 5"):
+        script.evenly(5, 6)
+    model = AutoModelForCausalLM.from_pretrained(written(tmp_path, "gpt2"))
+    with pytest.raises(ConfigurationError, match=r"layer 5 is not there: name some of 0 to 4"):
+        script.pruned(model, [0, 5])
+    with pytest.raises(ConfigurationError, match="T5ForConditionalGeneration has"):
+        script.stack_of(load_model(written(tmp_path / "other", "t5")))
+    answer = CliRunner().invoke(script.main, ["m", str(tmp_path / "o"), "--layers", "0,x"])
+    assert "--layers as numbers" in answer.output
