@@ -28,7 +28,7 @@ import xxhash
 from specialize.answers import Kind
 from specialize.errors import InputError
 from specialize.io.files import write_atomically
-from specialize.records import Example
+from specialize.records import Example, message_of
 
 QUESTIONS = "questions"  # the folder beside the checkpoints'
 _SHARD = ".shard-"
@@ -243,7 +243,9 @@ def read_questions(run: Path, set_: str, split: str) -> dict[str, Example]:
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
         try:
             values = json.loads(line)
-            example = Example(**values | {"choices": tuple(values["choices"])})
+            earlier = tuple(map(message_of, values.get("earlier", ())))
+            read = {"choices": tuple(values["choices"]), "earlier": earlier}
+            example = Example(**values | read)
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}:{number} is no example ({error!r})") from None
         examples[example.id] = example

@@ -9,12 +9,14 @@ files, of which manifest and texts hold one such object a line; ``predictions`` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 from pydantic import TypeAdapter
 
 from specialize.artifacts.predictions import Prediction
 from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
+from specialize.records import Role
 from specialize.store.description import FORMAT_VERSION
 from specialize.store.sealed import Json
 
@@ -88,12 +90,20 @@ def _summary() -> Schema:
 
 
 def _texts() -> Schema:
+    turn = _object(
+        {"role": {"enum": list(get_args(Role))}, "content": _TEXT, "thinking": _TEXT},
+        optional=("thinking",),
+    )
+    turns: Schema = {"type": "array", "items": turn, "minItems": 1}
+    chat = _object({"messages": turns, "arguments": _ANYTHING}, optional=("arguments",))
     values: dict[str, Schema] = {
         "example_id": _TEXT, "sample": _COUNT, "text": _TEXT, "answer": _nullable(_TEXT),
-        "correct": _nullable({"type": "boolean"}), "prompt": _TEXT, "prompt_of": _COUNT,
-        "finished": {"const": False},
+        "correct": _nullable({"type": "boolean"}), "prompt_of": _COUNT,
+        "prompt": {"anyOf": [_TEXT, chat]}, "finished": {"const": False},
+        "thinking": _TEXT, "thinking_tokens": _COUNT,
     }  # fmt: skip
-    found = _object(values, optional=("prompt", "prompt_of", "finished"))
+    optional = ("prompt", "prompt_of", "finished", "thinking", "thinking_tokens")
+    found = _object(values, optional=optional)
     return found | {"oneOf": [{"required": ["prompt"]}, {"required": ["prompt_of"]}]}
 
 

@@ -6,7 +6,8 @@
      "tail_logprob": [-0.7, ...]}
 
 Log-probabilities are in nats at temperature 1. Slots that are not in use are left out; -inf is
--inf in parquet and null in JSON, which knows no infinity. ``docs/store.md`` says what each is.
+-inf in parquet and null in JSON, which knows no infinity; the prompt of a chat is its JSON.
+``docs/store.md`` says what each is.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ _SCHEMA = pa.schema(
         ("answer", pa.string()),
         ("correct", pa.bool_()),
         ("finished", pa.bool_()),
+        ("thinking", pa.string()),
+        ("thinking_tokens", pa.int32()),
         ("token_id", pa.list_(pa.uint32())),
         ("token_logprob", pa.list_(pa.float32())),
         ("topk_id", pa.list_(pa.list_(pa.uint32()))),
@@ -146,11 +149,15 @@ def _row(sample: Sample, told: Callable[[float], float | None]) -> dict[str, obj
     return {
         "example_id": response.example_id,
         "sample": response.sample,
-        "prompt": response.prompt,
+        "prompt": response.prompt
+        if isinstance(response.prompt, str)
+        else json.dumps(response.prompt.as_json(), ensure_ascii=False),
         "text": response.text,
         "answer": response.answer,
         "correct": response.correct,
         "finished": response.finished,
+        "thinking": response.thinking,
+        "thinking_tokens": response.thinking_tokens,
         "token_id": sample.token_id.tolist(),
         "token_logprob": [told(v) for v in sample.token_logprob.astype(np.float32).tolist()],
         "topk_id": [ids[start:end] for start, end in spans],

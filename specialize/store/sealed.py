@@ -12,7 +12,7 @@ import json
 import zlib
 from collections.abc import Mapping
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+from specialize.records import Json as Json
 
 
 def canonical(value: Json | Mapping[str, Json]) -> bytes:

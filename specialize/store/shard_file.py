@@ -5,7 +5,9 @@ A line of texts; a prompt that an earlier sample of the shard has too is named b
     {"answer":"72","correct":true,"example_id":"gsm8k/0","prompt":"Q: …","sample":0,"text":"…"}
     {"answer":"71","correct":false,"example_id":"gsm8k/0","prompt_of":0,"sample":1,"text":"…"}
 
-``"finished":false`` stands in the line of a text that a limit cut.
+``"finished":false`` stands in the line of a text that a limit cut. A prompt that is a chat is an
+object, ``{"messages":[{"content":"…","role":"user"}]}``. Where a text came with thinking, that is
+in ``thinking``, and ``thinking_tokens`` of the sample's tokens are the thinking's.
 
 Reading maps the arrays into memory; nothing is copied before it is asked for. safetensors finds no
 flipped bit, so every file is hashed before the first row of it is given out.
@@ -29,7 +31,7 @@ from safetensors.numpy import save
 from align.ragged import Ragged
 from align.sparse import SparseDistributions, from_padded
 from specialize.errors import StoreError
-from specialize.records import Response
+from specialize.records import ChatPrompt, Prompt, Response
 from specialize.store.arrays import (
     KEY_ARRAYS,
     POSITION_ARRAYS,
@@ -66,11 +68,13 @@ class _Line(TypedDict):
 
     example_id: str
     sample: int
-    prompt: str
+    prompt: Prompt
     text: str
     answer: str | None
     correct: bool | None
     finished: NotRequired[bool]
+    thinking: NotRequired[str]
+    thinking_tokens: NotRequired[int]
 
 
 def encode_texts(responses: Sequence[Response]) -> list[bytes]:
@@ -79,12 +83,12 @@ def encode_texts(responses: Sequence[Response]) -> list[bytes]:
     Raises:
         ValueError: half of a surrogate pair; says in which sample.
     """
-    rows: dict[str, int] = {}
+    rows: dict[Prompt, int] = {}
     lines = []
     for row, response in enumerate(responses):
         first = rows.setdefault(response.prompt, row)
         prompt: dict[str, Json] = (
-            {"prompt": response.prompt} if first == row else {"prompt_of": first}
+            {"prompt": prompt_as_json(response.prompt)} if first == row else {"prompt_of": first}
         )
         try:
             line = canonical(
@@ -95,6 +99,7 @@ def encode_texts(responses: Sequence[Response]) -> list[bytes]:
                     "answer": response.answer,
                     "correct": response.correct,
                     **({} if response.finished else {"finished": False}),
+                    **_thinking(response),
                     **prompt,
                 }
             )
@@ -102,6 +107,30 @@ def encode_texts(responses: Sequence[Response]) -> list[bytes]:
             raise ValueError(f"sample {response.key!r} cannot be stored: {error}") from error
         lines.append(line + b"\n")
     return lines
+
+
+def prompt_as_json(prompt: Prompt) -> Json:
+    """A text as it is, a chat as an object."""
+    return prompt if isinstance(prompt, str) else prompt.as_json()
+
+
+def _thinking(response: Response) -> dict[str, Json]:
+    if not response.thinking and not response.thinking_tokens:
+        return {}
+    return {"thinking": response.thinking, "thinking_tokens": response.thinking_tokens}
+
+
+def _prompt(value: Json) -> Prompt:
+    """What ``prompt_as_json`` made of a prompt.
+
+    Raises:
+        ValueError: neither a text nor a chat.
+    """
+    if isinstance(value, dict):
+        return ChatPrompt.from_json(value)
+    if not isinstance(value, str):
+        raise ValueError(f"a prompt is text or a chat, not {value!r:.40}")
+    return value
 
 
 class EncodedShard(NamedTuple):
@@ -220,6 +249,8 @@ class ShardFile:
             for line in lines:
                 if "prompt" not in line:
                     line["prompt"] = lines[line.pop("prompt_of")]["prompt"]
+                elif isinstance(line["prompt"], dict):
+                    line["prompt"] = ChatPrompt.from_json(line["prompt"])
             return [Response(**line) for line in lines]
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             # one by one, to name the line that is none
@@ -289,7 +320,8 @@ class ShardFile:
                 if not isinstance(first, int):
                     raise TypeError(f"prompt_of is {first!r}, no row")
                 line["prompt"] = self._line(texts, first)["prompt"]
-            return Response(**cast("_Line", line))  # any other key is refused
+            read = {**line, "prompt": _prompt(line["prompt"])}
+            return Response(**cast("_Line", read))  # any other key is refused
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise StoreError(
                 f"{self._texts_path}: line {row + 1} is no response: {error}"

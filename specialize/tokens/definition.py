@@ -17,8 +17,8 @@ from typing import Literal, TypedDict
 from tokenizers import Tokenizer as Backend
 
 from specialize.errors import InputError
+from specialize.records import Json as Json
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 _BEHAVIOUR = ("normalizer", "pre_tokenizer", "model", "decoder", "added_tokens")
 
 

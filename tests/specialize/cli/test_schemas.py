@@ -14,7 +14,9 @@ from specialize.artifacts.predictions import Prediction
 from specialize.cli.json_schemas import SCHEMAS, schema
 from specialize.errors import ConfigurationError
 from specialize.recipes import RECIPES
+from specialize.records import ChatPrompt, Message, Response
 from specialize.store import StoreDescription
+from specialize.store.shard_file import encode_texts
 from tests.support.store_samples import write_store
 
 KINDS = {
@@ -86,6 +88,17 @@ def test_a_stores_files_fit(layout: str, tmp_path: Path) -> None:
                     assert not valid(value, name), f"{name} without {key}"
                     inside[key] = kept
             assert not valid(value | {"more": 1}, name)
+
+
+def test_texts_of_a_chat_fit() -> None:
+    turns = [Message("assistant", "5", "Easy."), Message("user", "Why?")]
+    prompt = ChatPrompt(tuple(turns), {"enable_thinking": True})
+    response = Response("a/0", 0, prompt, "So.", thinking="Hm.", thinking_tokens=3)
+    line = json.loads(encode_texts([response])[0])
+    assert valid(line, "texts")
+    for wrong in ({"messages": [{"role": "tool"}]}, {"arguments": {}}, {**line["prompt"], "x": 1}):
+        assert not valid({**line, "prompt": wrong}, "texts")
+    assert not valid({**line, "thinking": 3}, "texts")
 
 
 def test_recipes_fit() -> None:

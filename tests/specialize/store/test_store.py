@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from align.sparse import SparseDistributions
 from align.vocabulary import BARE, MARKER, SPECIAL, UNKNOWN, build_vocabulary
 from specialize.errors import ConfigurationError, LockedError, StoreError
-from specialize.records import Response
+from specialize.records import ChatPrompt, Message, Response
 from specialize.store import (
     Sample,
     Store,
@@ -56,6 +56,12 @@ def store(tmp_path: Path) -> Path:
 # --- what comes back ---
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+chats = st.builds(
+    lambda said, asked, arguments: ChatPrompt(
+        (Message("assistant", *said), Message("user", asked)), arguments
+    ),
+    st.tuples(texts, texts), texts, st.dictionaries(texts, st.none() | st.booleans() | texts),
+)  # fmt: skip
 
 
 @st.composite
@@ -70,8 +76,9 @@ def samples(draw: st.DrawFn, number: int, k: int, size: int) -> Sample:
         tail = np.log(np.maximum(1 - kept.sum(axis=1), 0)).astype(np.float32)
     ids = np.stack([rng.choice(size, k, replace=False) for _ in range(rows)] or [np.zeros(k, int)])
     response = Response(
-        f"{draw(texts)}/{number}", draw(st.integers(0, 2**31 - 1)), draw(texts), draw(texts),
-        draw(st.none() | texts), draw(st.sampled_from([None, True, False])), draw(st.booleans()),
+        f"{draw(texts)}/{number}", draw(st.integers(0, 2**31 - 1)), draw(texts | chats),
+        draw(texts), draw(st.none() | texts), draw(st.sampled_from([None, True, False])),
+        draw(st.booleans()), draw(texts), draw(st.integers(0, 5)),
     )  # fmt: skip
     token = rng.integers(0, size, rows)
     return padded_sample(response, token, -rng.exponential(3, rows), ids[:rows], logprobs, tail)
