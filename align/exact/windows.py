@@ -105,6 +105,8 @@ def _nearest(elements: Elements, reach: int) -> tuple[int, int]:
 def _first_common_run(one: NDArray[np.uint16], other: NDArray[np.uint16]) -> tuple[int, int]:
     """Where the first run of known elements begins that both sides have, when they are read in
     step; (-1, -1) where there is none."""
+    if min(len(one), len(other)) < RUN:
+        return -1, -1
     texts, size = (one.tobytes(), other.tobytes()), 2 * RUN
     known = [
         np.convolve(side == UNKNOWN_SYMBOL, np.ones(RUN), "valid") == 0 for side in (one, other)
