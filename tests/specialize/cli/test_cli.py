@@ -13,6 +13,7 @@ import pytest
 from specialize import datasets
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
+from tests.support.commands import Done, specialize
 
 ROOT = Path(__file__).parents[3]
 RECIPE = """
@@ -34,16 +35,15 @@ evaluation:
 """
 
 
-def specialize(
-    folder: Path, *arguments: str, limit_bytes: int | None = None
+def with_little_room(
+    folder: Path, limit_bytes: int, *arguments: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line in ``folder``; ``limit_bytes`` is the largest file it may write."""
-    start = "from specialize.cli.stages import main; main()"
-    if limit_bytes is not None:
-        start = (
-            "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-            f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, {limit_bytes})); {start}"
-        )
+    """The command line in a process that may write no file larger than ``limit_bytes``."""
+    start = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, {limit_bytes})); "
+        "from specialize.cli.stages import main; main()"
+    )
     return subprocess.run(
         [sys.executable, "-c", start, *arguments],
         cwd=folder,
@@ -54,7 +54,7 @@ def specialize(
     )
 
 
-def refused(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
+def refused(done: Done | subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
@@ -159,7 +159,7 @@ def test_other_settings_are_refused_and_named(folder: Path) -> None:
 def test_a_full_disk_loses_nothing(folder: Path, tmp_path: Path) -> None:
     arguments = ["dump", str(tmp_path / "r"), "--teacher", str(MODELS / "teacher"), "--data",
                  "jsonl", "--path", "train.jsonl", "--mode", "score"]  # fmt: skip
-    refused(specialize(folder, *arguments, limit_bytes=3000), 5, "room")
+    refused(with_little_room(folder, 3000, *arguments), 5, "room")
     assert specialize(folder, *arguments).returncode == 0
     for name in ("manifest.jsonl", "store.json"):
         assert (tmp_path / "r" / name).read_bytes() == (folder / "responses" / name).read_bytes()
@@ -170,7 +170,7 @@ def test_a_full_disk_while_training(folder: Path, tmp_path: Path) -> None:
     done = specialize(folder, "align", "responses", str(run / "targets" / "tiny"), "--student",
                       str(MODELS / "student"))  # fmt: skip
     assert done.returncode == 0, done.stderr
-    refused(specialize(folder, "train", "recipe.yaml", str(run), limit_bytes=100_000), 5)
+    refused(with_little_room(folder, 100_000, "train", "recipe.yaml", str(run)), 5)
     done = specialize(folder, "train", "recipe.yaml", str(run), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["checkpoints"] == ["step-000000", "step-000002"]
