@@ -25,10 +25,11 @@ THINGS = ["pens", "red apples", "boxes of four pens", "eggs", "coins", "old book
 def sentences(rng: np.random.Generator, count: int) -> str:
     """A few sentences of toy arithmetic."""
     made = []
-    for _ in range(count):
-        a, b = rng.integers(2, 99, 2)
-        name, verb, thing = rng.choice(NAMES), rng.choice(VERBS), rng.choice(THINGS)
-        made.append(f"{name} {verb} {a} {thing} and {b} more, {a} + {b} = {a + b}.")
+    words = [rng.integers(len(words), size=count).tolist() for words in (NAMES, VERBS, THINGS)]
+    for name, verb, thing, (a, b) in zip(*words, rng.integers(2, 99, (count, 2)), strict=True):
+        made.append(
+            f"{NAMES[name]} {VERBS[verb]} {a} {THINGS[thing]} and {b} more, {a} + {b} = {a + b}."
+        )
     return "\n".join(made)
 
 
@@ -51,17 +52,19 @@ def drawn(
     text = sentences(rng, count)
     tokens = np.array(tokenizer.encode(text), np.int32)
     corpus = np.unique(tokenizer.encode(sentences(rng, 20)))
-    ids = np.zeros((len(tokens), k), np.int32)
-    masses = np.zeros((len(tokens), k))
-    for row, token in enumerate(tokens):
-        spread = np.sort(rng.dirichlet(np.ones(k + 1)) ** sharpness)[::-1]
-        spread = spread / spread.sum()
-        masses[row], tail = spread[:k], spread[k]
-        chances = np.append(masses[row], tail)
-        tempered = chances ** (1 / temperature) if temperature else chances == chances.max()
-        place = int(rng.choice(k + 1, p=tempered / tempered.sum()))
-        others = rng.choice(corpus[corpus != token], k - (place < k), replace=False)
-        ids[row] = np.insert(others, place, token) if place < k else others
+    spread = np.sort(rng.dirichlet(np.ones(k + 1), len(tokens)) ** sharpness)[:, ::-1]
+    chances = spread / spread.sum(axis=1, keepdims=True)
+    masses = chances[:, :k]
+    best = chances == chances.max(axis=1, keepdims=True)
+    tempered = chances ** (1 / temperature) if temperature else best.astype(float)
+    below = tempered.cumsum(axis=1) / tempered.sum(axis=1, keepdims=True)
+    place = (below[:, :k] <= rng.random((len(tokens), 1))).sum(axis=1, keepdims=True)
+    order = rng.random((len(tokens), len(corpus)))
+    order[corpus == tokens[:, None]] = np.inf
+    others = corpus[np.argsort(order, axis=1)[:, :k]]
+    column = np.arange(k)
+    moved = np.take_along_axis(others, column - (column > place), axis=1)
+    ids = np.where(column == place, tokens[:, None], moved).astype(np.int32)
     logprobs = np.log(masses).astype(np.float32)
     return _scored(text, tokens, ids, logprobs)
 
