@@ -5,10 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support import fresh
 
 # Kernels compile on their first call, which outlasts hypothesis' deadline.
 # Where CI is set the examples are the same each time, so that a red run is red for its change.
@@ -44,3 +47,10 @@ def data_dir() -> Path:
     if not (path / "MANIFEST.md").is_file():
         pytest.skip(f"no real data at {path}; set SPECIALIZE_DATA to run this test")
     return path
+
+
+@pytest.fixture(scope="session")
+def python() -> Iterator[fresh.Run]:
+    """Runs programs in interpreters that have nothing of ours imported."""
+    with fresh.interpreters() as run:
+        yield run

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.fresh import Run
 
 ROOT = Path(__file__).parents[1]
 # Bottom up; a module imports only from floors below its own, and freely within its own unit.
@@ -135,25 +135,20 @@ LATE_IMPORTS = {
         "import specialize.evaluate",
     ],
 )
-def test_starts_without_torch(code: str) -> None:
+def test_starts_without_torch(python: Run, code: str) -> None:
     check = f"{code}; import sys; print([m for m in ('torch', 'transformers') if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    done = python(check)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
 @pytest.mark.parametrize("command", [[], ["dump"], ["align"], ["verify"], ["select"], ["train"]])
-def test_help_starts_without_torch(command: list[str]) -> None:
+def test_help_starts_without_torch(python: Run, command: list[str]) -> None:
     check = (
         "import sys; from specialize.cli.stages import main\n"
         "try: main()\n"
         "finally: assert 'torch' not in sys.modules"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", check, *command, "--help"],
-        capture_output=True, text=True, cwd=ROOT, check=False,
-    )  # fmt: skip
+    done = python(check, *command, "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,9 @@ import pytest
 from specialize.config.recipe import Recipe
 from specialize.train import train
 from tests.support import toys
+from tests.support.fresh import Run
 
-ROOT = Path(__file__).parents[3]
+Started = Callable[..., subprocess.CompletedProcess[str]]
 WITHOUT_TORCH = """
 import sys
 from specialize.cli.stages import main
@@ -30,11 +31,9 @@ def world(tmp_path_factory) -> Path:
     return folder
 
 
-def started(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *words],
-        capture_output=True, text=True, cwd=ROOT, check=False,
-    )  # fmt: skip
+@pytest.fixture
+def started(python: Run) -> Started:
+    return lambda *words: python(WITHOUT_TORCH, *words)
 
 
 def write(recipe: Recipe, path: Path) -> str:
@@ -54,7 +53,7 @@ def write(recipe: Recipe, path: Path) -> str:
     ],
 )
 def test_a_mistake_is_shown_without_torch(
-    world: Path, tmp_path: Path, override: str, code: int, message: str
+    started: Started, world: Path, tmp_path: Path, override: str, code: int, message: str
 ) -> None:
     shutil.copytree(world / "run", tmp_path / "run")
     recipe = write(toys.toy_recipe(world), tmp_path / "recipe.yaml")
@@ -64,26 +63,30 @@ def test_a_mistake_is_shown_without_torch(
     assert not (tmp_path / "run" / "recipe.yaml").exists()  # the next try is not another recipe
 
 
-def test_missing_targets_are_shown_without_torch(world: Path, tmp_path: Path) -> None:
+def test_missing_targets_are_shown_without_torch(
+    started: Started, world: Path, tmp_path: Path
+) -> None:
     recipe = write(toys.toy_recipe(world), tmp_path / "recipe.yaml")
     done = started("train", recipe, str(tmp_path / "run"))
     assert "no targets of teacher 'toy' at " in done.stderr
     assert done.returncode == 3
 
 
-def test_a_whole_run_looks_at_its_student_before_it_asks_a_teacher(world, tmp_path) -> None:
+def test_a_whole_run_looks_at_its_student_before_it_asks_a_teacher(
+    started, world, tmp_path
+) -> None:
     recipe = write(toys.toy_recipe(world, student="./nowhere"), tmp_path / "recipe.yaml")
     done = started("run", recipe, "--out", str(tmp_path / "run"))
     assert "no usable model at ./nowhere" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
-def test_evaluating_no_run_is_refused_without_torch(tmp_path: Path) -> None:
+def test_evaluating_no_run_is_refused_without_torch(started: Started, tmp_path: Path) -> None:
     done = started("evaluate", str(tmp_path / "nothing"))
     assert "is no run's directory" in done.stderr
 
 
-def test_a_finished_run_needs_no_torch(world: Path, tmp_path: Path) -> None:
+def test_a_finished_run_needs_no_torch(started: Started, world: Path, tmp_path: Path) -> None:
     shutil.copytree(world / "run", tmp_path / "run")
     recipe = toys.toy_recipe(world, optimization={"steps": 1})
     train(recipe, tmp_path / "run")
