@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,13 +18,37 @@ ROOT = Path(__file__).parents[3]
 ALIGN = "from align import align_pieces; align_pieces([b'She'], [b' She'])"
 
 
-def python(code: str, cache: Path, root: Path = ROOT) -> str:
-    """What a fresh process says on standard error."""
-    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(root)}
-    done = subprocess.run(
+FORMS = f"""
+import json, sys
+{ALIGN}
+{ALIGN}
+forms = {{}}
+for module in [m for n, m in sys.modules.items() if n.startswith("align.")]:
+    for value in vars(module).values():
+        kernel = getattr(value, "compiled", value)
+        if hasattr(kernel, "signatures"):
+            forms[f"{{kernel.__module__}}.{{kernel.__name__}}"] = len(kernel.signatures)
+print(json.dumps(forms))
+"""
+
+
+def python(code: str, cache: Path) -> subprocess.CompletedProcess[str]:
+    """What a fresh process says that keeps its kernels in ``cache``."""
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
     )
-    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.fixture(scope="module")
+def first(cache: Path) -> subprocess.CompletedProcess[str]:
+    """A process that compiles every kernel it needs."""
+    return python(FORMS, cache)
 
 
 def test_a_changed_source_changes_the_key(tmp_path: Path) -> None:
@@ -82,30 +107,21 @@ def test_a_folder_that_cannot_be_made_is_not_writable(tmp_path: Path) -> None:
     assert not jit.is_writable(tmp_path / "file" / "below")
 
 
-def test_waiting_is_announced_once_and_only_where_something_is_compiled(tmp_path: Path) -> None:
-    first = python(f"{ALIGN}; {ALIGN}", tmp_path)
-    assert first == f"compiling kernels, once: about {jit.SECONDS} s\n"
-    assert python(ALIGN, tmp_path) == ""
-    assert python("import align", tmp_path / "other") == ""
+def test_waiting_is_announced_once_and_only_where_something_is_compiled(
+    first: subprocess.CompletedProcess[str], cache: Path, tmp_path: Path
+) -> None:
+    assert first.stderr == f"compiling kernels, once: about {jit.SECONDS} s\n"
+    assert python(ALIGN, cache).stderr == ""
+    assert python("import align", tmp_path).stderr == ""
 
 
-def test_a_kernel_has_one_form(tmp_path: Path) -> None:
+def test_a_kernel_has_one_form(first: subprocess.CompletedProcess[str]) -> None:
     """Each kernel is compiled for one signature; what is not needed is not compiled."""
-    code = (
-        "import sys, numba\n"
-        f"{ALIGN}\n"
-        "forms = {}\n"
-        "for module in [m for n, m in sys.modules.items() if n.startswith('align.')]:\n"
-        "    for value in vars(module).values():\n"
-        "        kernel = getattr(value, 'compiled', value)\n"
-        "        if hasattr(kernel, 'signatures'):\n"
-        "            forms[kernel.__module__, kernel.__name__] = len(kernel.signatures)\n"
-        "assert set(forms.values()) <= {0, 1}, forms\n"
-        "assert forms['align.spans', '_mark_range'] == 1\n"
-        "assert forms['align.exact.windows', '_nearest'] == 0\n"
-        "assert forms['align.prefix.row_kernel', 'assign'] == 0\n"
-    )
-    python(code, tmp_path)
+    forms = json.loads(first.stdout)
+    assert set(forms.values()) <= {0, 1}, forms
+    assert forms["align.spans._mark_range"] == 1
+    assert forms["align.exact.windows._nearest"] == 0
+    assert forms["align.prefix.row_kernel.assign"] == 0
 
 
 def test_nothing_private_of_numba_is_used() -> None:
