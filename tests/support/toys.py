@@ -65,9 +65,7 @@ def gpt2_config(vocabulary: int, dropout: float = 0.1) -> dict[str, object]:
 def forkserver() -> ForkServerContext:
     """Processes that are forked from one that has imported everything once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["tests.support.toys", "specialize.train", "transformers.models.t5.modeling_t5"]
-    )
+    context.set_forkserver_preload(["tests.support.preloaded"])
     return context
 
 
