@@ -26,12 +26,18 @@ from specialize.artifacts.selection import Selection, read_selection, record_tes
 from specialize.config.recipe import Recipe, Teacher
 from specialize.config.trust import check_remote_code
 from specialize.config.user_files import is_own_file, load_file
-from specialize.config.yaml_files import override_recipe, record_recipe, recorded_recipe
+from specialize.config.yaml_files import (
+    check_recorded,
+    override_recipe,
+    record_recipe,
+    recorded_recipe,
+)
 from specialize.datasets.recipe_sets import Split, training_examples
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
-from specialize.io.progress import waiting
+from specialize.io.progress import notice, waiting
 from specialize.records import Example
+from specialize.reuse import describe, find_reusable, take_over, why_responses_differ
 from specialize.selection.stage import select as choose_checkpoint
 from specialize.students import checkpoints
 
@@ -39,8 +45,12 @@ if TYPE_CHECKING:
     from specialize.teacher.protocol import Teacher as AnyTeacher
 
 
-def run_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
+def run_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dict[str, object]:
     """Every stage of ``recipe`` in the directory ``run``.
+
+    Args:
+        source: an earlier run, of which responses and targets that would come out equal are
+            taken over; see ``reuse``.
 
     Returns:
         The selected step, its validation value and the path of the report.
@@ -52,7 +62,11 @@ def run_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
 
     check_packages(recipe)
     check_student(recipe.student)
+    parts = find_reusable(recipe, source) if source is not None else []
     record_recipe(recipe, run)
+    if source is not None:
+        for line in take_over(parts, source, run):
+            notice(line)
     make_targets(recipe, run)
     train_run(recipe, run)
     results = RunResults(run)
@@ -85,6 +99,8 @@ def train_run(recipe: Recipe, run: Path) -> dict[str, object]:
 def make_targets(recipe: Recipe, run: Path) -> None:
     """Dump every teacher that is a model, and align what the objectives learn from.
 
+    A teacher that has answered everything is not loaded again.
+
     Raises:
         ConfigurationError: a teacher is neither a model nor an imported store.
     """
@@ -94,7 +110,7 @@ def make_targets(recipe: Recipe, run: Path) -> None:
     for name, teacher in recipe.teachers.items():
         responses, targets = run / "responses" / name, run / "targets" / name
         if teacher.model is not None:
-            _dump(recipe, teacher, responses)
+            _dump(recipe, name, responses)
         elif not responses.is_dir() and not targets.is_dir() and name in wanted:
             raise ConfigurationError(
                 f"teacher {name!r} has no model, and there is no store at {responses}; name a "
@@ -107,20 +123,17 @@ def make_targets(recipe: Recipe, run: Path) -> None:
                 student=recipe.student,
                 policy=recipe.alignment.policy,
                 top_k=recipe.alignment.top_k,
-                temperature=recipe.training.temperature if name in _distributions(recipe) else 1.0,
+                temperature=recipe.row_temperature(name),
             )
 
 
-def _distributions(recipe: Recipe) -> set[str]:
-    """The teachers whose distributions the student learns."""
-    wanted = (o for o in recipe.objectives if o.target == "distribution")
-    return {name for objective in wanted for name in objective.teachers}
-
-
-def _dump(recipe: Recipe, teacher: Teacher, responses: Path) -> None:
+def _dump(recipe: Recipe, name: str, responses: Path) -> None:
+    training = training_examples(recipe)
+    if responses.is_dir() and why_responses_differ(recipe, name, responses, training) is None:
+        return
     from specialize.teacher.dump import dump
 
-    training = training_examples(recipe)
+    teacher = recipe.teachers[name]
     with open_teacher(teacher, responses) as opened:
         dump(
             opened,
@@ -213,9 +226,18 @@ def plan_dump(
     return {**planned.as_json()}
 
 
-def plan_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
-    """What a run would do, before anything starts."""
+def plan_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dict[str, object]:
+    """What a run would do, before anything starts.
+
+    Args:
+        source: as for ``run_recipe``.
+
+    Raises:
+        SpecializeError: what the run would refuse.
+    """
+    check_recorded(recipe, run)
     training = training_examples(recipe)
+    parts = find_reusable(recipe, source) if source is not None else []
     plan: dict[str, object] = {
         "training_examples": len(training.examples),
         "held_out_examples_dropped": training.dropped,
@@ -223,9 +245,12 @@ def plan_recipe(recipe: Recipe, run: Path) -> dict[str, object]:
         "checkpoints": -(-recipe.optimization.steps // recipe.training.checkpoint_every) + 1,
         "evaluation_sets": [spec.label for spec in recipe.evaluation.sets],
     }
+    if source is not None:
+        plan["from"] = [describe(part, source) for part in parts]
+    reused = {p.teacher for p in parts if p.kind == "responses" and p.why_anew is None}
     kind = datasets.kind_of(recipe.train_on.set)
     for name, teacher in recipe.teachers.items():
-        if teacher.model is not None:
+        if teacher.model is not None and name not in reused:
             planned = plan_dump(teacher, training.examples, run, kind=kind, seed=recipe.seed)
             plan |= {f"{name}_{key}": value for key, value in planned.items()}
     return plan

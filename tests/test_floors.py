@@ -29,7 +29,7 @@ specialize.selection
 specialize.config specialize.targets
 specialize.datasets specialize.students specialize.teacher specialize.recipes
 specialize.rows specialize.imports specialize.report
-specialize.evaluate specialize.train
+specialize.evaluate specialize.train specialize.reuse
 specialize.pipeline specialize.inspection
 specialize.quickstart
 specialize.cli

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from specialize.artifacts.lengthened import Lengthened, read_lengthened
 from specialize.artifacts.predictions import (
     Grade,
     Prediction,
@@ -48,6 +49,11 @@ class RunResults:
         if self._scores is None:
             self._scores = tuple(read_scores(self.run / SCORES))
         return self._scores
+
+    @property
+    def lengthened(self) -> tuple[Lengthened, ...]:
+        """When the run was lengthened; empty for most."""
+        return read_lengthened(self.run)
 
     @property
     def is_scored(self) -> bool:

@@ -17,6 +17,8 @@ from specialize.cli.console import (
 )
 from specialize.errors import StoreError
 
+SCHEMA_LINE = "# yaml-language-server: $schema=recipe.schema.json"
+
 
 @click.command()
 @click.argument("store", type=FOLDER)
@@ -96,7 +98,11 @@ def schema(name: str | None) -> None:
 @click.command()
 @click.argument("name", required=False)
 def recipes(name: str | None) -> None:
-    """List the built-in recipes, or print one as YAML to copy and edit."""
+    """List the built-in recipes, or print one as YAML to copy and edit.
+
+    Its first line names recipe.schema.json, by which an editor explains the keys; make
+    it with `specialize schema recipe > recipe.schema.json`.
+    """
     from specialize.recipes import RECIPES
 
     if name is None:
@@ -105,6 +111,7 @@ def recipes(name: str | None) -> None:
         return
     if name not in RECIPES:
         raise click.UsageError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
+    click.echo(SCHEMA_LINE)
     click.echo(RECIPES[name]().to_yaml(), nl=False)
 
 

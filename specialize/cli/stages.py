@@ -131,20 +131,43 @@ def quickstart(
 
 
 @cli.command()
-@click.argument("recipe", type=FILE)
+@click.argument("recipe", type=FILE, required=False)
 @click.option("--out", required=True, type=FOLDER, help="The run's directory.")
+@click.option(
+    "--from",
+    "source",
+    type=FOLDER,
+    metavar="RUN",
+    help="Take over responses and targets of RUN that would come out equal. Without RECIPE, its "
+    "recipe is used.",
+)
 @click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
 @overrides_option
 @allow_code_option
 @send_key_option
 @as_json_option
-def run(recipe: Path, out: Path, dry_run: bool, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Run every stage of RECIPE (a file, or the name of a built-in recipe)."""
+def run(
+    recipe: Path | None, out: Path, source: Path | None, dry_run: bool,
+    overrides: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """Run every stage of RECIPE (a file, or the name of a built-in recipe).
+
+    Run it again and it continues. With a larger optimization.steps a finished run is lengthened:
+    from its last checkpoint on the learning rate is that of the longer run, and the optimizer's
+    state is kept.
+    """
+    from specialize.config.yaml_files import override_recipe, recorded_recipe
     from specialize.pipeline import plan_recipe, run_recipe
     from specialize.recipes import find_recipe
 
-    resolved = find_recipe(recipe, overrides)
-    print_result(plan_recipe(resolved, out) if dry_run else run_recipe(resolved, out), as_json)
+    if recipe is not None:
+        resolved = find_recipe(recipe, overrides)
+    elif source is not None:
+        resolved = override_recipe(recorded_recipe(source), overrides)
+    else:
+        raise click.UsageError("name a RECIPE, or a run to take it from with --from")
+    act = plan_recipe if dry_run else run_recipe
+    print_result(act(resolved, out, source=source), as_json)
 
 
 @cli.command()

@@ -1,26 +1,35 @@
 """Whether a changed recipe may continue a run: the one rule, for every stage that asks.
 
 What decides the weights must agree with what the run was begun with. How the run is carried out,
-when it is saved, and what is evaluated and selected may change from call to call::
+where a teacher is reached, when the student is saved, and what is evaluated and selected may change
+from call to call, and a run may be lengthened::
 
     --set training.checkpoint_every=50       continues
+    --set optimization.steps=600             continues a run of 300 steps, from its last checkpoint
     --set optimization.learning_rate=1e-4    is refused
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 
 from specialize.io.nested import flatten
 
-# A key that ends with a dot is a whole section.
-MAY_CHANGE = (
-    "evaluation.",
+MAY_CHANGE = (  # shell patterns of dotted keys
+    "evaluation.*",
     "selection",
-    "running.",
+    "running.*",
     "training.checkpoint_every",
     "training.keep_checkpoints",
+    "teachers.*.device",
+    "teachers.*.server.urls",
+    "teachers.*.server.key_variable",
+    "teachers.*.server.concurrency",
+    "teachers.*.server.*_per_minute",
+    "teachers.*.server.*_seconds",
 )
+MAY_GROW = ("optimization.steps",)
 
 
 def conflicts(begun: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
@@ -32,11 +41,21 @@ def conflicts(begun: Mapping[str, object], now: Mapping[str, object]) -> list[st
     """
     before, after = flatten(begun), flatten(now)
     return [
-        f"{key}: {before.get(key)!r} in the run, {after.get(key)!r} now"
+        f"{key}: {before.get(key)!r} in the run, {after.get(key)!r} now{_way_out(key)}"
         for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key) and not _may_change(key)
+        if before.get(key) != after.get(key)
+        and not _may_change(key)
+        and not (key in MAY_GROW and _grows(before.get(key), after.get(key)))
     ]
 
 
+def _grows(before: object, now: object) -> bool:
+    return isinstance(before, int) and isinstance(now, int) and now > before
+
+
+def _way_out(key: str) -> str:
+    return "; it may only grow" if key in MAY_GROW else ""
+
+
 def _may_change(key: str) -> bool:
-    return any(key.startswith(free) if free.endswith(".") else key == free for free in MAY_CHANGE)
+    return any(fnmatchcase(key, pattern) for pattern in MAY_CHANGE)

@@ -218,6 +218,11 @@ class Recipe(Strict):
                 )
         return self
 
+    def row_temperature(self, teacher: str) -> float:
+        """At which a teacher's rows are projected: the loss's where distributions are learned."""
+        learned = any(teacher in o.teachers for o in self.objectives if o.target == "distribution")
+        return self.training.temperature if learned else 1.0
+
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 

@@ -86,15 +86,20 @@ def record_recipe(recipe: Recipe, run: Path) -> None:
     Raises:
         ConfigurationError: the run was begun with another recipe; names the keys and both values.
     """
-    path = run / "recipe.yaml"
-    if path.exists():
-        begun = recorded_recipe(run).model_dump(mode="json")
-        if changed := conflicts(begun, recipe.model_dump(mode="json")):
-            raise ConfigurationError(
-                f"{run} was begun with another recipe ({'; '.join(changed)}); use the same recipe "
-                f"to continue, or a new directory"
-            )
-    write_atomically(path, recipe.to_yaml().encode())
+    check_recorded(recipe, run)
+    write_atomically(run / "recipe.yaml", recipe.to_yaml().encode())
+
+
+def check_recorded(recipe: Recipe, run: Path) -> None:
+    """Refuse a recipe that cannot continue ``run``; see ``record_recipe``."""
+    if not (run / "recipe.yaml").exists():
+        return
+    begun = recorded_recipe(run).model_dump(mode="json")
+    if changed := conflicts(begun, recipe.model_dump(mode="json")):
+        raise ConfigurationError(
+            f"{run} was begun with another recipe ({'; '.join(changed)}); use the same recipe to "
+            f"continue, or `specialize run --from {run} --out NEW` to take over its responses"
+        )
 
 
 def recorded_recipe(run: Path) -> Recipe:

@@ -23,7 +23,7 @@ def cautions(
     outcome: Outcome | None,
 ) -> list[str]:
     """Every reason why a number in the report may mean less than it seems to."""
-    cautions = _limits(recipe)
+    cautions = _limits(recipe) + [f"The run was {each}." for each in results.lengthened]
     if selection is None:
         cautions.append("No checkpoint was selected yet: run specialize select.")
         return cautions

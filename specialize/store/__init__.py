@@ -14,7 +14,8 @@ committed shard), ``shards/`` (arrays and texts), and, once finished, ``vocabula
 """
 
 from specialize.store.background import ahead, committing
-from specialize.store.description import StoreDescription
+from specialize.store.description import StoreDescription, differences
+from specialize.store.linking import link_store
 from specialize.store.reader import Store
 from specialize.store.rounding import stored_rows
 from specialize.store.shard import Sample, Shard, Texts, own_logprobs, shard_of
@@ -31,6 +32,8 @@ __all__ = [
     "Verification",
     "ahead",
     "committing",
+    "differences",
+    "link_store",
     "own_logprobs",
     "shard_of",
     "stored_rows",

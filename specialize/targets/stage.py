@@ -81,6 +81,18 @@ def write_targets(
     return summary
 
 
+def describe_targets(
+    responses: Path, *, student: str, policy: Policy, top_k: int, temperature: float
+) -> StoreDescription:
+    """What the store that ``write_targets`` makes of these arguments says of itself.
+
+    Raises:
+        StoreError: ``responses`` is damaged, unfinished or no store.
+    """
+    store, tokenizer = Store.open(responses), load_tokenizer(student)
+    return _describe(store, tokenizer, policy, top_k, "all", temperature)
+
+
 def _refuse_nothing(store: Store, summary: Mapping[str, object], keep: Keep) -> None:
     """A teacher that said nothing has empty targets; one of whom nothing is left is a mistake."""
     if not summary["samples"] and len(store):

@@ -2,7 +2,7 @@
 
 ``checkpoints/training.json`` holds both from the first step on. A later call with another learning
 rate, other targets or another training set is refused with the keys that differ;
-``config.compare`` says which may.
+``config.compare`` says which may. More steps lengthen the run, which is put on record.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from specialize.artifacts.lengthened import Lengthened, record_lengthened
 from specialize.config.compare import conflicts
 from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import build_recipe
@@ -62,12 +63,35 @@ def write(recipe: Recipe, run: Path, rows: RowSet) -> None:
     write_atomically(checkpoints.folder(run) / _FILE, text.encode())
 
 
+def lengthen(recipe: Recipe, run: Path, rows: RowSet, after_step: int) -> Lengthened | None:
+    """Put on record that the run goes on to more steps than it was begun with; None if it does not.
+
+    Args:
+        after_step: the checkpoint from which it goes on.
+    """
+    begun = _read(run)
+    before = begun.steps if begun is not None else None
+    if before is None or before >= recipe.optimization.steps:
+        return None
+    lengthened = Lengthened(after_step, before, recipe.optimization.steps)
+    record_lengthened(run, lengthened)  # first: a call that is killed here does both again
+    write(recipe, run, rows)
+    return lengthened
+
+
 @dataclass(frozen=True, slots=True)
 class _Begun:
     """What was noted when a run began: the deciding sections of its recipe, its rows' digest."""
 
     recipe: Mapping[str, object]
     rows: str
+
+    @property
+    def steps(self) -> int | None:
+        """The run's length, as it was begun or lengthened last."""
+        optimization = self.recipe.get("optimization")
+        steps = optimization.get("steps") if isinstance(optimization, Mapping) else None
+        return steps if isinstance(steps, int) else None
 
 
 def _read(run: Path) -> _Begun | None:

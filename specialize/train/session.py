@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from specialize.config.recipe import Recipe
 from specialize.errors import LockedError, StoreError
-from specialize.io.progress import progress, waiting
+from specialize.io.progress import notice, progress, waiting
 from specialize.rows import RowSet, build_rows, plan_steps
 from specialize.students import checkpoints
 from specialize.students.lora import load_adapters
@@ -38,7 +38,8 @@ def train(recipe: Recipe, run: Path) -> TrainSummary:
     """Train the recipe's student, or go on where an earlier call stopped.
 
     Killed at any moment and called again, it ends with the weights of an uninterrupted run (bit
-    for bit on a CPU with the same number of threads).
+    for bit on a CPU with the same number of threads). With more steps than it was begun with it
+    goes on from its last checkpoint, with the optimizer's state and the schedule of the longer run.
 
     Raises:
         ConfigurationError: the recipe is not the one that the run began with, the student's
@@ -149,6 +150,8 @@ def _go_on(setting: Setting, rows: RowSet, before: checkpoints.Checkpoint | None
     if arguments.process_index == 0:
         checkpoints.remove_partial(run)
         metrics.cut_back(run / metrics.FILE, start)
+        if (lengthened := agreement.lengthen(recipe, run, rows, start)) is not None:
+            notice(f"the run is {lengthened}")
     with progress("train", steps, done=start) as advance:
         if before is None and arguments.process_index == 0:
             agreement.write(recipe, run, rows)  # first: no checkpoint may exist without it

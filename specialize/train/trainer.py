@@ -6,7 +6,8 @@ clipping, the loop. What is ours:
 * A step arrives whole, as micro-batches with the token counts of all of them on all processes, so
   its loss is  sum over objectives o of  weight_o * nats_o / tokens_o  however it is split.
   (``Trainer`` knows accumulation as 1: its own scaling, which differs between models, is not used.)
-* Checkpoints are complete or absent; resuming is exact.
+* Checkpoints are complete or absent; resuming is exact, and a lengthened run follows the schedule
+  of its new length from its first further step on.
 * A loss or gradient that is not finite stops the run before it can be saved.
 """
 
@@ -21,6 +22,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import (
     PrinterCallback,
     Trainer,
@@ -234,10 +237,27 @@ def _temperatures(recipe: Recipe, device: torch.device) -> Tensor | None:
 
 
 class _SaveAndStop(TrainerCallback):
-    """Ends the run after a step in which some process was asked to stop."""
+    """Ends the run after a step in which some process was asked to stop.
+
+    At the start it sets the learning rate to that of the schedule. Transformers takes the one that
+    was saved, which in a lengthened run is the end of the shorter schedule: its first further step
+    would change nothing.
+    """
 
     def __init__(self, trainer: SparseTrainer) -> None:
         self.trainer = trainer
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **of: object
+    ) -> None:
+        optimizer, schedule = of["optimizer"], of["lr_scheduler"]
+        if not isinstance(schedule, LambdaLR) or not isinstance(optimizer, Optimizer):
+            return  # a plugin has made its own
+        factors = [factor(schedule.last_epoch) for factor in schedule.lr_lambdas]
+        rates = [base * factor for base, factor in zip(schedule.base_lrs, factors, strict=True)]
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        schedule.load_state_dict({**schedule.state_dict(), "_last_lr": rates})
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from specialize.artifacts.predictions import Prediction
 from specialize.cli.json_schemas import SCHEMAS, schema
+from specialize.cli.stages import cli
+from specialize.config.yaml_files import read_recipe
 from specialize.errors import ConfigurationError
 from specialize.recipes import RECIPES
 from specialize.records import ChatPrompt, Message, Response
@@ -108,6 +111,23 @@ def test_recipes_fit() -> None:
         assert not valid(values | {"studnet": "x"}, "recipe")
         values["optimization"]["steps"] = 0
         assert not valid(values, "recipe")
+
+
+def test_every_recipe_key_is_described() -> None:
+    found = schema("recipe")
+    for section, rule in {"recipe": found, **found["$defs"]}.items():
+        for key, about in rule.get("properties", {}).items():
+            assert about.get("description", "").endswith((".", "]")) or key == "selection", (
+                f"{section}.{key}: {about}"
+            )
+
+
+def test_a_printed_recipe_names_its_schema_to_an_editor(tmp_path: Path) -> None:
+    printed = CliRunner().invoke(cli, ["recipes", "specialization"]).output
+    assert printed.startswith("# yaml-language-server: $schema=recipe.schema.json\nname: ")
+    path = tmp_path / "my.yaml"
+    path.write_text(printed)
+    assert read_recipe(path) == RECIPES["specialization"]()
 
 
 def test_predictions_fit() -> None:
