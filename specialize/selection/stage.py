@@ -240,7 +240,8 @@ def _allowed(judged: Sequence[Judged], incomplete: Sequence[str], rule: Rule) ->
     allowed = [j for j in judged if j.refused is None]
     if not allowed:
         raise NothingPassedError(_nothing(judged, incomplete, rule))
-    return sorted(allowed, key=lambda j: (-j.value, j.candidate.step))
+    # what sums in another order differ by decides nothing
+    return sorted(allowed, key=lambda j: (-round(j.value, 12), j.candidate.step))
 
 
 def _with_front(judged: Sequence[Judged], trained: Sequence[Candidate]) -> tuple[Judged, ...]:

@@ -18,7 +18,7 @@ from specialize.quickstart.run import MODELS
 from specialize.store import Store, verify
 from specialize.teacher.local.teacher import load_teacher
 from specialize.teacher.protocol import Sampling
-from specialize.teacher.served import connect, exchange
+from specialize.teacher.served import connect
 from specialize.train import train
 from tests.support import teacher_toys as toys
 
@@ -107,9 +107,8 @@ LOST = "the server counts other tokens than it returns"
 
 
 @pytest.mark.parametrize("kind", ["openai", "openai-chat"])
-def test_rows_in_the_form_of_openai(llama: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_in_the_form_of_openai(llama: str, kind: str) -> None:
     """Rendered by the server's template or not: the rows are those of the same weights."""
-    monkeypatch.setattr(exchange, "_PAUSE", 0.0)  # what is not believed never will be
     prompts, _ = texts(24)
     with connect(settings_of(llama, toys.llama(), kind=kind)) as teacher:
         drawn = teacher.sample(prompts, list(range(24)), Sampling(6, top_k=5))
