@@ -52,6 +52,10 @@ _NAMES = {
     # the loss, for a training loop of your own
     "SparseTargets": ("specialize.losses.kernel", "SparseTargets"),
     "sparse_kl": ("specialize.losses", "sparse_kl"),
+    # targets for a trainer that is not ours
+    "TargetsDataset": ("specialize.train.targets_dataset", "TargetsDataset"),
+    "TargetsCollator": ("specialize.train.targets_dataset", "TargetsCollator"),
+    "targets_loss": ("specialize.train.targets_dataset", "targets_loss"),
 }
 
 __all__ = ["__version__", *_NAMES]

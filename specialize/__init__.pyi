@@ -26,5 +26,8 @@ from specialize.targets.stage import write_targets as write_targets
 from specialize.teacher.dump import dump as dump
 from specialize.tokens import Tokenizer as Tokenizer
 from specialize.tokens import load_tokenizer as load_tokenizer
+from specialize.train.targets_dataset import TargetsCollator as TargetsCollator
+from specialize.train.targets_dataset import TargetsDataset as TargetsDataset
+from specialize.train.targets_dataset import targets_loss as targets_loss
 
 __version__: str

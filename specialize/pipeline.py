@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from specialize.teacher.protocol import Teacher as AnyTeacher
 
 
-def run_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dict[str, object]:
+def run_recipe(
+    recipe: Recipe, run: str | Path, *, source: str | Path | None = None
+) -> dict[str, object]:
     """Every stage of ``recipe`` in the directory ``run``.
 
     Args:
@@ -60,6 +62,7 @@ def run_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dict
     """
     from specialize.train.preparation import check_packages, check_student
 
+    run, source = Path(run), None if source is None else Path(source)
     check_packages(recipe)
     check_student(recipe.student)
     parts = find_reusable(recipe, source) if source is not None else []
@@ -76,7 +79,7 @@ def run_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dict
     return {**selected, **report_runs([run], run, None, results=results)}
 
 
-def train_run(recipe: Recipe, run: Path) -> dict[str, object]:
+def train_run(recipe: Recipe, run: str | Path) -> dict[str, object]:
     """Train the student, or go on; everything is checked before torch is imported.
 
     Raises:
@@ -84,6 +87,7 @@ def train_run(recipe: Recipe, run: Path) -> dict[str, object]:
     """
     from specialize.train.preparation import finished, prepare
 
+    run = Path(run)
     done = finished(recipe, run)
     if done is not None:
         record_recipe(recipe, run)
@@ -257,7 +261,7 @@ def plan_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dic
 
 
 def evaluate_run(
-    run: Path,
+    run: str | Path,
     split: Split,
     *,
     steps: Sequence[int] = (),
@@ -279,6 +283,7 @@ def evaluate_run(
     Raises:
         ConfigurationError: no such checkpoint, or nothing was selected yet.
     """
+    run = Path(run)
     recipe = recorded_recipe(run)
     if overrides:
         recipe = override_recipe(recipe, overrides)
@@ -333,7 +338,7 @@ def _at_steps(run: Path, steps: Sequence[int]) -> list[checkpoints.Checkpoint]:
 
 
 def select(
-    recipe: Recipe, run: Path, rule: str | None = None, *, results: RunResults | None = None
+    recipe: Recipe, run: str | Path, rule: str | None = None, *, results: RunResults | None = None
 ) -> Selection:
     """Choose the run's checkpoint by its validation scores; writes ``selection.json``.
 
@@ -346,7 +351,7 @@ def select(
         ConfigurationError: there is no such rule, or no set of a role that it needs.
     """
     return choose_checkpoint(
-        results or RunResults(run),
+        results or RunResults(Path(run)),
         recipe.evaluation.sets,
         rule or recipe.selection,
         format_=recipe.evaluation.formats[0],

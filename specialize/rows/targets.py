@@ -153,13 +153,17 @@ def _why_not(response: Response, example: Example, limits: Limits) -> str | None
 
 
 def _target(example: Example, sample: Sample, eos: int) -> Target:
-    """A stored sample as it stands; where its end was seen and has no row, a certain one."""
+    return Target(example, sample.response.sample, *as_stored(sample, eos))
+
+
+def as_stored(sample: Sample, eos: int) -> tuple[NDArray[np.int32], SparseDistributions]:
+    """Ids and rows as they stand; where the text's end was seen and has no row, a certain one."""
     ids = np.asarray(sample.token_id, np.int32)
     rows = sample.distributions
     if sample.response.finished and (not len(ids) or ids[-1] != eos):
         end = np.array([eos], np.int32)
-        ids, rows = np.concatenate([ids, end]), concatenate([rows, one_hot(end)])
-    return Target(example, sample.response.sample, ids, rows)
+        return np.concatenate([ids, end]), concatenate([rows, one_hot(end)])
+    return ids, rows
 
 
 def _short_enough(targets: list[Target], most: int, lost: Counter[str]) -> list[Target]:

@@ -35,8 +35,8 @@ from specialize.tokens.library_threads import library_threads
 
 
 def write_targets(
-    responses: Path,
-    targets: Path,
+    responses: str | Path,
+    targets: str | Path,
     *,
     student: str,
     policy: Policy = "prefix",
@@ -68,13 +68,13 @@ def write_targets(
     """
     store, tokenizer = Store.open(responses), load_tokenizer(student)
     _check(store, tokenizer)
-    _, shard_samples = read_store_file(responses)
+    _, shard_samples = read_store_file(store.path)
     warmth = Warmth(temperature, tail_column(store, temperature))
-    description = _describe(store, tokenizer, policy, top_k, keep, temperature)
+    about = _describe(store, tokenizer, policy, top_k, keep, temperature)
     job = _job(store, tokenizer, policy, top_k, keep, threads or os.cpu_count() or 1)
-    with StoreWriter(targets, description, shard_samples=shard_samples, restart=restart) as writer:
+    with StoreWriter(Path(targets), about, shard_samples=shard_samples, restart=restart) as writer:
         _write_missing(writer, store, job, warmth)
-        summary = summarize(writer.counts, description)
+        summary = summarize(writer.counts, about)
         _refuse_nothing(store, summary, keep)
         if not writer.finished:
             writer.finish(tokenizer.vocabulary(), summary)

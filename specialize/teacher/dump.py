@@ -45,7 +45,7 @@ PILOT = 64  # texts that are tried to learn their length and likelihood
 def dump(
     teacher: Teacher,
     examples: Sequence[Example],
-    out: Path,
+    out: str | Path,
     settings: TeacherSettings,
     *,
     pool: DemonstrationPool | None = None,
@@ -72,7 +72,7 @@ def dump(
     asks = fitting(teacher, asks, settings.too_long)
     job = _Job(teacher, settings, kind, seed, shard_samples)
     with StoreWriter(
-        out, job.describe(asks), shard_samples=shard_samples, restart=restart
+        Path(out), job.describe(asks), shard_samples=shard_samples, restart=restart
     ) as writer:
         return _write(writer, job, asks)
 

@@ -69,7 +69,7 @@ def prepare(recipe: Recipe, run: Path) -> Prepared:
     check_student(recipe.student)
     tokenizer = load_tokenizer(recipe.student)
     stores = {
-        teacher: _open_targets(run / "targets" / teacher, teacher, tokenizer)
+        teacher: open_targets(run / "targets" / teacher, teacher, tokenizer)
         for teacher in sorted({name for o in recipe.objectives for name in o.teachers})
     }
     _check_temperature(recipe, stores)
@@ -122,7 +122,7 @@ def check_student(student: str) -> None:
             raise InputError(f"no usable model at {student}: it has no {pattern}")
 
 
-def _open_targets(path: Path, teacher: str, tokenizer: Tokenizer) -> Store:
+def open_targets(path: Path, teacher: str, tokenizer: Tokenizer) -> Store:
     """The target store of a teacher, if it is one in the vocabulary of ``tokenizer``."""
     if not path.exists():
         raise StoreError(
