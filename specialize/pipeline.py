@@ -37,7 +37,6 @@ from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
 from specialize.io.progress import notice, waiting
 from specialize.records import Example
-from specialize.reuse import describe, find_reusable, take_over, why_responses_differ
 from specialize.selection.stage import select as choose_checkpoint
 from specialize.students import checkpoints
 
@@ -60,6 +59,7 @@ def run_recipe(
     Raises:
         SpecializeError: whatever a stage refuses; what was finished before stays.
     """
+    from specialize.reuse import find_reusable, take_over
     from specialize.train.preparation import check_packages, check_student
 
     run, source = Path(run), None if source is None else Path(source)
@@ -132,6 +132,8 @@ def make_targets(recipe: Recipe, run: Path) -> None:
 
 
 def _dump(recipe: Recipe, name: str, responses: Path) -> None:
+    from specialize.reuse import why_responses_differ
+
     training = training_examples(recipe)
     if responses.is_dir() and why_responses_differ(recipe, name, responses, training) is None:
         return
@@ -239,6 +241,8 @@ def plan_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dic
     Raises:
         SpecializeError: what the run would refuse.
     """
+    from specialize.reuse import describe, find_reusable
+
     check_recorded(recipe, run)
     training = training_examples(recipe)
     parts = find_reusable(recipe, source) if source is not None else []
@@ -373,11 +377,7 @@ def select_run(
 
 
 def report_runs(
-    runs: Sequence[Path],
-    out: Path,
-    repository: str | None,
-    *,
-    results: RunResults | None = None,
+    runs: Sequence[Path], out: Path, repository: str | None, *, results: RunResults | None = None
 ) -> dict[str, object]:
     """The report of one run, perhaps sent to the hub; of several runs their comparison in ``out``.
 
