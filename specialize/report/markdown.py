@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import ParamSpec
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -54,6 +55,11 @@ def _picked(cases: Sequence[Case]) -> list[Case]:
 
 def render(template: str, **values: object) -> str:
     """A template of this package with ``values``; all data in it is escaped."""
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> Environment:
     made = Environment(
         loader=FunctionLoader(resource),
         autoescape=True,  # what a macro returns is markup then; ``finalize`` does the escaping
@@ -71,7 +77,7 @@ def render(template: str, **values: object) -> str:
         "fenced": _own(fenced),
         "own": Markup,
     }
-    return made.get_template(template).render(values)
+    return made
 
 
 def _own(write: Callable[P, str]) -> Callable[P, Markup]:

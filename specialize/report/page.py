@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -50,6 +51,7 @@ def html_page(data: ReportData, drawings: Mapping[str, Sequence[Drawing]]) -> st
     )
 
 
+@cache
 def environment() -> Environment:
     """Templates that escape all data, with the report's way to write numbers."""
     made = Environment(
