@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from align import align_batch, align_pieces, build_vocabulary, ragged
 from align.blocks import FOLDED, LITERAL, WINDOW
+from align.exact.byte_symbols import GAPS
 from align.spans import align_spans
 from align.vocabulary import SPECIAL, UNKNOWN
 from tests.reference import alignment as reference
@@ -111,6 +112,13 @@ def test_folding_keeps_words_together(sides: tuple[Pieces, Pieces]) -> None:
         assert a.split() == b.split() or not sides[0] or not sides[1]
 
 
+@pytest.mark.parametrize("gap", [f"U+{point:04X}" for point in GAPS])
+def test_every_gap_folds(gap: str) -> None:
+    spelled = chr(int(gap[2:], 16)).encode()
+    found = blocks_of([b"a", spelled + b"b", b"c"], [b"a", b" b", b"c"])
+    assert [kind for *_, kind in found] == [LITERAL, FOLDED, LITERAL]
+
+
 def test_special_tokens_match_one_another_or_go_forward() -> None:
     source = build_vocabulary([b"a", b" b", b""], flags={2: SPECIAL})
     target = build_vocabulary([b" a", b" b", b"", b""], flags={2: SPECIAL, 3: UNKNOWN})
@@ -150,16 +158,20 @@ def test_links_join_tokens_that_share_bytes(sides: tuple[Pieces, Pieces]) -> Non
 
 
 @given(
-    st.one_of(strategies.pieces, strategies.any_pieces),
-    st.one_of(strategies.pieces, strategies.any_pieces),
+    st.one_of(
+        st.tuples(*[st.one_of(strategies.pieces, strategies.any_pieces)] * 2),
+        strategies.folded_tokenizations(),
+    )
 )
-@example([b"", b" "], [b" ", b""])
+@example(([b"", b" "], [b" ", b""]))
+@example(([b"b", b"1\na"], [b"b", b"1 a"]))  # a token goes on behind its gap
 @settings(max_examples=300)
-def test_kinds_are_true(a: Pieces, b: Pieces) -> None:
+def test_kinds_are_true(sides: tuple[Pieces, Pieces]) -> None:
     """A literal block spells the same on both sides, a folded one does but for gaps.
 
     A gap that an unknown token follows on one side alone is folded too.
     """
+    a, b = sides
     known = b"" not in (*a, *b)
     for one, other, kind in blocks_of(a, b):
         if kind == LITERAL:
