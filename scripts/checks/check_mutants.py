@@ -82,7 +82,9 @@ MUTANTS = (
     Mutant("a repeated id counts twice", "prefix/teacher_rows.py", "prob[e] = 0.0",
            "prob[e] *= 1.0", "test_project.py prefix/test_teacher_rows.py"),
     Mutant("a word that is alone is counted twice", "prefix/continuations.py",
-           "times[position] += 1\n", "times[position] += 2\n"),
+           "counts = _with_room(counts, 0)\n",
+           "counts = _count_all(_with_room(counts, 0), nodes, (first, first + spans[:, LENGTH]),\n"
+           "                        words.ids, flags)\n"),
     Mutant("rare next tokens are distinguished", "prefix/continuations.py",
            "(PART * keep * times[kept] >= times[parent][which])",
            "(PART * keep * times[kept] >= 0)", "prefix/test_continuations.py"),
