@@ -28,7 +28,7 @@ import xxhash
 from specialize.answers import Kind
 from specialize.errors import InputError
 from specialize.io.files import write_atomically
-from specialize.records import Example, message_of
+from specialize.records import Example, Prompt, message_of
 
 QUESTIONS = "questions"  # the folder beside the checkpoints'
 _SHARD = ".shard-"
@@ -218,9 +218,13 @@ def prediction_files(run: Path) -> list[PredictionFile]:
     ]
 
 
-def prompt_digest(prompt: str) -> str:
-    """16 hex digits of the prompt's sha256."""
-    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+def prompt_digest(prompt: Prompt) -> str:
+    """16 hex digits of the prompt's sha256; of a chat with the arguments of its template.
+
+    The template itself is one of the files of the model that ``Settings.model`` is the digest of.
+    """
+    written = prompt if isinstance(prompt, str) else json.dumps(prompt.as_json(), sort_keys=True)
+    return hashlib.sha256(written.encode()).hexdigest()[:16]
 
 
 def write_questions(run: Path, set_: str, split: str, examples: Sequence[Example]) -> None:

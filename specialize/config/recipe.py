@@ -22,6 +22,7 @@ from typing import Annotated, ClassVar, Literal
 import yaml
 from pydantic import AfterValidator, Field, model_validator
 
+from specialize.config.chat import Chat
 from specialize.config.evaluation import Evaluation, EvaluationSet, Role
 from specialize.config.names import Name
 from specialize.config.section import Count, Positive, PositiveNumber, Seed, Share, Strict
@@ -167,6 +168,9 @@ class Recipe(Strict):
     """By the names that objectives use."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
     """The terms of the loss."""
+    chat: Chat = Chat()
+    """System prompt and template arguments of the student's chat formats, in training and
+    evaluation."""
     alignment: Alignment = Alignment()
     """How distributions reach the student's vocabulary."""
     training: Training = Training()

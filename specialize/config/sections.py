@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from specialize.config.chat import Chat
 from specialize.config.recipe import (
     Alignment,
     Dataset,
@@ -24,6 +25,7 @@ from specialize.config.training import Lora, Optimization, Running, Training
 _SECTIONS: Mapping[str, type[Strict]] = {
     "train_on": Dataset,
     "unlabelled": Dataset,
+    "chat": Chat,
     "teachers": Teacher,
     "objectives": Objective,
     "alignment": Alignment,

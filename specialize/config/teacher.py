@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from specialize.config.chat import Chat
 from specialize.config.section import Count, Positive, PositiveNumber, Share, Strict
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
@@ -102,6 +103,8 @@ class Teacher(Strict):
     """With mode rationale: the prompt gives the answer."""
     format: str = "zero-shot-cot"
     """Of the prompt."""
+    chat: Chat = Chat()
+    """System prompt and template arguments of its chat formats."""
     num_fewshot: Count = 0
     """Demonstrations in each prompt of an in-context format."""
     prompt_file: str | None = None

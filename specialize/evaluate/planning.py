@@ -26,8 +26,15 @@ from specialize.artifacts.predictions import content_digest, prompt_digest
 from specialize.config.recipe import EvaluationSet, Recipe
 from specialize.datasets.recipe_sets import RecipeSets, Split
 from specialize.errors import ConfigurationError
-from specialize.formats import DemonstrationPool, PromptFormat, by_name, parse_prompt_file
-from specialize.records import Example, question_key
+from specialize.formats import (
+    ChatFormat,
+    DemonstrationPool,
+    Format,
+    PromptFormat,
+    by_name,
+    parse_prompt_file,
+)
+from specialize.records import Example, Prompt, question_key
 
 Asking = tuple[PromptFormat, Sequence[Example]]  # a format and the demonstrations that it shows
 
@@ -47,7 +54,7 @@ class PromptedSet:
     format: str
     kind: Kind
     examples: tuple[Example, ...]
-    prompts: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
     max_prompt_tokens: int
     prompt_digests: tuple[str, ...] = field(init=False, repr=False)
     digest: str = field(init=False, repr=False)  # of all that a grade needs to know of the set
@@ -103,7 +110,7 @@ class EvaluationPlan:
     def _asking(self, name: str) -> Asking:
         """A format and the demonstrations that it shows where a set has none of its own."""
         evaluation = self.recipe.evaluation
-        form = by_name(name, max(1, evaluation.num_fewshot))
+        form = self._form(name)
         if not form.demonstrations:
             return form, ()
         if evaluation.prompt_file is None:
@@ -124,7 +131,14 @@ class EvaluationPlan:
                     f"prompt file {path}: demonstration {shown.id!r} asks the held-out question "
                     f"{held_out[question_key(shown.question)]!r}; remove it"
                 )
-        return published.format(cot=name.endswith("cot")), published.demonstrations
+        form = self._form(name)
+        if isinstance(form, Format | ChatFormat):
+            form = published.like(form)
+        return form, published.demonstrations
+
+    def _form(self, name: str) -> PromptFormat:
+        count = max(1, self.recipe.evaluation.num_fewshot)
+        return by_name(name, count, chat=self.recipe.chat.style)
 
     def _held_out_questions(self) -> Mapping[str, str]:
         """The id of every held-out example by its question."""
@@ -162,6 +176,6 @@ def _check_names(labels: Sequence[str]) -> None:
             raise ConfigurationError(f"two evaluation sets are named {label!r}; give one a name")
 
 
-def _prompt(example: Example, by_task: Mapping[str, Asking], common: Asking) -> str:
+def _prompt(example: Example, by_task: Mapping[str, Asking], common: Asking) -> Prompt:
     form, shown = by_task.get(example.task, common)
     return form.prompt(example, shown)

@@ -24,7 +24,7 @@ from specialize.students import checkpoints
 from specialize.students.checkpoints import Checkpoint
 
 TEACHER_STEP = -1  # of models that are no step of the run
-_WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken", "*.bpe")
+_WANTED = ("*.json", "*.jinja", "*.safetensors", "*.model", "*.txt", "*.tiktoken", "*.bpe")
 
 
 @dataclass(frozen=True, slots=True)

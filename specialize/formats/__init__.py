@@ -1,10 +1,11 @@
 """Formats: how a question is put to a model, and what it should answer.
 
-``prompts`` has the formats and the strings of the published ones, ``demonstrations`` the pool
-that in-context prompts draw from, ``published`` the reader of prompt files, ``rationales`` the
-prompts that ask a teacher for a rationale.
+``prompts`` has the formats and the strings of the published ones, ``chats`` those of conversations,
+``demonstrations`` the pool that in-context prompts draw from, ``published`` the reader of prompt
+files, ``rationales`` the prompts that ask a teacher for a rationale.
 """
 
+from specialize.formats.chats import ChatFormat, ChatStyle, is_chat
 from specialize.formats.demonstrations import DemonstrationPool
 from specialize.formats.prefixes import TaskPrefix
 from specialize.formats.prompts import (
@@ -30,6 +31,8 @@ __all__ = [
     "FU",
     "TEACHER",
     "TEACHER_WITH_PERIOD",
+    "ChatFormat",
+    "ChatStyle",
     "DemonstrationPool",
     "Format",
     "PromptFormat",
@@ -39,6 +42,7 @@ __all__ = [
     "Style",
     "TaskPrefix",
     "by_name",
+    "is_chat",
     "is_format_name",
     "parse_prompt_file",
     "read_rationale",

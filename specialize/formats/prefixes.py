@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from specialize.errors import ConfigurationError
 from specialize.records import Example
 
 Wanted = Literal["answer", "rationale", "solution"]
@@ -62,10 +63,15 @@ class TaskPrefix:
     def needs_rationale(self) -> bool:
         return self.wants != "answer"
 
+    @property
+    def announces(self) -> bool:
+        return False
+
     def prompt(self, example: Example, demonstrations: Sequence[Example] = ()) -> str:
         """``<prefix>: <question>``; one that ends with a mark, as ``[label]``, has no colon."""
         if demonstrations:
             raise ValueError(f"task prefix {self.prefix!r} takes no demonstrations")
+        refuse_earlier_turns(example, self.name)
         if not self.prefix:
             return example.text
         return f"{self.prefix}{': ' if self.prefix[-1].isalnum() else ' '}{example.text}"
@@ -77,6 +83,19 @@ class TaskPrefix:
         if not rationale.strip():
             raise ValueError(f"task prefix {self.prefix!r} needs a rationale (answer {answer!r})")
         return rationale if self.wants == "rationale" else f"{rationale}{_BETWEEN}{answer}"
+
+
+def refuse_earlier_turns(example: Example, name: str) -> None:
+    """A format that is no chat would ask the last question of a conversation without the rest.
+
+    Raises:
+        ConfigurationError: ``example`` has turns before its question.
+    """
+    if example.earlier:
+        raise ConfigurationError(
+            f"example {example.id!r} has {len(example.earlier)} turns before its question, which "
+            f"format {name} has no place for; use a chat format, such as chat"
+        )
 
 
 def find_prefix(name: str) -> TaskPrefix | None:

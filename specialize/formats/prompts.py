@@ -8,7 +8,8 @@ demonstrations, with or without chain of thought. One worked record, ``zero-shot
 
 The published code ends the prompt with a newline when it evaluates and without one when it
 trains. Here it always ends with one: training and evaluation then agree, the line is the same as
-in a demonstration, and T5, whose vocabulary has no newline, sees no difference.
+in a demonstration, and T5, whose vocabulary has no newline, sees no difference. Conversations for
+chat models are in ``chats``.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from specialize.errors import ConfigurationError
-from specialize.formats.prefixes import PREFIX_NAMES, TaskPrefix, find_prefix
-from specialize.records import Example
+from specialize.formats.chats import CHAT_NAMES, ChatFormat, ChatStyle, find_chat, is_chat
+from specialize.formats.prefixes import (
+    PREFIX_NAMES,
+    TaskPrefix,
+    find_prefix,
+    refuse_earlier_turns,
+)
+from specialize.records import Example, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,12 @@ class PromptFormat(Protocol):
         """Whether the target, and each demonstration, is written with a rationale."""
         ...
 
-    def prompt(self, example: Example, demonstrations: Sequence[Example] = ()) -> str: ...
+    @property
+    def announces(self) -> bool:
+        """Whether a solution has a line "The answer is ..."."""
+        ...
+
+    def prompt(self, example: Example, demonstrations: Sequence[Example] = ()) -> Prompt: ...
 
     def target(self, rationale: str, answer: str) -> str: ...
 
@@ -93,6 +105,10 @@ class Format:
         return self.cot
 
     @property
+    def announces(self) -> bool:
+        return True
+
+    @property
     def name(self) -> str:
         context = "in-context" if self.demonstrations else "zero-shot"
         return f"{context}-{'cot' if self.cot else 'answer'}"
@@ -113,6 +129,7 @@ class Format:
                 f"format {self.name} takes {self.demonstrations} demonstrations, "
                 f"got {len(demonstrations)} for example {example.id!r}"
             )
+        refuse_earlier_turns(example, self.name)
         shown = [self._demonstration(shown, example) for shown in demonstrations]
         head = [self.instruction] if self.instruction else []
         asked = self.style.question + example.text + self._cue
@@ -145,35 +162,43 @@ class Format:
         return question + self.separator + self.target(shown.rationale, shown.answer)
 
 
+_PLAIN_CHAT = ChatStyle()
 _FOUR: Mapping[str, tuple[bool, bool]] = {  # name -> in context, chain of thought
     "in-context-cot": (True, True),
     "in-context-answer": (True, False),
     "zero-shot-cot": (False, True),
     "zero-shot-answer": (False, False),
 }
-FORMAT_NAMES = (*_FOUR, *PREFIX_NAMES)
+FORMAT_NAMES = (*_FOUR, *CHAT_NAMES, *PREFIX_NAMES)
 
 
 def is_format_name(name: str) -> bool:
     """Whether ``by_name`` knows ``name``."""
-    return name in _FOUR or find_prefix(name) is not None
+    return name in _FOUR or is_chat(name) or find_prefix(name) is not None
 
 
-def by_name(name: str, demonstrations: int = 4, *, style: Style = FU) -> Format | TaskPrefix:
+def by_name(
+    name: str, demonstrations: int = 4, *, style: Style = FU, chat: ChatStyle = _PLAIN_CHAT
+) -> Format | ChatFormat | TaskPrefix:
     """The format called ``name``, with ``demonstrations`` if it is an in-context one.
 
     For the names of task prefixes see ``find_prefix``.
+
+    Args:
+        chat: what a chat format puts around a question; other formats have no use for it.
 
     Raises:
         ConfigurationError: no such format, or an in-context one without demonstrations.
     """
     if (prefix := find_prefix(name)) is not None:
         return prefix
-    if name not in _FOUR:
-        raise ConfigurationError(f"unknown format {name!r}; known: {', '.join(FORMAT_NAMES)}")
-    in_context, cot = _FOUR[name]
-    if in_context and demonstrations < 1:
+    if name.startswith("in-context") and is_format_name(name) and demonstrations < 1:
         raise ConfigurationError(
             f"format {name} needs at least 1 demonstration, got {demonstrations}"
         )
+    if (found := find_chat(name, demonstrations, chat)) is not None:
+        return found
+    if name not in _FOUR:
+        raise ConfigurationError(f"unknown format {name!r}; known: {', '.join(FORMAT_NAMES)}")
+    in_context, cot = _FOUR[name]
     return Format(cot, demonstrations if in_context else 0, style)

@@ -11,10 +11,12 @@ front, a canary line, which is left out.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from specialize.errors import InputError
+from specialize.formats.chats import ChatFormat
 from specialize.formats.prompts import (
     BBH,
     BBH_ONE_LINE,
@@ -51,6 +53,16 @@ class PublishedPrompt(NamedTuple):
         question and its answer.
         """
         return Format(cot, len(self.demonstrations), self.style, self.instruction)
+
+    def like(self, form: Format | ChatFormat) -> Format | ChatFormat:
+        """The same in the manner of ``form``: a chat shows the demonstrations as turns.
+
+        The instruction is its system prompt, where it has no other.
+        """
+        if isinstance(form, Format):
+            return self.format(cot=form.cot)
+        style = replace(form.style, system=form.style.system or self.instruction)
+        return replace(form, demonstrations=len(self.demonstrations), style=style)
 
 
 def parse_prompt_file(path: Path | str) -> PublishedPrompt:

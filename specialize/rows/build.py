@@ -17,12 +17,13 @@ from align.sparse import one_hot
 from specialize.config.recipe import Objective, Recipe
 from specialize.datasets import kind_of
 from specialize.errors import ConfigurationError, NothingPassedError
-from specialize.formats import PromptFormat, by_name
+from specialize.formats import ChatFormat, PromptFormat, by_name
 from specialize.records import Example
 from specialize.rows.averaging import average_targets
 from specialize.rows.prompts import encode, prompts_of
 from specialize.rows.row import Row, RowSet
 from specialize.rows.targets import Limits, Target, gold_targets, spoken_targets, teacher_targets
+from specialize.rows.turns import with_turn_end
 from specialize.rows.unlikely import unlikely
 from specialize.store import Store
 from specialize.tokens import Tokenizer
@@ -90,8 +91,10 @@ class _Builder:
     def rows(self, number: int) -> tuple[list[Row], Counter[str]]:
         """The rows of one objective, and what was left out."""
         objective = self.recipe.objectives[number]
-        form = by_name(objective.format, max(1, objective.num_fewshot))
+        form = by_name(objective.format, max(1, objective.num_fewshot), chat=self.recipe.chat.style)
         targets, lost = self._targets(objective, form)
+        if isinstance(form, ChatFormat):
+            targets = [with_turn_end(target, self.tokenizer) for target in targets]
         prompts = prompts_of(objective.name, form, self.examples, targets, self.recipe.seed)
         most = self.recipe.training.max_prompt_tokens
         encoded = encode(prompts, self.tokenizer, most=most, eos=self.encoder_decoder)

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from specialize.formats import DemonstrationPool, PromptFormat
-from specialize.records import Example
+from specialize.records import Example, Prompt
 from specialize.rows.targets import Target
 from specialize.tokens import Tokenizer
 
@@ -29,12 +29,17 @@ _BLOCK = 1024  # prompts that are tokenized at once
 class Question:
     """One prompt, and the part of it that may be cut; "" where nothing may."""
 
-    text: str
+    prompt: Prompt
     context: str = ""
 
-    def cut(self, words: int) -> str:
+    def cut(self, words: int) -> Prompt:
         """The prompt with the first ``words`` words of its context alone."""
-        return self.text.replace(self.context, " ".join(self.context.split()[:words]), 1)
+        kept = " ".join(self.context.split()[:words])
+        if isinstance(self.prompt, str):
+            return self.prompt.replace(self.context, kept, 1)
+        *before, asked = self.prompt.messages
+        shorter = replace(asked, content=asked.content.replace(self.context, kept, 1))
+        return replace(self.prompt, messages=(*before, shorter))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +85,12 @@ def encode(
     the rest alone is too long, it comes as it is.
     """
     for block in _batched(prompts, _BLOCK):
-        texts = [question.text for question in block]
-        distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        asked = [question.prompt for question in block]
+        distinct = {prompt: i for i, prompt in enumerate(dict.fromkeys(asked))}
         encoded = tokenizer.encode_prompts(list(distinct), eos=eos)
         arrays = [np.array(ids, np.int32) for ids in encoded]
-        for question, text in zip(block, texts, strict=True):
-            yield fit(question, arrays[distinct[text]], tokenizer, most=most, eos=eos)
+        for question, prompt in zip(block, asked, strict=True):
+            yield fit(question, arrays[distinct[prompt]], tokenizer, most=most, eos=eos)
 
 
 def fit(

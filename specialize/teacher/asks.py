@@ -14,20 +14,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.errors import ConfigurationError, InputError
 from specialize.formats import (
+    ChatFormat,
     DemonstrationPool,
     Format,
     PromptFormat,
     by_name,
     parse_prompt_file,
 )
-from specialize.records import Example, question_key
+from specialize.records import ChatPrompt, Example, Json, Message, Prompt, question_key
 from specialize.teacher.rationale_prompts import RationalePrompts
 
 
@@ -37,7 +38,7 @@ class Ask:
 
     example: Example
     sample: int
-    prompt: str
+    prompt: Prompt
     seed: int
     text: str | None = None
 
@@ -57,13 +58,18 @@ class Asks:
     @property
     def prompt_digest(self) -> str:
         """sha256 of every prompt and given text: whatever changes one of them changes it."""
-        return _digest([(ask.example.id, ask.sample, ask.prompt, ask.text) for ask in self.entries])
+        return _digest([_asked(ask) for ask in self.entries])
 
     @property
     def dataset_digest(self) -> str:
         """sha256 of the examples that are asked, with their answers."""
         examples = {ask.example.id: ask.example for ask in self.entries}
-        return _digest([(e.id, e.text, e.answer, e.rationale) for e in examples.values()])
+        return _digest([[e.id, e.text, e.answer, e.rationale] for e in examples.values()])
+
+
+def _asked(ask: Ask) -> Json:
+    prompt = ask.prompt if isinstance(ask.prompt, str) else ask.prompt.as_json()
+    return [ask.example.id, ask.sample, prompt, ask.text]
 
 
 def build_asks(
@@ -94,7 +100,7 @@ def build_asks(
             left_out.append(example.id)  # there is no answer to give
             continue
         form, prompt = prompter.put(example)
-        _refuse_half_characters(example.id, prompt)
+        _refuse_half_characters(example.id, str(prompt))
         text = None
         if settings.mode == "score":
             if form.needs_rationale and not example.rationale.strip():
@@ -144,20 +150,28 @@ class _Prompter:
         self._form, self._pool, self._seed, self._published = form, pool, seed, published
         self._rationales = rationales
 
-    def put(self, example: Example) -> tuple[PromptFormat, str]:
+    def put(self, example: Example) -> tuple[PromptFormat, Prompt]:
         """The format and the prompt; all samples of a question have the same demonstrations."""
-        if isinstance(self._form, Format) and self._published:
+        if isinstance(self._form, Format | ChatFormat) and self._published:
             own = question_key(example.question)
             shown = [d for d in self._published if question_key(d.question) != own]
-            form = Format(self._form.cot, len(shown), self._form.style, self._form.instruction)
+            form = replace(self._form, demonstrations=len(shown))
             return form, form.prompt(example, shown)
         rng = np.random.default_rng(sample_seed(self._seed, example.id, -1))
         if self._rationales is not None:
-            return self._form, self._rationales.prompt(example, rng)
+            return self._form, self._as_asked(self._rationales.prompt(example, rng))
         if self._pool is None or not self._form.demonstrations:
             return self._form, self._form.prompt(example)
         drawn = self._pool.draw(example, self._form.demonstrations, rng)
         return self._form, self._form.prompt(example, drawn)
+
+    def _as_asked(self, text: str) -> Prompt:
+        """``text``, in a chat as the words of the user."""
+        if not isinstance(self._form, ChatFormat):
+            return text
+        style = self._form.style
+        told = (Message("system", style.system),) if style.system else ()
+        return ChatPrompt((*told, Message("user", text)), style.arguments)
 
 
 def _prompter(
@@ -171,6 +185,8 @@ def _prompter(
             f"mode 'score' has one given text a question, but samples is {settings.samples}; "
             f"leave it at 1"
         )
+    chat = settings.chat.style
+    wanted = by_name(settings.format, max(1, settings.num_fewshot), chat=chat)
     if settings.mode == "rationale":
         shown = (
             parse_prompt_file(settings.prompt_file).demonstrations if settings.prompt_file else ()
@@ -178,20 +194,20 @@ def _prompter(
         count = len(shown) or settings.num_fewshot
         drawn_from = shown or (pool.examples if pool else examples)
         rationales = RationalePrompts(drawn_from, count, forced=settings.forced)
-        return _Prompter(by_name("zero-shot-cot"), None, seed, rationales=rationales)
+        form = wanted if isinstance(wanted, ChatFormat) else by_name("zero-shot-cot")
+        return _Prompter(form, None, seed, rationales=rationales)
     if settings.prompt_file is None:
-        form = by_name(settings.format, settings.num_fewshot)
+        form = by_name(settings.format, settings.num_fewshot, chat=chat)
         return _Prompter(form, pool or DemonstrationPool(examples), seed)
-    wanted = by_name(settings.format)
-    if not isinstance(wanted, Format):
+    if not isinstance(wanted, Format | ChatFormat):
         raise ConfigurationError(
             f"format {settings.format!r} takes no demonstrations, so prompt file "
             f"{settings.prompt_file} cannot be used with it"
         )
     published = parse_prompt_file(settings.prompt_file)
-    form = published.format(cot=wanted.cot)
+    form = published.like(wanted)
     return _Prompter(form, None, seed, published.demonstrations)
 
 
-def _digest(value: Sequence[tuple[str | int | None, ...]]) -> str:
+def _digest(value: list[Json]) -> str:
     return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()

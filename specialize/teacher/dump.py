@@ -22,7 +22,7 @@ import numpy as np
 from align.vocabulary import SPECIAL, Vocabulary
 from specialize.answers import Kind
 from specialize.config.recipe import Teacher as TeacherSettings
-from specialize.formats import DemonstrationPool, TaskPrefix, by_name
+from specialize.formats import DemonstrationPool, by_name, is_chat
 from specialize.io.progress import progress
 from specialize.records import Example, Response
 from specialize.store import Sample, Store, StoreDescription, StoreWriter, committing
@@ -158,6 +158,7 @@ class _Job:
                 "mode": settings.mode,
                 "cut": settings.cut if sampled else None,
                 **_several_ends(self.teacher),
+                **_chat(self.teacher, settings),
                 "samples": settings.samples,
                 "max_new_tokens": settings.max_new_tokens if sampled else None,
                 "seed": self.seed if sampled else None,
@@ -250,6 +251,19 @@ class Answered(NamedTuple):
     rejected: list[tuple[Ask, str]]
 
 
+def _chat(teacher: Teacher, settings: TeacherSettings) -> dict[str, Json]:
+    """What makes the turns of a chat into what the teacher reads."""
+    if not is_chat(settings.format):
+        return {}
+    template = teacher.tokenizer.chat
+    return {
+        "chat": {
+            "template": template.digest if template and teacher.continues else "the server's",
+            "arguments": dict(settings.chat.arguments),
+        }
+    }
+
+
 def _several_ends(teacher: Teacher) -> dict[str, Json]:
     """The ids that end a text, where there is more than the one of the vocabulary."""
     ends = teacher.tokenizer.ends
@@ -267,8 +281,16 @@ def _entries(settings: TeacherSettings) -> dict[str, Json]:
 
 
 def cut_of(settings: TeacherSettings, kind: Kind) -> Cut | None:
-    """Where texts are over by what they say; None where they are whole as they come."""
-    if settings.cut == "none" or settings.forced or not is_announced(settings.format):
+    """Where texts are over by what they say; None where they are whole as they come.
+
+    In a chat the teacher ends its own turn.
+    """
+    if (
+        is_chat(settings.format)
+        or settings.cut == "none"
+        or settings.forced
+        or not is_announced(settings.format)
+    ):
         return None
     return Cut(settings.cut, kind)
 
@@ -290,7 +312,7 @@ def sampling_of(settings: TeacherSettings, cut: Cut | None) -> Sampling:
 
 def is_announced(format_name: str) -> bool:
     """Whether solutions in this format have a line "The answer is ..."."""
-    return not isinstance(by_name(format_name), TaskPrefix)
+    return by_name(format_name).announces
 
 
 def padded_vocabulary(vocabulary: Vocabulary, size: int) -> Vocabulary:

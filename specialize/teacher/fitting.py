@@ -48,6 +48,8 @@ def fitting(teacher: Teacher, asks: Asks, too_long: TooLong) -> Asks:
 
 def _surely_fits(ask: Ask, context: int) -> bool:
     """Whether bytes alone show it: of plain ASCII no token spells less than one."""
+    if not isinstance(ask.prompt, str):
+        return False  # what a template adds is not seen in the messages
     written = ask.prompt + (ask.text or "")
     return written.isascii() and len(written) + _FRAME < context
 

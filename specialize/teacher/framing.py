@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from specialize.records import Message, Prompt
 from specialize.tokens import Tokenizer
 
 
@@ -24,9 +25,9 @@ class PromptReader:
 
     def __init__(self, tokenizer: Tokenizer, *, eos: bool = False) -> None:
         self.tokenizer, self._eos = tokenizer, eos
-        self._known: dict[str, NDArray[np.int32]] = {}
+        self._known: dict[Prompt, NDArray[np.int32]] = {}
 
-    def read(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+    def read(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
         """What the model reads of each prompt."""
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
         encoded = self.tokenizer.encode_prompts(new, eos=self._eos)
@@ -36,17 +37,34 @@ class PromptReader:
 
 
 def given_ids(
-    reader: PromptReader, prompts: Sequence[str], texts: Sequence[str]
+    reader: PromptReader, prompts: Sequence[Prompt], texts: Sequence[str]
 ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Ids of every prompt, after the tokenizer's own frame, and of the text after it.
 
-    A text is tokenized after its prompt if the prompt's ids are the same there; else alone.
+    A text is tokenized after its prompt if the prompt's ids are the same there; else alone. In a
+    chat it is what the template writes as the assistant's turn.
     """
     tokenizer = reader.tokenizer
-    joined = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
-    wholes = tokenizer.encode_prompts(joined)
+    plain = [i for i, prompt in enumerate(prompts) if isinstance(prompt, str)]
+    joined = tokenizer.encode_prompts([f"{prompts[i]}{texts[i]}" for i in plain])
+    wholes = dict(zip(plain, joined, strict=True))
     found = []
-    for head, text, whole in zip(reader.read(prompts), texts, wholes, strict=True):
-        same = tuple(whole[: len(head)]) == head
-        found.append((head, tuple(whole[len(head) :] if same else tokenizer.encode(text))))
+    for i, (head, prompt, text) in enumerate(
+        zip(reader.read(prompts), prompts, texts, strict=True)
+    ):
+        whole = _turn(tokenizer, prompt, text) if i not in wholes else wholes[i]
+        rest = whole[len(head) :] if tuple(whole[: len(head)]) == head else ()
+        found.append((head, tuple(rest or tokenizer.encode(text))))
     return found
+
+
+def _turn(tokenizer: Tokenizer, prompt: Prompt, text: str) -> list[int]:
+    """A chat with ``text`` as the assistant's turn, up to its end; empty where it is not there."""
+    if isinstance(prompt, str):
+        return []
+    turns = (*prompt.messages, Message("assistant", text))
+    ids = tokenizer.encode_chat(turns, answer=False, arguments=prompt.arguments)
+    behind = len(ids) - ids[::-1].index(tokenizer.turn_end) - 1 if tokenizer.turn_end in ids else 0
+    said = ids[:behind]
+    spelled = b"".join(tokenizer.pieces(said))
+    return said if spelled.endswith(text.encode()) else []

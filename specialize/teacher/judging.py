@@ -40,6 +40,7 @@ def judge(
         answer=answer,
         correct=reason is None,
         finished=scored.finished,
+        thinking=scored.thinking,
     )
     return scored.sample(response), reason
 

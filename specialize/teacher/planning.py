@@ -90,7 +90,7 @@ def plan(
     most = len(entries) * settings.max_new_tokens if settings.mode != "score" else tokens
     stored = settings.num_samples or settings.top_logprobs
     position = _bytes_per_position(teacher, settings, stored)
-    texts = round(text_bytes * len(entries)) + sum(len(ask.prompt.encode()) for ask in firsts)
+    texts = round(text_bytes * len(entries)) + sum(len(str(ask.prompt).encode()) for ask in firsts)
     return DumpPlan(
         questions=len(firsts),
         rows=len(entries),

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.sparse import SparseDistributions, one_hot
-from specialize.records import Response
+from specialize.records import Prompt, Response
 from specialize.store.shard import Sample, misfit
 from specialize.tokens import Tokenizer
 
@@ -186,11 +186,11 @@ class Teacher(Protocol):
     def context(self) -> int | None:
         """Most tokens of prompt and text together (causal) or of either; None: no bound."""
 
-    def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+    def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
         """What the model reads of each prompt; a prompt that was read before costs nothing."""
 
     def sample(
-        self, prompts: Sequence[str], seeds: Sequence[int], settings: Sampling
+        self, prompts: Sequence[Prompt], seeds: Sequence[int], settings: Sampling
     ) -> list[ScoredText]:
         """Draw one text per prompt; text i depends on prompt i and seed i alone.
 
@@ -198,7 +198,7 @@ class Teacher(Protocol):
         """
 
     def score(
-        self, prompts: Sequence[str], texts: Sequence[str], settings: Sampling
+        self, prompts: Sequence[Prompt], texts: Sequence[str], settings: Sampling
     ) -> list[ScoredText]:
         """The rows of given texts, and that of the end after each; how to draw does not count.
 

@@ -19,8 +19,9 @@ import huggingface_hub
 
 from specialize.errors import InputError
 from specialize.tokens.byte_pairs import read_pair
+from specialize.tokens.chat_template import read_chat_template
 from specialize.tokens.definition import Definition, Json, parse_definition
-from specialize.tokens.ends import end_ids
+from specialize.tokens.ends import end_ids, template_end
 from specialize.tokens.front import front_of
 from specialize.tokens.json_files import read_object
 from specialize.tokens.rank_files import holds_ranks, read_ranks, read_tekken
@@ -152,7 +153,12 @@ def _build(definition: Definition, directory: Path, name: str, *, whole: bool = 
         whole=whole,
     )
     special = roles | {"eos": ends[0]} if ends else roles
-    return build_tokenizer(definition, name, special, ends=ends, front=front)
+    names = {role: definition.written[i] for role, i in roles.items() if i in definition.written}
+    chat = read_chat_template(directory, names)
+    turn_end = template_end(chat.source, eos, written) if chat is not None else None
+    return build_tokenizer(
+        definition, name, special, ends=ends, front=front, chat=chat, turn_end=turn_end
+    )
 
 
 def _roles(definition: Definition, directory: Path) -> dict[str, int]:

@@ -25,6 +25,9 @@ from align.ragged import Ragged, pointers, ragged
 from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from specialize.errors import ConfigurationError, InputError
 from specialize.io.files import write_atomically
+from specialize.records import Json, Message, Prompt
+from specialize.tokens.chat_ids import ChatEncoder
+from specialize.tokens.chat_template import NO_ARGUMENTS, ChatTemplate
 from specialize.tokens.definition import Definition, encoder
 from specialize.tokens.front import with_front
 from specialize.tokens.spelling import spell
@@ -43,6 +46,8 @@ class Tokenizer:
         eos, pad, unk: ids, None where it has none.
         ends: every id that ends a text for the model that it came with, ``eos`` first (``ends``).
         front: the ids before every text that a model reads (``<s>``); none for T5 and GPT-2.
+        chat: the template of its chats; None where there is none.
+        turn_end: the end that the template writes after an assistant's turn; ``eos`` without one.
     """
 
     name: str
@@ -52,6 +57,8 @@ class Tokenizer:
     unk: int | None
     ends: tuple[int, ...]
     front: tuple[int, ...]
+    chat: ChatTemplate | None
+    turn_end: int | None
     _backend: Backend = field(repr=False, compare=False)
     _vocabulary: Vocabulary = field(repr=False, compare=False)
     _definition: Definition = field(repr=False, compare=False)
@@ -102,13 +109,49 @@ class Tokenizer:
             raise ConfigurationError(f"tokenizer {self.name} has no end of sequence to append")
         return [self.eos] if eos and self.eos is not None else []
 
-    def encode_prompts(self, texts: Sequence[str], *, eos: bool = False) -> list[list[int]]:
+    def encode_prompts(self, prompts: Sequence[Prompt], *, eos: bool = False) -> list[list[int]]:
         """What a model reads of every text: ``front``, the text's ids and, if asked, the end.
+
+        Of a chat it reads what its template makes of the turns.
 
         The one way to encode what a student or a teacher is asked, in training, evaluation, dumps
         and scoring.
         """
-        return [[*self.front, *ids] for ids in self.encode_batch(texts, eos=eos)]
+        plain = iter(self.encode_batch([p for p in prompts if isinstance(p, str)], eos=eos))
+        return [
+            [*self.front, *next(plain)]
+            if isinstance(prompt, str)
+            else self.encode_chat(prompt.messages, arguments=prompt.arguments) + self._end(eos)
+            for prompt in prompts
+        ]
+
+    def encode_chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        answer: bool = True,
+        arguments: Mapping[str, Json] = NO_ARGUMENTS,
+    ) -> list[int]:
+        """What a model reads of a chat: the turns as its template writes them.
+
+        Args:
+            answer: whether the beginning of the assistant's answer stands behind them.
+            arguments: further variables of the template.
+
+        Raises:
+            ConfigurationError: the tokenizer has no chat template.
+            InputError: the template refuses the messages, or cannot be rendered.
+        """
+        template = self.chat
+        if template is None:
+            raise ConfigurationError(
+                f"tokenizer {self.name} has no chat template, so it cannot be asked in a chat; use "
+                f"a format without chat, such as zero-shot-cot, or a model that has a template"
+            )
+        return _chat_encoder(self).encode(
+            messages,
+            lambda turns: template.render(turns, answer=answer, arguments=arguments),
+        )
 
     def _encodings(self, texts: Sequence[str]) -> list[Encoding]:
         _refuse_surrogates(texts)
@@ -185,6 +228,8 @@ class Tokenizer:
         write_atomically(
             directory / "tokenizer_config.json", json.dumps(config, sort_keys=True).encode()
         )
+        if self.chat is not None:
+            write_atomically(directory / "chat_template.jinja", self.chat.source.encode())
 
 
 def build_tokenizer(
@@ -194,6 +239,8 @@ def build_tokenizer(
     *,
     ends: tuple[int, ...] = (),
     front: tuple[int, ...] = (),
+    chat: ChatTemplate | None = None,
+    turn_end: int | None = None,
 ) -> Tokenizer:
     """The tokenizer of a definition.
 
@@ -203,6 +250,8 @@ def build_tokenizer(
         special: the ids of ``eos`` and ``pad``, where there are any.
         ends: every id that ends a text, ``eos`` among them; none: ``eos`` alone.
         front: the ids before every text.
+        chat: its chat template.
+        turn_end: what ends an assistant's turn; None: ``eos``.
     """
     backend = encoder(definition)
     folds = _ids(backend, "a  b") == _ids(backend, "a b") != []
@@ -215,9 +264,24 @@ def build_tokenizer(
         unk=definition.unknown,
         ends=ends or (() if eos is None else (eos,)),
         front=front,
+        chat=chat,
+        turn_end=eos if turn_end is None else turn_end,
         _backend=backend,
         _vocabulary=spell(definition, eos=eos, folds=folds),
         _definition=definition,
+    )
+
+
+@lru_cache(maxsize=8)
+def _chat_encoder(tokenizer: Tokenizer) -> ChatEncoder:
+    """What encodes the chats of ``tokenizer``, made once."""
+    backend = Backend.from_str(tokenizer._definition.text())
+    backend.post_processor = None
+    backend.encode_special_tokens = False
+    return ChatEncoder(
+        tokenizer.special_tokens(),
+        lambda text: list(backend.encode(text, add_special_tokens=False).ids),
+        tokenizer.encode,
     )
 
 

@@ -22,7 +22,7 @@ from specialize.rows import RowSet
 from specialize.students import checkpoints
 
 _FILE = "training.json"
-_PARTS = ("student", "objectives", "training", "optimization", "lora", "seed")
+_PARTS = ("student", "objectives", "chat", "training", "optimization", "lora", "seed")
 
 
 def check_recipe(recipe: Recipe, run: Path) -> None:

@@ -128,6 +128,28 @@ def with_turns(path: Path, *, special: bool) -> Path:
     return path
 
 
+CHAT = (
+    "{% for m in messages %}<start_of_turn>{{ m.role }}\n{{ m.content | trim }}<end_of_turn>\n"
+    "{% endfor %}{% if add_generation_prompt %}<start_of_turn>assistant\n"
+    "{% if brief %}Brief: {% endif %}{% endif %}"
+)
+
+
+@cache
+def chat() -> Path:
+    """A random GPT-2 whose template ends turns with another token than its end of sequence."""
+    path = _folder("chat")
+    tokenizer = byte_level(path, turns=True)
+    torch.manual_seed(4)
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=512, n_embd=32, n_layer=2, n_head=2,
+        bos_token_id=0, eos_token_id=0, initializer_range=0.2,
+    )  # fmt: skip
+    GPT2LMHeadModel(config).save_pretrained(path)
+    (path / "chat_template.jinja").write_text(CHAT)
+    return path
+
+
 @cache
 def llama() -> Path:
     """A random Llama with rotary positions, grouped heads and a beginning of sequence."""

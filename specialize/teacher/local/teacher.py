@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from specialize.errors import TeacherError
 from specialize.models.context import context_length
+from specialize.records import Prompt
 from specialize.teacher.framing import PromptReader, given_ids
 from specialize.teacher.local.decode import head_groups
 from specialize.teacher.local.load import Loaded, load_model
@@ -109,12 +110,12 @@ class LocalTeacher:
         """A model with relative positions only has no bound."""
         return self._context
 
-    def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+    def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
         """What the model reads of each prompt: the tokenizer's own frame is added."""
         return self._reader.read(prompts)
 
     def sample(
-        self, prompts: Sequence[str], seeds: Sequence[int], settings: Sampling
+        self, prompts: Sequence[Prompt], seeds: Sequence[int], settings: Sampling
     ) -> list[ScoredText]:
         """Draw one text per prompt. Samples of one prompt should be adjacent: it is read once.
 
@@ -134,7 +135,7 @@ class LocalTeacher:
         return [drawn[i] for i in range(len(requests))]
 
     def score(
-        self, prompts: Sequence[str], texts: Sequence[str], settings: Sampling
+        self, prompts: Sequence[Prompt], texts: Sequence[str], settings: Sampling
     ) -> list[ScoredText]:
         """The rows of given texts, and that of the end after each.
 
@@ -172,7 +173,7 @@ class LocalTeacher:
             )
         return min(settings.max_new_tokens, room)
 
-    def _given(self, prompts: Sequence[str], texts: Sequence[str]) -> list[Given]:
+    def _given(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Given]:
         """Ids of prompt and text; an encoder-decoder's text is read alone. Both have their end."""
         if self.continues:
             pairs = given_ids(self._reader, prompts, texts)

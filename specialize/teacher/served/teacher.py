@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from specialize import records
 from specialize.config.recipe import Server
 from specialize.config.recipe import Teacher as Settings
 from specialize.config.trust import check_key
@@ -189,12 +190,17 @@ class ServedTeacher:
         """Requests that were answered, without the probe's."""
         return self._transport.sent
 
-    def prompt_tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
-        """What the model reads of each prompt; each is tokenized once."""
+    def prompt_tokens(self, prompts: Sequence[records.Prompt]) -> list[tuple[int, ...]]:
+        """What the model reads of each prompt; each is tokenized once.
+
+        Of a chat that the server renders itself, the words of the turns: about as many.
+        """
+        if not self.continues:
+            prompts = [str(prompt) for prompt in prompts]
         return self._reader.read(prompts)
 
     def sample(
-        self, prompts: Sequence[str], seeds: Sequence[int], settings: Sampling
+        self, prompts: Sequence[records.Prompt], seeds: Sequence[int], settings: Sampling
     ) -> list[ScoredText]:
         """One text per prompt. Adjacent equal prompts share a request, up to ``choices``.
 
@@ -221,7 +227,7 @@ class ServedTeacher:
             return [self._quarantined(error)] * count
 
     def score(
-        self, prompts: Sequence[str], texts: Sequence[str], settings: Sampling
+        self, prompts: Sequence[records.Prompt], texts: Sequence[str], settings: Sampling
     ) -> list[ScoredText]:
         """The rows of given texts, and that of the end after each where the context has room.
 
@@ -262,7 +268,7 @@ async def _opened(server: Server, key: str | None) -> Transport:
     return Transport(server, key)
 
 
-def _runs(prompts: Sequence[str], most: int) -> list[tuple[int, int]]:
+def _runs(prompts: Sequence[records.Prompt], most: int) -> list[tuple[int, int]]:
     """(start, count) of adjacent equal prompts, at most ``most`` together."""
     runs: list[tuple[int, int]] = []
     for i, prompt in enumerate(prompts):

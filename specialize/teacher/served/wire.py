@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from specialize import records
 from specialize.store.sealed import Json, canonical
 from specialize.teacher.protocol import Finish
 
@@ -60,28 +61,18 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a chat; ``role`` is system, user or assistant."""
-
-    role: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as text, as the ids that the model reads, and as the turns of a chat.
+    """A prompt as it is asked, and as the ids that the model reads."""
 
-    ``messages`` is what a server renders with its own template; without any, the text is the one
-    turn of the user.
-    """
-
-    text: str
+    asked: records.Prompt
     ids: tuple[int, ...]
-    messages: tuple[Message, ...] = ()
 
     @property
-    def turns(self) -> tuple[Message, ...]:
-        return self.messages or (Message("user", self.text),)
+    def chat(self) -> records.ChatPrompt:
+        """What a server renders with its own template; a text is the one turn of the user."""
+        if isinstance(self.asked, records.ChatPrompt):
+            return self.asked
+        return records.ChatPrompt((records.Message("user", self.asked),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from specialize.errors import ConfigurationError
+from specialize.records import ChatPrompt
 from specialize.store.sealed import Json
 from specialize.teacher.protocol import Sampling
 from specialize.teacher.served.dialects.dialect import Ids, Speaker, drawn
@@ -47,10 +49,12 @@ class OpenAI:
     def ask(self, prompt: Prompt, settings: Sampling, seed: int, count: int) -> Request:
         body = {"model": self.speaker.model, **drawn(settings, seed, count)}
         if self.chat:
-            turns: list[Json] = [{"role": m.role, "content": m.content} for m in prompt.turns]
-            body |= {"messages": turns, "logprobs": True, "top_logprobs": settings.top_k}
+            body |= {"messages": _turns(prompt.chat), "logprobs": True}
+            body["top_logprobs"] = settings.top_k
+            if prompt.chat.arguments:  # vLLM's, SGLang's and llama.cpp's name for them
+                body["chat_template_kwargs"] = dict(prompt.chat.arguments)
         else:
-            body |= {"prompt": prompt.text, "logprobs": settings.top_k}
+            body |= {"prompt": _text(prompt), "logprobs": settings.top_k}
         if self.by_id:
             body["return_tokens_as_token_ids"] = True
         path = "/v1/chat/completions" if self.chat else "/v1/completions"
@@ -73,3 +77,23 @@ class OpenAI:
 
     def ask_tokens(self, text: str) -> Request | None:
         return None
+
+
+def _turns(chat: ChatPrompt) -> list[Json]:
+    """Messages as the interface knows them; thinking under the name that servers give it."""
+    turns: list[Json] = []
+    for message in chat.messages:
+        thinking: dict[str, Json] = (
+            {"reasoning_content": message.thinking} if message.thinking else {}
+        )
+        turns.append({"role": message.role, "content": message.content, **thinking})
+    return turns
+
+
+def _text(prompt: Prompt) -> str:
+    if not isinstance(prompt.asked, str):
+        raise ConfigurationError(
+            "a server of kind openai takes texts, not chats; use openai-chat, or a kind that takes "
+            "ids (vllm, vllm-tokens, sglang, llama.cpp)"
+        )
+    return prompt.asked
