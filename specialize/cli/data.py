@@ -9,6 +9,7 @@ import click
 from specialize.cli.console import as_json_option, own_file, print_result
 from specialize.errors import InputError
 from specialize.io.visible import visible_lines
+from specialize.records import Example
 
 
 @click.command()
@@ -35,10 +36,7 @@ def data(name: str, path: str | None, split: str | None, show: int, as_json: boo
         _check(path, split, as_json)
         return
     examples = datasets.load(name, path, split=split)
-    shown = [
-        {"id": e.id, "question": e.question, "rationale": e.rationale, "answer": e.answer}
-        for e in examples[:show]
-    ]
+    shown = [_fields(example) for example in examples[:show]]
     if as_json:
         print_result({"set": name, "examples": len(examples), "shown": shown}, True)
         return
@@ -46,6 +44,18 @@ def data(name: str, path: str | None, split: str | None, show: int, as_json: boo
     for example in shown:
         lines = (f"{key}: {visible_lines(value)}" for key, value in example.items())
         click.echo("\n" + "\n".join(lines))
+
+
+def _fields(example: Example) -> dict[str, str]:
+    """What is shown of an example, the turns before its question under their roles."""
+    earlier = "\n\n".join(f"[{turn.role}]\n{turn.content}" for turn in example.earlier)
+    return {
+        "id": example.id,
+        **({"earlier": earlier} if earlier else {}),
+        "question": example.question,
+        "rationale": example.rationale,
+        "answer": example.answer,
+    }
 
 
 def _check(path: str | None, split: str | None, as_json: bool) -> None:

@@ -58,7 +58,8 @@ if TYPE_CHECKING:
     default="zero-shot-cot",
     show_default=True,
     metavar="NAME",
-    help="Prompt format: zero-shot or in-context, then -cot or -answer.",
+    help="Prompt format: zero-shot or in-context, then -cot or -answer; chat-cot, chat-answer or "
+    "chat for chat models.",
 )
 @click.option(
     "--num-fewshot",

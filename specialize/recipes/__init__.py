@@ -8,12 +8,14 @@ from pathlib import Path
 from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import override_recipe, read_recipe
 from specialize.errors import ConfigurationError
+from specialize.recipes.chat_pair import chat_pair
 from specialize.recipes.specialization import specialization
 from specialize.recipes.step_by_step import distillation, fine_tuning, single_task, step_by_step
 from specialize.recipes.tinyllm import labels_alone, low_rank, tinyllm
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "specialization": specialization,
+    "chat-pair": chat_pair,
     "step-by-step": step_by_step,
     "fine-tuning": fine_tuning,
     "distillation": distillation,

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from specialize import datasets
 from specialize.artifacts.predictions import read_questions, write_questions
+from specialize.cli.data import data
 from specialize.errors import InputError
 from specialize.records import Example, Message
 
@@ -76,3 +78,12 @@ def test_conversations_are_written_and_kept_as_they_are(tmp_path: Path) -> None:
 def test_what_is_no_conversation_is_named(tmp_path: Path, record: object, said: str) -> None:
     with pytest.raises(InputError, match=said):
         read(tmp_path, record)
+
+
+def test_data_shows_the_turns_before_the_question(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps({"messages": TURNS, "answer": 8}) + "\n")
+    shown = CliRunner().invoke(data, ["jsonl", str(path)]).output
+    assert "earlier: [system]" in shown
+    assert "[assistant]" in shown
+    assert "question: And 4 + 4?" in shown
