@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -113,6 +114,30 @@ def test_waiting_is_announced_once_and_only_where_something_is_compiled(
     assert first.stderr == f"compiling kernels, once: about {jit.SECONDS} s\n"
     assert python(ALIGN, cache).stderr == ""
     assert python("import align", tmp_path).stderr == ""
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_not_collected_while_a_kernel_is_compiled(
+    enabled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collecting() -> bool:
+        if wrong:
+            raise ValueError("it cannot be compiled")
+        return gc.isenabled()
+
+    monkeypatch.setattr(jit, "kernel", lambda function: function)
+    monkeypatch.setattr(jit, "is_cached", lambda compiled: False)
+    was = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        wrong, entry = False, jit.entry(collecting)
+        assert (entry(), entry(), gc.isenabled()) == (False, enabled, enabled)
+        wrong = True
+        with pytest.raises(ValueError, match="it cannot be compiled"):
+            jit.entry(collecting)()
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if was else gc.disable)()
 
 
 def test_a_kernel_has_one_form(first: subprocess.CompletedProcess[str]) -> None:
