@@ -29,7 +29,7 @@ from align.alignment import Alignment
 from align.blocks import Blocks, Side
 from align.exact.boundaries import Room, Tokens, link_blocks, mark, merge, of_ends
 from align.exact.byte_symbols import lay_out, most_symbols
-from align.exact.scan import scan
+from align.exact.scan import scan, scan_plain
 from align.exact.sections import COLUMNS
 from align.exact.windows import add_window
 from align.kernels.jit import entry, integer
@@ -180,13 +180,15 @@ def align_range(
 ) -> tuple[int, int]:
     """Write the blocks of samples ``first:last``; where they begin and end.
 
-    Windows are rare: the kernel stops at each, and one that is compiled only then reads it.
+    Plain texts come first; the kernel that reads the others is compiled at the first of them. It
+    stops at each window, which is rare, and one that is compiled only then reads it.
     """
     size = sum(most_symbols(side, first, last) for side in sides)
     # at most two sections a symbol, and those at the end
     room = np.empty(size, np.uint16), np.empty((2 * size + 4, COLUMNS), np.int32)
     scratch = Scratch(*room, np.array([first, 0, 0, 0], np.int64))
-    while _mark_range(last, *sides, *tokens, scratch) < last:
+    scratch.state[SAMPLE] = read = _mark_plain(last, *sides, *tokens, scratch)
+    while read < last and _mark_range(last, *sides, *tokens, scratch) < last:
         _, count, *ends = scratch.state.tolist()
         scratch.state[COUNT] = add_window(*room, count, tuple(ends))
     return merge(first, last, *tokens, blocks)
@@ -203,6 +205,24 @@ class Scratch(NamedTuple):
     symbols: NDArray[np.uint16]
     sections: NDArray[np.int32]
     state: NDArray[np.int64]
+
+
+@entry
+def _mark_plain(
+    last: int, source: Side, target: Side, one: Tokens, other: Tokens, scratch: Scratch
+) -> int:
+    """Write the boundaries of samples up to ``last``; the first that is not plain."""
+    symbols, sections = scratch.symbols, scratch.sections
+    zero, ends, other_ends = integer(0), one.ends, other.ends
+    for s in range(scratch.state[SAMPLE], last):
+        middle = lay_out(source, s, symbols, zero, ends)
+        end = lay_out(target, s, symbols, middle, other_ends)
+        count = scan_plain(symbols, middle, end, sections)
+        if count == 0:
+            return s
+        mark(one, s, zero, sections, count, zero)
+        mark(other, s, middle, sections, count, zero + 1)
+    return last
 
 
 @entry

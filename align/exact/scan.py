@@ -12,8 +12,42 @@ from numpy.typing import NDArray
 from align.blocks import FOLDED, LITERAL, WINDOW
 from align.exact.byte_symbols import UNKNOWN_SYMBOL, gap_end, gap_length, gap_start
 from align.exact.elements import RUN
-from align.exact.sections import CONTINUATION, OPAQUE, PLAIN, add, add_gap
+from align.exact.sections import CONTINUATION, EMPTY, OPAQUE, PLAIN, add, add_gap
 from align.kernels.jit import integer, kernel
+
+
+@kernel
+def scan_plain(
+    symbols: NDArray[np.uint16], middle: int, end: int, sections: NDArray[np.int32]
+) -> int:
+    """Write the sections of two texts that differ in blanks, a space in front and unknown tokens.
+
+    They are those of ``scan``, which takes much longer to compile.
+
+    Args:
+        symbols: the source's up to ``middle``, and the target's up to ``end``.
+
+    Returns:
+        The number of sections, 0 where the texts differ in more.
+    """
+    a, b, count = integer(0), integer(middle), integer(0)
+    plain, literal, ends = integer(PLAIN), integer(LITERAL), (middle, end)
+    if 0 < middle < end - 1 and symbols[b] == 0x20 and symbols[0] == symbols[b + 1]:
+        if not 0x20 < symbols[0] < 0x7F:
+            return 0
+        count = add(sections, count, (a, b), plain, literal)
+        b += 1
+        count = add(sections, count, (a, b), integer(EMPTY), integer(FOLDED))
+    while True:
+        a, b, count = _read_same(symbols, (a, b), ends, sections, count)
+        if a == middle and b == end:
+            return add(sections, count, (a, b), plain, literal)
+        i, j = _after_unknown(symbols, (a, b), ends)
+        if i == 0:
+            return 0
+        count = add(sections, count, (a, b), plain, literal)
+        count = add(sections, count, (i, j), integer(OPAQUE), integer(WINDOW))
+        a, b = i, j
 
 
 @kernel

@@ -42,7 +42,7 @@ config = cast("_Config", numba.config)
 integer = cast("Callable[[int], int]", np.int64)
 
 SOURCES = Path(__file__).parents[1]
-SECONDS = 10  # that all kernels of ``specialize align`` take to compile
+SECONDS = 6  # that all kernels take to compile that plain texts need in ``specialize align``
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from align import align_batch, align_pieces, build_vocabulary, ragged
+from align import align_batch, align_pieces, build_vocabulary, ragged, spans
 from align.blocks import FOLDED, LITERAL, WINDOW
 from align.exact.byte_symbols import GAPS
 from align.spans import align_spans
@@ -278,3 +278,51 @@ def test_gaps_that_differ_are_cut_where_they_agree(
     assert align_pieces(one, other).groups() == groups
     swapped = [(c, d, a, b) for a, b, c, d in groups]
     assert align_pieces(other, one).groups() == swapped
+
+
+_WRITTEN = st.text("ab< \n", max_size=12).map(lambda text: f"{text}cdefgh{text}")
+
+
+@given(_WRITTEN, st.booleans(), st.text(" \n", min_size=1, max_size=2), st.integers(1, 3))
+@settings(max_examples=150, deadline=None)
+def test_plain_texts_are_read_as_all_are(text: str, front: bool, blank: str, size: int) -> None:
+    """What the quick scan of a text finds is what the full one does."""
+    written = " " * front + text.replace("\n", blank)
+    source = [text[i : i + size].encode() for i in range(0, len(text), size)]
+    target = [b"" if c == "<" else c.encode() for c in written]
+    sides = tuple(
+        spans.side_of(build_vocabulary(side, flags=unknowns(side)), ragged([[*range(len(side))]]))
+        for side in (source, target)
+    )
+    found = []
+    for kernel in (spans._mark_plain, spans._mark_range):
+        room = spans.Scratch(
+            np.empty(100, np.uint16), np.empty((204, 4), np.int32), np.array([0, 0, 0, 0])
+        )
+        tokens = spans.unmarked(sides[0]), spans.unmarked(sides[1])
+        done = kernel(1, *sides, *tokens, room) == 1
+        found.append([side.boundaries.tolist() for side in tokens] if done else None)
+    event(f"plain: {found[0] is not None}")
+    assert found[0] in (None, found[1])
+
+
+def test_what_the_quick_scan_takes() -> None:
+    """A space in front, one blank for another, unknown tokens against ink."""
+    for text, written, plain in [
+        ("ab\ncd", " ab cd", True), ("a<bcdefghi", " a?bcdefghi", True), ("a", "a", True),
+        ("", "", True), ("a  b", " a b", False), ("a\n\nb", " a b", False), (" a", "a", False),
+        ("é", " é", False),
+    ]:  # fmt: skip
+        pieces = [b"" if c == "?" else c.encode() for c in written]
+        texts = [text.encode()] if text else [], pieces
+        sides = [
+            spans.side_of(
+                build_vocabulary(side or [b""], flags=unknowns(side)), ragged([[*range(len(side))]])
+            )
+            for side in texts
+        ]
+        scratch = spans.Scratch(
+            np.empty(40, np.uint16), np.empty((84, 4), np.int32), np.zeros(4, int)
+        )
+        tokens = [spans.unmarked(side) for side in sides]
+        assert (spans._mark_plain(1, *sides, *tokens, scratch) == 1) == plain, text
