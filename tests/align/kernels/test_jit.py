@@ -116,28 +116,35 @@ def test_waiting_is_announced_once_and_only_where_something_is_compiled(
     assert python("import align", tmp_path).stderr == ""
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-def test_garbage_is_not_collected_while_a_kernel_is_compiled(
-    enabled: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("collects", [True, False])
+def test_kernels_are_compiled_quickly_and_nothing_else_is(
+    collects: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def collecting() -> bool:
-        if wrong:
-            raise ValueError("it cannot be compiled")
-        return gc.isenabled()
+    """Without collecting garbage and at the first level, which are as before afterwards."""
+    wrong: list[ValueError] = []
+
+    def found() -> tuple[bool, int]:
+        for error in wrong:
+            raise error
+        return gc.isenabled(), int(jit.config.OPT)
 
     monkeypatch.setattr(jit, "kernel", lambda function: function)
     monkeypatch.setattr(jit, "is_cached", lambda compiled: False)
-    was = gc.isenabled()
+    monkeypatch.delenv("NUMBA_OPT", raising=False)
+    collected, level = gc.isenabled(), int(jit.config.OPT)
     try:
-        (gc.enable if enabled else gc.disable)()
-        wrong, entry = False, jit.entry(collecting)
-        assert (entry(), entry(), gc.isenabled()) == (False, enabled, enabled)
-        wrong = True
+        (gc.enable if collects else gc.disable)()
+        entry = jit.entry(found)
+        assert [entry(), entry()] == [(False, 1), (collects, level)]
+        wrong.append(ValueError("it cannot be compiled"))
         with pytest.raises(ValueError, match="it cannot be compiled"):
-            jit.entry(collecting)()
-        assert gc.isenabled() == enabled
+            jit.entry(found)()
+        wrong.clear()
+        assert found() == (collects, level)
+        monkeypatch.setenv("NUMBA_OPT", "2")
+        assert jit.entry(found)() == (False, level)
     finally:
-        (gc.enable if was else gc.disable)()
+        (gc.enable if collected else gc.disable)()
 
 
 def test_a_kernel_has_one_form(first: subprocess.CompletedProcess[str]) -> None:
