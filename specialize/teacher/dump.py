@@ -24,7 +24,7 @@ from specialize.answers import Kind
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.formats import DemonstrationPool, by_name, is_chat
 from specialize.io.progress import progress
-from specialize.records import Example, Response
+from specialize.records import ChatPrompt, Example, Response
 from specialize.store import Sample, Store, StoreDescription, StoreWriter, committing
 from specialize.store.sealed import Json
 from specialize.teacher.asks import Ask, Asks, build_asks
@@ -37,6 +37,7 @@ from specialize.teacher.quarantine import PREFIX, Quarantine
 from specialize.teacher.rationale import judge_rationale
 from specialize.teacher.statistics import Tally
 from specialize.teacher.summary import DumpSummary
+from specialize.teacher.thinking import opens_thinking, without_thinking
 
 SHARD_SAMPLES = 512
 PILOT = 64  # texts that are tried to learn their length and likelihood
@@ -196,7 +197,7 @@ class _Job:
                     with_prompt=not prompt_stored,
                 )  # fmt: skip
             else:
-                kept = text
+                kept = text = self._said(ask, text)
                 if cut is not None and settings.mode == "sample":
                     kept = cut_at_answer(text, cut, tokenizer, choices=ask.example.choices)
                 sample, reason = judge(
@@ -208,6 +209,14 @@ class _Job:
             if reason is not None:
                 answered.counts[reason] += 1
         return answered
+
+    def _said(self, ask: Ask, text: ScoredText) -> ScoredText:
+        """``text`` without what was thought before it, where it was written in a chat."""
+        if self.settings.mode != "sample" or not isinstance(ask.prompt, ChatPrompt):
+            return text
+        tokenizer, local = self.teacher.tokenizer, self.teacher.continues
+        opened = local and opens_thinking(ask.prompt, tokenizer)
+        return text if text.thinking else without_thinking(text, tokenizer, opened=opened)
 
     def pilot(self, asks: Asks) -> Counter[str]:
         """Sums over a few given texts with more entries than are stored; none of a served teacher,

@@ -49,7 +49,7 @@ def _reason(
     ask: Ask, scored: ScoredText, whole: str, answer: str | None, kind: Kind, announces: bool
 ) -> str | None:
     if not scored.text.strip():
-        return "empty"
+        return "cut by length" if scored.thinking and not scored.finished else "empty"
     if not scored.finished:
         return "cut by length"
     if announces and last_announcement(own_part(scored.text)) is None:

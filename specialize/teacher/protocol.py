@@ -127,7 +127,7 @@ class ScoredText:
     # the likeliest end at each position and its nats; empty where the teacher does not tell them
     end_id: NDArray[np.int32] = field(default_factory=_no_ids)
     end_logprob: NDArray[np.float32] = field(default_factory=_no_logprobs)
-    thinking: str = ""  # what a served teacher wrote before the text and keeps apart from it
+    thinking: str = ""  # what a teacher wrote before the text and keeps apart from it
 
     def __post_init__(self) -> None:
         fault = misfit(self.token_id, self.token_logprob, self.distributions, self.tempered_tails)
@@ -148,6 +148,19 @@ class ScoredText:
             tempered_tails=self.tempered_tails[:rows],
             end_id=self.end_id[:rows],
             end_logprob=self.end_logprob[:rows],
+        )
+
+    def after(self, rows: int, text: str) -> ScoredText:
+        """Without the first ``rows`` tokens; the others are those of ``text``."""
+        return replace(
+            self,
+            text=text,
+            token_id=self.token_id[rows:],
+            token_logprob=self.token_logprob[rows:],
+            distributions=self.distributions[rows:],
+            tempered_tails=self.tempered_tails[rows:],
+            end_id=self.end_id[rows:],
+            end_logprob=self.end_logprob[rows:],
         )
 
     def sample(self, response: Response) -> Sample:
