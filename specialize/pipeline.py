@@ -60,11 +60,12 @@ def run_recipe(
         SpecializeError: whatever a stage refuses; what was finished before stays.
     """
     from specialize.reuse import find_reusable, take_over
-    from specialize.train.preparation import check_packages, check_student
+    from specialize.train.preparation import check_chats, check_packages, check_student
 
     run, source = Path(run), None if source is None else Path(source)
     check_packages(recipe)
     check_student(recipe.student)
+    check_chats(recipe)
     parts = find_reusable(recipe, source) if source is not None else []
     record_recipe(recipe, run)
     if source is not None:

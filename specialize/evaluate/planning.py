@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -38,6 +38,7 @@ from specialize.records import Example, Prompt, question_key
 
 Asking = tuple[PromptFormat, Sequence[Example]]  # a format and the demonstrations that it shows
 
+TEACHER = "teacher-"  # begins the labels of teachers
 _DRAW = 0x64656D6F  # sets the draw of demonstrations apart from other draws of the same seed
 
 
@@ -67,6 +68,20 @@ class PromptedSet:
         ]
         object.__setattr__(self, "prompt_digests", digests)
         object.__setattr__(self, "digest", content_digest(json.dumps([self.kind, facts]).encode()))
+
+
+def asked_of(prompted: PromptedSet, label: str, recipe: Recipe) -> PromptedSet:
+    """``prompted`` for the model called ``label``: a teacher's template has its own arguments."""
+    before, _, name = label.partition(TEACHER)
+    teacher = None if before else recipe.teachers.get(name)
+    if teacher is None or teacher.chat.arguments == recipe.chat.arguments:
+        return prompted
+    own = teacher.chat.arguments
+    prompts = [
+        prompt if isinstance(prompt, str) else replace(prompt, arguments=own)
+        for prompt in prompted.prompts
+    ]
+    return replace(prompted, prompts=tuple(prompts))
 
 
 class EvaluationPlan:

@@ -20,7 +20,7 @@ from specialize.artifacts.scores import CheckpointScore
 from specialize.config.recipe import Recipe
 from specialize.datasets.recipe_sets import Split
 from specialize.evaluate.grading import score, settings_of
-from specialize.evaluate.planning import EvaluationPlan, PromptedSet
+from specialize.evaluate.planning import EvaluationPlan, PromptedSet, asked_of
 from specialize.evaluate.shards import Shard
 from specialize.evaluate.sheets import AnswerSheet
 from specialize.evaluate.subjects import Subject, run_subjects, subject, teachers
@@ -116,6 +116,7 @@ def _open(
     who: Subject, prompted: PromptedSet, run: Path, recipe: Recipe, shard: Shard | None
 ) -> AnswerSheet:
     """A file of predictions, ready to be added to, with those that still hold."""
+    prompted = asked_of(prompted, who.label, recipe)
     file = PredictionFile.of(run, who.label, prompted.spec.label, prompted.split, prompted.format)
     settings = settings_of(prompted, who.label, who.step, who.digest, recipe)
     sheet = AnswerSheet.read(file, settings, prompted, found=file.settings())
@@ -175,4 +176,5 @@ def _kept(
             model = digests.get(found.checkpoint, found.model)
             present = settings_of(prompted, found.checkpoint, found.step, model, recipe)
             if present.permits_reuse_of(found):
-                yield AnswerSheet.read(file, present, prompted, found=found)
+                own = asked_of(prompted, found.checkpoint, recipe)
+                yield AnswerSheet.read(file, present, own, found=found)

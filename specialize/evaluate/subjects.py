@@ -20,6 +20,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from specialize.config.recipe import Recipe
 from specialize.config.user_files import is_own_file
 from specialize.errors import ConfigurationError, InputError
+from specialize.evaluate.planning import TEACHER
 from specialize.students import checkpoints
 from specialize.students.checkpoints import Checkpoint
 
@@ -56,7 +57,7 @@ def student_before(recipe: Recipe) -> Subject:
 def teachers(recipe: Recipe) -> list[Subject]:
     """The recipe's teachers that are models here; an imported, served or own one has none."""
     return [
-        subject(teacher.model, f"teacher-{name}", TEACHER_STEP)
+        subject(teacher.model, f"{TEACHER}{name}", TEACHER_STEP)
         for name, teacher in recipe.teachers.items()
         if teacher.model is not None and teacher.server is None and not is_own_file(teacher.model)
     ]

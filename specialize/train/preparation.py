@@ -16,6 +16,8 @@ from specialize.config.recipe import Recipe
 from specialize.datasets import recipe_sets
 from specialize.datasets.recipe_sets import TrainingSet
 from specialize.errors import ConfigurationError, InputError, StoreError
+from specialize.formats import by_name, is_chat
+from specialize.records import Example
 from specialize.store import Store
 from specialize.students import checkpoints
 from specialize.targets.tempering import row_temperature
@@ -120,6 +122,20 @@ def check_student(student: str) -> None:
     for pattern in ("config.json", "*.safetensors"):
         if not any(path.glob(pattern)):
             raise InputError(f"no usable model at {student}: it has no {pattern}")
+
+
+def check_chats(recipe: Recipe) -> None:
+    """Refuse a student that cannot be asked in a chat, before a teacher has written anything.
+
+    Raises:
+        ConfigurationError: a chat format, and no template in the student's tokenizer.
+        InputError: its template cannot be rendered.
+    """
+    formats = [objective.format for objective in recipe.objectives]
+    if any(map(is_chat, [*formats, *recipe.evaluation.formats])):
+        style = recipe.chat.style
+        asked = by_name("chat", chat=style).prompt(Example("chat", "?", ""))
+        load_tokenizer(recipe.student).encode_prompts([asked])
 
 
 def open_targets(path: Path, teacher: str, tokenizer: Tokenizer) -> Store:

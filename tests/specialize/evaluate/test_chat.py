@@ -9,11 +9,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from specialize.artifacts.predictions import Prediction, prediction_files
+from specialize.artifacts.scores import read_scores
 from specialize.config.chat import Chat
 from specialize.config.recipe import Recipe
+from specialize.config.yaml_files import build_teacher
 from specialize.errors import ConfigurationError
-from specialize.evaluate import evaluate_model
+from specialize.evaluate import evaluate, evaluate_model
 from specialize.evaluate.planning import EvaluationPlan
+from specialize.pipeline import run_recipe
 from specialize.tokens import load_tokenizer
 from tests.support import teacher_toys as toys
 from tests.support.evaluation_toys import write_world
@@ -74,3 +77,29 @@ def test_other_arguments_are_other_prompts(tmp_path: Path) -> None:
 def test_a_model_without_template_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="has no chat template"):
         ask(chat_recipe(tmp_path), tmp_path, toys.t5())
+
+
+def test_a_student_without_template_is_refused_before_anything_is_dumped(tmp_path: Path) -> None:
+    recipe = chat_recipe(tmp_path).model_copy(update={"student": str(toys.t5())})
+    with pytest.raises(ConfigurationError, match="has no chat template"):
+        run_recipe(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_is_asked_with_its_own_arguments(tmp_path: Path) -> None:
+    plain = chat_recipe(tmp_path, arguments={"brief": True})
+    teacher = build_teacher(
+        {"model": str(toys.chat()), "chat": {"arguments": {"brief": False}}}, ()
+    )
+    recipe = plain.model_copy(update={"student": str(toys.chat()), "teachers": {"toy": teacher}})
+    scores = evaluate(recipe, tmp_path / "run", split="test", with_teachers=True)
+    files = {
+        f.path.parent.name: [p.prompt for p in f.read()]
+        for f in prediction_files(tmp_path / "run")
+        if "in-context" not in f.path.name
+    }
+    assert files.keys() == {"step-000000", "teacher-toy"}
+    assert not {*files["step-000000"]} & {*files["teacher-toy"]}
+    assert len(scores) == 4
+    evaluate(recipe, tmp_path / "run", split="test")  # the teacher's stay in the scores
+    assert len(read_scores(tmp_path / "run" / "scores.jsonl")) == 4
