@@ -185,19 +185,20 @@ class _Job:
         answered, prompt_stored = Answered([], Counter(), []), True
         if settings.mode == "score":
             answered.counts.update(measure(scored, sampling.slots))
-        for ask, text in zip(shard, scored, strict=True):
+        for ask, written in zip(shard, scored, strict=True):
             prompt_stored = prompt_stored and ask.sample > 0
-            if text.fault:
-                answered.counts[PREFIX + text.fault] += 1
-                answered.rejected.append((ask, text.fault))
+            if written.fault:
+                answered.counts[PREFIX + written.fault] += 1
+                answered.rejected.append((ask, written.fault))
                 continue
+            text = self._said(ask, written)
             if settings.mode == "rationale":
                 sample, reason = judge_rationale(
                     ask, text, tokenizer, kind=self.kind, forced=settings.forced,
                     with_prompt=not prompt_stored,
                 )  # fmt: skip
             else:
-                kept = text = self._said(ask, text)
+                kept = text
                 if cut is not None and settings.mode == "sample":
                     kept = cut_at_answer(text, cut, tokenizer, choices=ask.example.choices)
                 sample, reason = judge(
@@ -212,7 +213,7 @@ class _Job:
 
     def _said(self, ask: Ask, text: ScoredText) -> ScoredText:
         """``text`` without what was thought before it, where it was written in a chat."""
-        if self.settings.mode != "sample" or not isinstance(ask.prompt, ChatPrompt):
+        if self.settings.mode == "score" or not isinstance(ask.prompt, ChatPrompt):
             return text
         tokenizer, local = self.teacher.tokenizer, self.teacher.continues
         opened = local and opens_thinking(ask.prompt, tokenizer)

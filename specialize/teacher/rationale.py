@@ -57,7 +57,7 @@ def judge_rationale(
     prompt = ask.prompt if with_prompt else ""
     response = Response(
         example.id, ask.sample, prompt, kept.text,
-        answer=label, correct=correct, finished=kept.finished,
+        answer=label, correct=correct, finished=kept.finished, thinking=kept.thinking,
     )  # fmt: skip
     return kept.sample(response), fault
 

@@ -96,3 +96,22 @@ def test_a_dump_stores_thinking_beside_the_text(
     assert (first.text, first.thinking, first.correct) == ("The answer is 7", "3 + 4? é", True)
     assert (second.text, second.finished, second.correct) == ("", False, False)
     assert summary.dropped == {"cut by length": 1}
+
+
+def test_rationales_are_asked_of_a_chat_teacher_in_one_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = load_teacher(str(toys.chat()))
+    text = THOUGHT + "He has 3 + 4 = 7 apples. So the answer is 7."
+    monkeypatch.setattr(teacher, "sample", lambda *_: [written(teacher.tokenizer, text)])
+    settings = build_teacher(
+        {"model": "toy", "mode": "rationale", "format": "chat-cot", "top_logprobs": 1,
+         "chat": {"system": "Explain."}}, (),
+    )  # fmt: skip
+    asked = toys.examples(1)
+    dump(teacher, asked, tmp_path / "store", settings)
+    found = Store.open(tmp_path / "store")[asked[0].id, 0].response
+    assert [turn.role for turn in found.prompt.messages] == ["system", "user"]
+    assert asked[0].question in found.prompt.messages[-1].content
+    assert (found.thinking, found.answer, found.correct) == ("3 + 4? é", "7", True)
+    assert found.text.strip() == "He has 3 + 4 = 7 apples."
