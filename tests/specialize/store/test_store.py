@@ -296,6 +296,28 @@ def test_samples_that_are_kept_hold_no_file_open(tmp_path: Path) -> None:
     assert (done.stdout.strip(), done.returncode) == (str(count), 0), done.stderr
 
 
+@pytest.mark.slow
+def test_two_thousand_shards_are_opened_verified_and_read_with_256_files(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path, description(), shard_samples=1) as writer:
+        for number in range(2000):
+            writer.write(number, [sample(number)])
+        writer.finish(None, {})
+    program = (
+        "import resource, sys\n"
+        "from specialize.store import Store, verify\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))\n"
+        "store = Store.open(sys.argv[1])\n"
+        "held = [store[key] for key in reversed(store.keys)]\n"
+        "print(len(held), len(list(store)), verify(sys.argv[1]).problems)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "2000 2000 ()", done.stderr
+
+
 def test_digest_tells_stores_apart(tmp_path: Path, store: Path) -> None:
     write_store(tmp_path / "same")
     write_store(tmp_path / "fewer", 2)
