@@ -28,7 +28,7 @@ specialize.formats specialize.tokens specialize.models specialize.store speciali
 specialize.selection
 specialize.config specialize.targets
 specialize.datasets specialize.students specialize.teacher specialize.recipes
-specialize.rows specialize.imports specialize.report
+specialize.rows specialize.imports specialize.report specialize.pairs
 specialize.evaluate specialize.train specialize.reuse
 specialize.pipeline specialize.inspection
 specialize.quickstart
@@ -124,6 +124,7 @@ LATE_IMPORTS = {
     "specialize.cli.environment",
     "specialize.cli.imports",
     "specialize.cli.inspect",
+    "specialize.cli.pair",
     "specialize.pipeline",
     "specialize.datasets.hub",
     "specialize.evaluate.stage",

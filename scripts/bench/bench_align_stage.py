@@ -4,7 +4,7 @@
         [--k 5 64] [--copies 1 12] [--threads 1 2] [--repeats 3] [--profile] [--json FILE]
 
 The store holds the 7,473 GSM8K training solutions, every second one followed by the next, in
-GPT-2's tokens, with the rows of an n-gram teacher (``scripts/experiments/ngram_teacher.py``); the
+GPT-2's tokens, with the rows of an n-gram teacher (``specialize/pairs/ngrams.py``); the
 student has T5's vocabulary. ``--copies 12`` is a store twelve times as large: the same samples
 under other keys. Stores are made once and kept in ``--cache``.
 

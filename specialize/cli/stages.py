@@ -31,6 +31,7 @@ from specialize.cli.data import data
 from specialize.cli.dump import dump
 from specialize.cli.imports import export, import_
 from specialize.cli.inspect import env, inspect, recipes, schema, verify
+from specialize.cli.pair import pair
 from specialize.selection.rules import rules_table
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 class _Commands(Sectioned):
     sections = {  # noqa: RUF012
-        "Start here": ("quickstart", "recipes", "run"),
+        "Start here": ("quickstart", "recipes", "pair", "run"),
         "Stages, in order": (
             "data", "dump", "import", "align", "train", "evaluate", "select", "report",
         ),
@@ -340,5 +341,5 @@ def average(run: Path, out: Path, steps: str, as_json: bool) -> None:
     print_result({"averaged": names, "out": str(out)}, as_json)
 
 
-for _command in (data, dump, import_, export, verify, inspect, recipes, schema, env):
+for _command in (pair, data, dump, import_, export, verify, inspect, recipes, schema, env):
     cli.add_command(_command)

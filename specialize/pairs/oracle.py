@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Encode = Callable[[Sequence[str]], list[list[int]]]
+from specialize.pairs.ngrams import After
 
 EXPANSIONS = 250  # nodes followed a row
 PRUNED = 2e-5  # continuations below this mass are not followed
@@ -100,7 +99,7 @@ def _fold(text: bytes) -> tuple[bytes, list[int]]:
 
 
 def continuations(
-    after: Callable[[Sequence[int]], tuple[NDArray[np.int32], NDArray[np.float64]]],
+    after: After,
     pieces: Sequence[bytes],
     eos: int,
     position: Position,
@@ -141,7 +140,7 @@ def _ended_word(text: bytes) -> bytes | None:
 
 
 def truth(
-    position: Position, found: Sequence[Continuation], answers: dict[bytes, list[int]], eos: int
+    position: Position, found: Sequence[Continuation], answers: Mapping[bytes, list[int]], eos: int
 ) -> tuple[dict[int, float], float]:
     """The next token's distribution, and the mass that it rests on.
 

@@ -1,0 +1,1 @@
+"""What a pair of tokenizers gives away, forecast before a teacher is asked for anything."""

@@ -1,0 +1,53 @@
+"""A pair judged from its tokenizers alone, from a store, and refused where there is nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from specialize.cli.stages import cli
+from specialize.pairs.evidence import Given, assume
+from specialize.pairs.forecast import ClassForecast, SizeForecast, advised_k
+from specialize.pairs.stage import judge
+from specialize.quickstart.run import MODELS
+from specialize.tokens import load_tokenizer
+
+TEXTS = [
+    Given(f"She has {i} + {i + 3} = {2 * i + 3} apples.\nThe answer is {i}") for i in range(30)
+]
+
+
+def test_one_tokenizer_loses_the_tail_alone() -> None:
+    tokenizer = load_tokenizer(MODELS / "student")
+    found = judge(assume(tokenizer, TEXTS), tokenizer, responses=300)
+    assert found["one_to_one"] == 1.0
+    for size in found["k"].values():  # type: ignore[union-attr]
+        assert size["total_variation"] == pytest.approx(1 - size["stored"], abs=1e-6)
+
+
+def test_advice_is_the_least_k_that_is_as_true() -> None:
+    def size(k: int, distance: float) -> SizeForecast:
+        return SizeForecast(k, ClassForecast(1, 1.0, 1.0, 1, distance), {}, 1.0, 0.0, 0.0)
+
+    assert advised_k([size(5, 0.2), size(20, 0.105), size(64, 0.1)]) == 20
+    assert advised_k([size(5, 0.2), size(20, 0.15), size(64, 0.1)]) == 64
+
+
+def test_the_command_prints_one_object(tmp_path: Path) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": one.text}) + "\n" for one in TEXTS))
+    names = [str(MODELS / "teacher"), str(MODELS / "student")]
+    done = CliRunner().invoke(cli, ["pair", *names, "--texts", str(file), "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["rows"] == "assumed"
+    assert found["texts"] == 30
+    assert 0.85 < found["teacher_mass"]["5"] < 0.97
+    assert set(found["k"]) == {"5", "20", "64"}
+    distances = [found["k"][k]["total_variation"] for k in ("5", "20", "64")]
+    assert distances == sorted(distances, reverse=True)
+    shown = CliRunner().invoke(cli, ["pair", *names, "--texts", str(file)])
+    assert f"{found['k']['5']['total_variation']:8.3f}" in shown.stdout
