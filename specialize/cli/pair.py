@@ -69,7 +69,7 @@ def _given(path: Path | None) -> list[Given]:
 
         form = by_name("zero-shot-cot")
         return [
-            Given(form.target(one.rationale or "", one.answer), form.prompt(one))
+            Given(form.target(one.rationale or "", one.answer), str(form.prompt(one)))
             for one in world.examples(world.FAMILIES[0], "train", _WORLD)
         ]
     from specialize.datasets.reading import text_field
