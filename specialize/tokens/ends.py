@@ -15,18 +15,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
+from specialize.errors import InputError
+from specialize.records import Message
+from specialize.tokens.chat_template import ChatTemplate
 from specialize.tokens.definition import Json
 from specialize.tokens.json_files import read_object
 
 _CONTENT = "assistant words"
-_CHAT: list[dict[str, str]] = [
-    {"role": "user", "content": "user words"},
-    {"role": "assistant", "content": _CONTENT},
-]
+_CHAT = (Message("user", "user words"), Message("assistant", _CONTENT))
 
 
 def end_ids(directory: Path, eos: int | None, written: Mapping[str, int]) -> tuple[int, ...]:
@@ -85,18 +81,12 @@ def template_end(template: str | None, eos: int | None, written: Mapping[str, in
     """
     if template is None:
         return None
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-    )
+    eos_token = next((name for name, token in written.items() if token == eos), "")
     try:
-        text = environment.from_string(template).render(
-            messages=_CHAT,
-            add_generation_prompt=False,
-            strftime_now=lambda _: "",
-            bos_token="",
-            eos_token=next((name for name, token in written.items() if token == eos), ""),
+        text = ChatTemplate(template, {"bos_token": "", "eos_token": eos_token}).render(
+            _CHAT, answer=False
         )
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError):
+    except InputError:
         return None
     after = text.rpartition(_CONTENT)[2] if _CONTENT in text else ""
     longest_first = sorted(filter(None, written), key=len, reverse=True)

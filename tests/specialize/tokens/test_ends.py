@@ -49,6 +49,8 @@ TEMPLATES = [
     ("{% for m in messages %}{{ m.content", 0, None),
     ("{{ messages.__class__.__mro__ }}", 0, None),
     (EACH + "{{ m.content }}" + DONE + "{{ [].append(1) }}", 0, None),
+    ("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", 0, None),
+    ("{% set x = 'a' %}" + "{% set x = x ~ x %}" * 60 + "{{ x }}<|im_end|>", 0, None),
     (EACH + "{% if m.role == 'system' %}{{ m.content }}<|eom_id|>{% endif %}" + DONE, 0, None),
 ]
 
