@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from specialize.pairs.cautions import cautions
 from specialize.pairs.evidence import Evidence
 from specialize.pairs.forecast import SizeForecast, forecast
 from specialize.store import StoreDescription
@@ -50,6 +51,7 @@ def judge(evidence: Evidence, student: Tokenizer, *, responses: int) -> dict[str
         "advised_k": found.advised_k,
         "responses": responses,
         "scoring_hours": scoring,
+        "warnings": [*cautions(evidence, student, found.tokens)],
     }
 
 

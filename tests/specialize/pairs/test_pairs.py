@@ -51,3 +51,4 @@ def test_the_command_prints_one_object(tmp_path: Path) -> None:
     assert distances == sorted(distances, reverse=True)
     shown = CliRunner().invoke(cli, ["pair", *names, "--texts", str(file)])
     assert f"{found['k']['5']['total_variation']:8.3f}" in shown.stdout
+    assert any(line.endswith("a student cannot write one") for line in found["warnings"])
