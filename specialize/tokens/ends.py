@@ -25,20 +25,18 @@ _CONTENT = "assistant words"
 _CHAT = (Message("user", "user words"), Message("assistant", _CONTENT))
 
 
-def end_ids(directory: Path, eos: int | None, written: Mapping[str, int]) -> tuple[int, ...]:
+def end_ids(directory: Path, eos: int | None, turn_end: int | None) -> tuple[int, ...]:
     """The ids that end a text for the model or tokenizer in ``directory``, ``eos`` first.
 
     Args:
-        directory: holds whatever there is of ``generation_config.json``, ``config.json``,
-            ``tokenizer_config.json`` and ``chat_template.jinja``.
+        directory: holds whatever there is of ``generation_config.json`` and ``config.json``.
         eos: the tokenizer's own end of sequence.
-        written: the ids of the added tokens and of ``eos``, by how they are written.
+        turn_end: what its chat template writes after the assistant's words.
 
     Raises:
         InputError: a file that is not JSON.
     """
-    template = chat_template(directory)
-    named = [eos, *configured_ends(directory), template_end(template, eos, written)]
+    named = [eos, *configured_ends(directory), turn_end]
     return tuple(dict.fromkeys(token for token in named if token is not None))
 
 
@@ -56,21 +54,6 @@ def configured_ends(directory: Path) -> list[int]:
 def _ids(value: Json) -> list[int]:
     listed = value if isinstance(value, list) else [value]
     return [i for i in listed if isinstance(i, int) and not isinstance(i, bool) and i >= 0]
-
-
-def chat_template(directory: Path) -> str | None:
-    """The chat template that is kept beside a tokenizer; None where there is none."""
-    alone = directory / "chat_template.jinja"
-    if alone.is_file():
-        return alone.read_text(encoding="utf-8")
-    for name in ("chat_template.json", "tokenizer_config.json"):
-        found = read_object(directory / name).get("chat_template")
-        if isinstance(found, list):  # several by name
-            named = {t["name"]: t["template"] for t in found if isinstance(t, dict)}
-            found = named.get("default")
-        if isinstance(found, str):
-            return found
-    return None
 
 
 def template_end(template: str | None, eos: int | None, written: Mapping[str, int]) -> int | None:

@@ -143,7 +143,10 @@ def _build(definition: Definition, directory: Path, name: str, *, whole: bool = 
     eos = roles.get("eos")
     if eos is not None and eos in definition.written:
         written[definition.written[eos]] = eos
-    ends = end_ids(directory, eos, written)
+    names = {role: definition.written[i] for role, i in roles.items() if i in definition.written}
+    chat = read_chat_template(directory, names)
+    turn_end = template_end(chat.source, eos, written) if chat is not None else None
+    ends = end_ids(directory, eos, turn_end)
     if not whole:  # the file's own specials are known by the family's names alone
         ends = tuple(dict.fromkeys([*ends, *(written[n] for n in _CHAT_ENDS if n in written)]))
     front = front_of(
@@ -153,9 +156,6 @@ def _build(definition: Definition, directory: Path, name: str, *, whole: bool = 
         whole=whole,
     )
     special = roles | {"eos": ends[0]} if ends else roles
-    names = {role: definition.written[i] for role, i in roles.items() if i in definition.written}
-    chat = read_chat_template(directory, names)
-    turn_end = template_end(chat.source, eos, written) if chat is not None else None
     return build_tokenizer(
         definition, name, special, ends=ends, front=front, chat=chat, turn_end=turn_end
     )
