@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import unicodedata
 
-_PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
+# an arrow for the line end: it is the one that is met, and few fonts have the pictures
+_PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x0A: ord("↵"), 0x7F: 0x2421}
 _LINES = {code: picture for code, picture in _PICTURES.items() if chr(code) not in "\n\t"}
 
 

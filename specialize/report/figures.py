@@ -127,7 +127,7 @@ def _set(curve: Curve, number: int, chosen: int | None) -> Drawing:
         axes.plot(steps, values, "o-", color=colour, markersize=3.5, lw=1.8)
         if steps[0] == 0:
             axes.axhline(values[0], color=INK, lw=0.8, linestyle=(0, (1, 2)), zorder=1)
-        axes.set_ylim(0, min(1.0, max(0.02, *high) * 1.05))
+        axes.set_ylim(0, min(1.02, max(0.02, *high) * 1.05))
         axes.set_title(label(curve.set), fontsize=9.5, loc="left", fontweight="bold")
         percent(axes)
         steps_axis(axes)

@@ -121,7 +121,7 @@ def pace(lines: Sequence[Mapping[str, object]]) -> str:
         values = [value for line in lines if (value := _number(line, key)) is not None]
         if values:
             value = max(values) if key == "memory_mib" else statistics.median(values)
-            shown.append(words.format(value))
+            shown.append(words.format(value).replace("%", " %"))
     return "; ".join(shown)
 
 

@@ -68,8 +68,14 @@ def environment() -> Environment:
         "change": change_text,
         "inline": _inline,
         "short": short_name,
+        "breakable": _breakable,
     }
     return made
+
+
+def _breakable(name: str) -> Markup:
+    """A name that a narrow column may break behind its marks, and then nowhere else."""
+    return Markup(re.sub(r"([_\-/.])(?=\w)", r"\1<wbr>", str(escape(name))))
 
 
 def resource(name: str) -> str:

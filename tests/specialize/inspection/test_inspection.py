@@ -25,14 +25,14 @@ ATTACKS = [
     "javascript:alert(1)", "]]><svg/onload=alert(1)>",
 ]  # fmt: skip
 TAGS = {
-    "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "pre", "div", "span",
+    "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "pre", "div", "span",
     "figure", "svg", "line", "text", "polyline", "table", "thead", "tbody", "tr", "th", "td",
     "small", "br",
 }  # fmt: skip
 ATTRIBUTES = {
     "style", "title", "class", "content", "charset", "name", "http-equiv", "lang", "role",
-    "aria-label", "width", "height", "viewbox", "points", "x", "y", "x1", "x2", "y1", "y2",
-    "text-anchor", "scope",
+    "tabindex", "aria-label", "width", "height", "viewbox", "points", "x", "y", "x1", "x2", "y1",
+    "y2", "text-anchor", "scope",
 }  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def test_unknown_samples_are_named(store: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("piece", "expected"),
     [
-        (b" 12", '" 12"'), (b"", "∅"), (b"\n\t", '"␊␉"'), (b"\xff\xc3", '"\\xff\\xc3"'),
+        (b" 12", '" 12"'), (b"", "∅"), (b"\n\t", '"↵␉"'), (b"\xff\xc3", '"\\xff\\xc3"'),
         (b"\x00", '"␀"'), ("é你".encode(), '"é你"'), ("\u202e".encode(), '"\\u202e"'),
     ],
 )  # fmt: skip

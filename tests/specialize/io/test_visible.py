@@ -16,7 +16,7 @@ from specialize.io.visible import visible, visible_lines
     [
         ("plain", "plain"),
         ("a\x1b[31mb", "a␛[31mb"),
-        ("a\nb\tc", "a␊b␉c"),
+        ("a\nb\tc", "a↵b␉c"),
         ("\x7f\x9b", "␡\\u009b"),
         ("a\u202eb", "a\\u202eb"),
         ("日本 é", "日本 é"),

@@ -95,7 +95,7 @@ def test_markup_in_a_comparison_stays_text(tmp_path: Path) -> None:
         write_report(*made[0])
         cards.append((made[0][1] / card.CARD).read_text())
     clean, attacked = pages
-    assert attacked.tags.keys() == clean.tags.keys()
+    assert attacked.tags.keys() - {"wbr"} == clean.tags.keys() - {"wbr"}
     assert attacked.attributes == clean.attributes
     assert "<script>alert" in attacked.text
     prose = cards[1].split("---\n", 2)[2].split("\n```")[0]
