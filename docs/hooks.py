@@ -69,6 +69,8 @@ def _type(value: Mapping[str, object]) -> str:
     """How a reader would say the type of a JSON schema's property."""
     if "$ref" in value:
         name = str(value["$ref"]).rsplit("/", 1)[-1]
+        if name == "JsonValue":  # has no section of its own
+            return "any value"
         return f"[{name}](#{name.lower()})"
     if "enum" in value:
         return _cell(", ".join(f"`{item}`" for item in _list(value["enum"])))
