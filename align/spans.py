@@ -132,7 +132,11 @@ def align_spans(
 
 
 def room_for(source: NDArray[np.int64], target: NDArray[np.int64]) -> Room:
-    """Room for the blocks of every sample, of which the pointers of both sides are given."""
+    """Room for the blocks of every sample, of which the pointers of both sides are given.
+
+    Raises:
+        ValueError: the two sides have different numbers of samples.
+    """
     samples = len(source) - 1
     if samples != len(target) - 1:
         raise ValueError(f"{samples} source samples, but {len(target) - 1} target samples")

@@ -64,7 +64,11 @@ class Vocabulary:
         )
 
     def piece(self, token: int) -> bytes:
-        """The bytes that id ``token`` spells; empty for special tokens and ``<unk>``."""
+        """The bytes that id ``token`` spells; empty for special tokens and ``<unk>``.
+
+        Raises:
+            ValueError: no such id.
+        """
         if not 0 <= token < len(self):
             raise ValueError(f"token id {token} is outside a vocabulary of {len(self)} pieces")
         return self.data[self.indptr[token] : self.indptr[token + 1]].tobytes()
@@ -91,7 +95,14 @@ def build_vocabulary(
     eos: int | None = None,
     folds: bool = False,
 ) -> Vocabulary:
-    """A vocabulary whose id v spells ``pieces[v]``; ``flags`` names the ids that have any."""
+    """A vocabulary whose id v spells ``pieces[v]``.
+
+    Args:
+        pieces: V pieces, empty for tokens that spell nothing.
+        flags: bits of the ids that have any, such as ``SPECIAL``.
+        eos: the id of the end of sequence.
+        folds: the tokenizer makes one space of several.
+    """
     bits = np.zeros(len(pieces), np.uint8)
     for token, flag in (flags or {}).items():
         bits[token] = flag
@@ -101,7 +112,16 @@ def build_vocabulary(
 
 
 def check_ids(what: str, ids: NDArray[np.int32], vocabulary: Vocabulary) -> None:
-    """Raise ValueError where one of ``ids`` is outside the vocabulary; ``what`` they are."""
+    """Refuse ids that are outside the vocabulary.
+
+    Args:
+        what: names the ids in the error, such as "teacher tokens".
+        ids: (T,) whole numbers.
+        vocabulary: which they should index.
+
+    Raises:
+        ValueError: an id is negative or beyond the vocabulary.
+    """
     unsigned = ids.view(f"u{ids.itemsize}")  # in which a negative one is large
     if len(ids) and unsigned.max() >= len(vocabulary):
         raise ValueError(

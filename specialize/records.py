@@ -163,7 +163,11 @@ class Response:
 
 
 def check_unique(examples: Sequence[Example], where: str) -> None:
-    """Refuse a set in which two examples share an id."""
+    """Refuse a set in which two examples share an id.
+
+    Raises:
+        ValueError: two examples share an id.
+    """
     seen: set[str] = set()
     for example in examples:
         if example.id in seen:

@@ -77,7 +77,14 @@ class PrefixRule:
         *,
         blocks: Blocks | None = None,
     ) -> Projection:
-        """One row for each target token."""
+        """One row for each target token.
+
+        Args:
+            source: the teacher's tokens.
+            rows: one for each of them, log-probabilities in nats.
+            target: the student's tokens of the same texts.
+            blocks: the alignment where it is known better than from the ids; None: found here.
+        """
         same = self._same(source, target)
         if same.all() and (abs(rows.mass() - 1) <= 1e-6).all():
             return _unchanged(rows)

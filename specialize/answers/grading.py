@@ -43,12 +43,19 @@ def is_correct(
     text); ``choice`` letters, else texts; ``boolean`` yes / true against no / false; ``text``
     words without case and punctuation; ``equation`` values of arithmetic; ``bbh`` the form that
     the target of a BIG-Bench Hard task has; ``math`` what math-verify finds equal (the extra
-    ``math``, in a process of its own). ``choices`` are the options' texts, if known, ``reasoning``
-    the opening and closing tags of blocks in which a model thinks aloud.
+    ``math``, in a process of its own).
 
     Mode ``strict`` wants the answer announced; for ``bbh`` it is the published rule, equality with
     what follows "the answer is". ``legacy`` is Fu et al.'s: equal last numbers as floats, or, for
     ``bbh``, the target anywhere after the first "the answer is"; other kinds compare exact texts.
+
+    Args:
+        text: a whole response, or a bare answer.
+        gold: the right answer, as the set has it.
+        kind: how answers are compared.
+        mode: what counts as an answer.
+        choices: texts of the options in order, if known.
+        reasoning: opening and closing tags of blocks in which a model thinks aloud.
     """
     gold = _bare_gold(gold)
     if not gold or not text.strip():

@@ -146,7 +146,11 @@ def _rationale(record: Record, where: str) -> str:
 
 
 def nli(record: Record, id_: str, where: str) -> Example:
-    """Premise and hypothesis; the label is a number (0 entailment, 1 neutral, 2) or a word."""
+    """Premise and hypothesis; the label is a number (0 entailment, 1 neutral, 2) or a word.
+
+    Raises:
+        InputError: a missing field, an empty text, or a label that is none of them.
+    """
     premise, hypothesis = (
         text_field(record, key, where).strip() for key in ("premise", "hypothesis")
     )
@@ -166,7 +170,11 @@ _NLI_NUMBERS: Mapping[str, str] = {str(i): label for i, label in enumerate(NLI_L
 
 
 def svamp_equation(record: Record, id_: str, where: str) -> Example:
-    """Hsieh et al.'s own layout, or the published one with ``Body``, ``Question``, ``Equation``."""
+    """Hsieh et al.'s own layout, or the published one with ``Body``, ``Question``, ``Equation``.
+
+    Raises:
+        InputError: a missing field, or no question or equation in it.
+    """
     if "input" in record:
         question, label = (text_field(record, key, where).strip() for key in ("input", "label"))
     else:

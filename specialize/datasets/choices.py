@@ -113,7 +113,11 @@ class ChoiceFiles:
 
 
 def check_split(name: str, split: str | None) -> str:
-    """``split`` itself, if it is one of ``SPLITS``."""
+    """``split`` itself, if it is one of ``SPLITS``.
+
+    Raises:
+        ConfigurationError: it is not, or no split was named.
+    """
     if split not in SPLITS:
         problem = "no split was named" if split is None else f"there is no split {split!r}"
         raise ConfigurationError(f"{name} has the splits {', '.join(SPLITS)}; {problem}")

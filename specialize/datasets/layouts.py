@@ -11,7 +11,11 @@ from specialize.errors import ConfigurationError
 def file_of_split(
     path: Path, split: str | None, splits: Sequence[str], name: str
 ) -> tuple[Path, str]:
-    """The file to read, ``<split>.jsonl`` of a directory, and the split for the ids."""
+    """The file to read, ``<split>.jsonl`` of a directory, and the split for the ids.
+
+    Raises:
+        ConfigurationError: a directory without a named split, or a file of another split.
+    """
     if path.is_dir():
         if split is None:
             raise ConfigurationError(
@@ -31,7 +35,11 @@ def sole_file(path: Path, split: str | None, published: str, name: str) -> Path:
 
 
 def refuse_split(split: str | None, name: str) -> None:
-    """Refuse a split of a set that has none."""
+    """Refuse a split of a set that has none.
+
+    Raises:
+        ConfigurationError: a split was named.
+    """
     if split is not None:
         raise ConfigurationError(
             f"{name} is read as one set without published splits; drop split: {split}"

@@ -30,6 +30,9 @@ def read_text(path: Path, expected: str) -> str:
     Args:
         path: the file.
         expected: what the file should be, for the error ("GSM8K train as JSON lines").
+
+    Raises:
+        InputError: no such file, a directory, a damaged or too large archive, or not UTF-8.
     """
     try:
         content = path.read_bytes()
@@ -64,6 +67,9 @@ def json_lines(
         path: the file.
         expected: what the file should be, for the error.
         faults: takes what is wrong with a line, which is then passed over; None: it is an error.
+
+    Raises:
+        InputError: a line that is no JSON object, or an empty file.
     """
     found = False
     for number, line in enumerate(read_text(path, expected).split("\n"), 1):
@@ -84,7 +90,11 @@ def json_lines(
 
 
 def json_document(path: Path, expected: str) -> object:
-    """The one JSON value of a file."""
+    """The one JSON value of a file.
+
+    Raises:
+        InputError: the file is not JSON, with the line.
+    """
     text = read_text(path, expected)
     try:
         return json.loads(text)
@@ -100,7 +110,11 @@ def json_document(path: Path, expected: str) -> object:
 
 
 def json_objects(values: object, path: Path, expected: str) -> Iterator[tuple[str, Record]]:
-    """The objects of a JSON list, each with its place (counted from 0)."""
+    """The objects of a JSON list, each with its place (counted from 0).
+
+    Raises:
+        InputError: no list, an empty one, or a value in it that is no object.
+    """
     if not isinstance(values, list):
         raise InputError(f"{path} holds no JSON list; expected: {expected}")
     if not values:
@@ -113,7 +127,11 @@ def json_objects(values: object, path: Path, expected: str) -> Iterator[tuple[st
 
 
 def text_field(record: Record, key: str, where: str) -> str:
-    """The text under ``key``, checked to be text that can be tokenized."""
+    """The text under ``key``, checked to be text that can be tokenized.
+
+    Raises:
+        InputError: no such field, not text, or text that cannot be tokenized.
+    """
     value = _field(record, key, where)
     if not isinstance(value, str):
         raise InputError(f"{where}: {key!r} must be text, got {value!r:.60}")
@@ -121,7 +139,11 @@ def text_field(record: Record, key: str, where: str) -> str:
 
 
 def number_field(record: Record, key: str, where: str) -> str:
-    """The number under ``key`` as text: 51.0 gives "51", 2.5 gives "2.5"."""
+    """The number under ``key`` as text: 51.0 gives "51", 2.5 gives "2.5".
+
+    Raises:
+        InputError: no such field, or no finite number.
+    """
     value = _field(record, key, where)
     if isinstance(value, str):
         return clean_text(value, where).strip().removesuffix(".0")
@@ -133,7 +155,11 @@ def number_field(record: Record, key: str, where: str) -> str:
 
 
 def clean_text(text: str, where: str) -> str:
-    """``text`` itself, if it holds neither NUL nor a lone surrogate."""
+    """``text`` itself, if it holds neither NUL nor a lone surrogate.
+
+    Raises:
+        InputError: it holds one of them, with the place.
+    """
     if "\0" in text:
         raise InputError(f"{where}: NUL character in {_start(text)}; remove it")
     try:

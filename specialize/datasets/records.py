@@ -18,7 +18,18 @@ def example(
     choices: tuple[str, ...] = (),
     task: str = "",
 ) -> Example:
-    """An example whose question says something, and is stripped."""
+    """An example whose question says something, and is stripped.
+
+    Args:
+        id_: stable across machines, ``<set>/<split>/<position>``.
+        where: file and line, for the error.
+        rationale: the worked solution without its answer line.
+        choices: texts of the options, in order.
+        task: the part of the set that is scored on its own.
+
+    Raises:
+        InputError: the question is empty.
+    """
     if not question.strip():
         raise InputError(f"{where}: the question is empty")
     return Example(id_, question.strip(), answer, rationale, choices, task)

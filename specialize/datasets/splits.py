@@ -99,7 +99,11 @@ def code_split(
 
 
 def read_index(path: Path) -> list[int]:
-    """The positions in a ``.npy`` file, ascending. Pickled content is refused."""
+    """The positions in a ``.npy`` file, ascending. Pickled content is refused.
+
+    Raises:
+        InputError: no such file, no row of whole numbers, a negative or a repeated position.
+    """
     try:
         index = np.load(path, allow_pickle=False)
     except FileNotFoundError:

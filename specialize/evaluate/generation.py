@@ -69,7 +69,11 @@ class Stop:
 
 
 def end_tokens(model: PreTrainedModel) -> frozenset[int]:
-    """The ids at which ``generate`` stops."""
+    """The ids at which ``generate`` stops.
+
+    Raises:
+        ValueError: the model's configuration names no end of sequence.
+    """
     ends = model.generation_config.eos_token_id
     if ends is None:
         ends = model.config.get_text_config(decoder=True).eos_token_id

@@ -45,7 +45,17 @@ def write_atomically(
 def write_unsynced(
     path: Path, content: bytes, *, check: Callable[[Path], None] | None = None
 ) -> None:
-    """``write_atomically`` without the last fsync, for several files in one directory."""
+    """``write_atomically`` without the last fsync, for several files in one directory.
+
+    Args:
+        path: the file; its directory is made where it is missing.
+        content: all of it.
+        check: called with the temporary file before it is renamed; what it raises leaves nothing.
+
+    Raises:
+        DiskFullError: no room; what was there before is intact.
+        OSError: the file cannot be written.
+    """
     if not path.parent.exists():
         make_directory(path.parent)
     temporary = path.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
@@ -138,7 +148,11 @@ def is_temporary(path: Path) -> bool:
 
 @contextlib.contextmanager
 def disk_full_named(path: Path, needed: int) -> Iterator[None]:
-    """Turn the system's refusals for want of room into a ``DiskFullError`` with the figures."""
+    """Turn the system's refusals for want of room into a ``DiskFullError`` with the figures.
+
+    Raises:
+        DiskFullError: the disk or the quota is full.
+    """
     try:
         yield
     except OSError as error:

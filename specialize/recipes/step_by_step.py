@@ -46,6 +46,9 @@ def step_by_step(
         label: the teacher whose labels are learnt; None: the gold ones.
         prefixes: formats of label and rationale; the paper's are ``answer:[label]`` and
             ``rationale:[rationale]``.
+
+    Raises:
+        ValueError: ``alpha`` is not between 0 and 1.
     """
     if lambda_ is None and not 0 < alpha < 1:
         raise ValueError(f"alpha must be between 0 and 1, got {alpha}; name a baseline instead")

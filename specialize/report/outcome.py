@@ -79,7 +79,15 @@ def outcome(
     format_: str,
     chosen: str,
 ) -> Outcome:
-    """The table of the chosen checkpoint: of the test split if it was scored there."""
+    """The table of the chosen checkpoint: of the test split if it was scored there.
+
+    Args:
+        results: predictions and grades of the run.
+        scores: of all checkpoints and teachers.
+        sets: with the role of each.
+        format_: of the prompts.
+        chosen: the selected checkpoint's name.
+    """
     tested = any(s.split == "test" and s.checkpoint == chosen for s in scores)
     split = "test" if tested else "validation"
     known = {(s.checkpoint, s.set): s for s in scores if (s.split, s.format) == (split, format_)}

@@ -32,7 +32,13 @@ class Lengths:
 
 
 def epoch_order(lengths: Lengths, units_per_step: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """(units,) every unit once, as a function of the arguments alone."""
+    """(units,) every unit once, as a function of the arguments alone.
+
+    Args:
+        lengths: (units,) prompt and target tokens and the group of every unit.
+        units_per_step: how many an optimizer step takes.
+        seed, epoch: decide the order together.
+    """
     rng = np.random.default_rng([seed, epoch])
     drawn = rng.permutation(len(lengths))
     parts = []

@@ -105,6 +105,13 @@ class Plan:
 
         Every row of the step is in exactly one micro-batch of one process. A process may be left
         without any when the step has fewer rows than there are processes.
+
+        Args:
+            step: counted from 0.
+            process: of ``processes``, counted from 0.
+
+        Returns:
+            Row numbers, (rows,) int64 each.
         """
         taken = self.rows_of(step)
         limit = min(self.batch_rows, -(-len(taken) // processes))
@@ -158,6 +165,13 @@ def plan_steps(
 
     With ``joint`` mixing a step holds as many whole examples as fit into
     ``batch_rows x accumulation`` rows, at least one.
+
+    Args:
+        rows: of all objectives.
+        training: its ``mixing``.
+        optimization: the size of a step and of a micro-batch.
+        seed: of the order.
+        overhead: what a micro-batch costs by itself, in padded tokens.
     """
     groups = _units(rows, training.mixing == "joint")
     starts = np.concatenate([[0], np.cumsum([len(group) for group in groups])]).astype(np.int64)

@@ -151,6 +151,11 @@ def examples_to_separate(counts: Paired, *, level: float = 0.05, power: float = 
     """How many examples would show such a difference; None where there is no difference.
 
     For a two-sided McNemar test (Miettinen 1968, doi:10.2307/2528321, normal approximation).
+
+    Args:
+        counts: the examples that both, one or neither answered.
+        level: of the test, two-sided.
+        power: the share of such samples in which the test shows it.
     """
     if counts.difference == 0:
         return None

@@ -207,7 +207,11 @@ def read_plain(path: Path) -> bytes:
 
 
 def open_plain(path: Path) -> int:
-    """A descriptor for reading a regular file, links refused."""
+    """A descriptor for reading a regular file, links refused.
+
+    Raises:
+        StoreError: the file is missing, a link, or no regular file.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:

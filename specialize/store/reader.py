@@ -175,7 +175,11 @@ class Store:
 
 
 def read_store_file(root: Path) -> tuple[StoreDescription, int]:
-    """The description of the store at ``root``, and how many samples a shard was planned for."""
+    """The description of the store at ``root``, and how many samples a shard was planned for.
+
+    Raises:
+        StoreError: no store there, or a damaged description.
+    """
     if not root.is_dir():
         raise StoreError(f"no store at {root}: there is no such directory")
     shards = root / SHARDS
@@ -187,7 +191,11 @@ def read_store_file(root: Path) -> tuple[StoreDescription, int]:
 
 
 def read_summary(root: Path) -> Summary | None:
-    """The summary of the store at ``root``; None while it is unfinished."""
+    """The summary of the store at ``root``; None while it is unfinished.
+
+    Raises:
+        StoreError: a damaged summary, or one of another description.
+    """
     path = root / SUMMARY
     if not path.exists() and not path.is_symlink():
         return None
@@ -199,7 +207,11 @@ def read_summary(root: Path) -> Summary | None:
 
 
 def read_manifest(root: Path, summary: Summary | None) -> Manifest:
-    """The manifest of the store at ``root``, which must be the summary's where there is one."""
+    """The manifest of the store at ``root``, which must be the summary's where there is one.
+
+    Raises:
+        StoreError: a damaged manifest, or not the one that was summarized.
+    """
     path = root / MANIFEST
     content = read_plain(path) if path.exists() or summary is not None else b""
     manifest = parse_manifest(content, str(path))
@@ -210,7 +222,19 @@ def read_manifest(root: Path, summary: Summary | None) -> Manifest:
 
 
 def read_vocabulary(root: Path, summary: Summary | None, size: int) -> tuple[Vocabulary, list[int]]:
-    """The stored pieces and their ids; no ids where the writer gave no vocabulary."""
+    """The stored pieces and their ids; no ids where the writer gave no vocabulary.
+
+    Args:
+        root: the store's directory.
+        summary: of a finished store; None: it is unfinished, which is refused.
+        size: ids that the tokenizer has.
+
+    Returns:
+        The vocabulary of ``size`` ids, and those of them that the store has pieces of, rising.
+
+    Raises:
+        StoreError: the store is unfinished, has no vocabulary, or a damaged one.
+    """
     path = root / VOCABULARY
     if summary is None:
         raise StoreError(f"{root} is not finished and has no vocabulary yet")

@@ -185,7 +185,11 @@ def writing(run: Path, step: int) -> Iterator[Path]:
 
 @contextmanager
 def room_needed(partial: Path) -> Iterator[None]:
-    """Turn every library's way to say that the disk is full into ``DiskFullError``."""
+    """Turn every library's way to say that the disk is full into ``DiskFullError``.
+
+    Raises:
+        DiskFullError: no room; the unfinished checkpoint is removed.
+    """
     try:
         yield
     except Exception as error:

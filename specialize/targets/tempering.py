@@ -64,7 +64,13 @@ def row_temperature(description: StoreDescription) -> float:
 def tempered(
     rows: SparseDistributions, tails: NDArray[np.float32], temperature: float
 ) -> SparseDistributions:
-    """``rows`` at ``temperature``; ``tails`` (R,) nats is the mass outside their entries there."""
+    """``rows`` at ``temperature``.
+
+    Args:
+        rows: at temperature 1.
+        tails: (R,) float32 nats, outside the entries at ``temperature``.
+        temperature: above 0.
+    """
     powers = rows.logprobs.astype(np.float64) / temperature
     mass = -np.expm1(tails.astype(np.float64))  # what the entries share
     owner = rows.row_of_entry()
