@@ -117,12 +117,7 @@ def choose(
     The student before training (step 0) is what they are measured against, never chosen.
 
     Args:
-        scores: of the validation split.
-        sets: with the role of each.
-        rule: that judges the checkpoints.
-        format_: whose scores decide.
-        compare: pairs two checkpoints' answers, for the standard error of a difference; None: the
-            earliest of equal values is taken.
+        compare: pairs two checkpoints' answers; None: the earliest of equal values is taken.
         errors: differences of this many standard errors are none.
 
     Raises:
