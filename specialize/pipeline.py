@@ -195,23 +195,7 @@ def dump_set(
     restart: bool,
     dry_run: bool,
 ) -> dict[str, object]:
-    """Dump a teacher over one set, without a recipe; or only say what that would take.
-
-    Args:
-        out: the store that is written.
-        settings: the teacher and what it is asked for.
-        name, path, split, limit: the set, as of ``datasets.load``.
-        seed: of everything that is drawn.
-        restart: discard what is there under other settings.
-        dry_run: plan it only.
-
-    Returns:
-        The dump's summary, or its plan.
-
-    Raises:
-        ConfigurationError: what is there was made with other settings, or a prompt is too long.
-        SpecializeError: the teacher cannot be reached or believed, or the disk is full.
-    """
+    """Dump a teacher over one set, without a recipe; or only say what that would take."""
     from specialize.teacher.dump import dump
 
     examples = datasets.load(name, path, split=split, limit=limit)
@@ -397,12 +381,6 @@ def report_runs(
     runs: Sequence[Path], out: Path, repository: str | None, *, results: RunResults | None = None
 ) -> dict[str, object]:
     """The report of one run, perhaps sent to the hub; of several runs their comparison in ``out``.
-
-    Args:
-        runs: one or several directories.
-        out: where a comparison is written; unused for one run.
-        repository: of the hub, to which the selected checkpoint is sent; None: nothing is sent.
-        results: what an earlier stage of this process computed.
 
     Raises:
         ConfigurationError: several runs are to be pushed, or they cannot be compared.
