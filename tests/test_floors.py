@@ -117,6 +117,7 @@ def test_imports_stand_at_the_top(module: str) -> None:
 
 LATE_IMPORTS = {
     "specialize.students.lora",
+    "specialize.models.gguf",
     "specialize.cli.stages",
     "specialize.cli.console",
     "specialize.cli.data",

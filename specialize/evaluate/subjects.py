@@ -21,6 +21,7 @@ from specialize.config.recipe import Recipe
 from specialize.config.user_files import is_own_file
 from specialize.errors import ConfigurationError, InputError
 from specialize.evaluate.planning import TEACHER
+from specialize.io.gguf_file import is_gguf
 from specialize.students import checkpoints
 from specialize.students.checkpoints import Checkpoint
 
@@ -64,7 +65,7 @@ def teachers(recipe: Recipe) -> list[Subject]:
 
 
 def subject(model: str | Path, label: str, step: int) -> Subject:
-    """A model directory or hub id under a label.
+    """A model directory, GGUF file or hub id under a label.
 
     Raises:
         InputError: no such directory, or the hub cannot be reached.
@@ -78,10 +79,10 @@ def subject(model: str | Path, label: str, step: int) -> Subject:
 
 def _local(model: str | Path) -> Path:
     path = Path(model)
-    if path.is_dir():
+    if path.is_dir() or (is_gguf(model) and path.is_file()):
         return path
     if isinstance(model, Path) or model.startswith((".", "/")) or model.count("/") > 1:
-        raise InputError(f"there is no model directory {model}")
+        raise InputError(f"there is no model directory or GGUF file {model}")
     try:
         return Path(snapshot_download(model, allow_patterns=list(_WANTED)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
@@ -95,9 +96,9 @@ def _checkpoint_digest(checkpoint: Checkpoint) -> str:
 
 
 def _directory_digest(path: Path) -> str:
-    """Of the contents of every file at the top of a model's directory."""
+    """Of the contents of a GGUF file, or of every file at the top of a model's directory."""
     digest = xxhash.xxh3_128()
-    for file in sorted(path.iterdir()):
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         if file.is_file() and not file.name.startswith("."):
             digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
             with file.open("rb") as content:

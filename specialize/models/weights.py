@@ -1,4 +1,4 @@
-"""A model's weights from safetensors: all of them, or the names of those that are not there.
+"""A model's weights from safetensors or GGUF: all, or the names of those that are not there.
 
 The library fills a gap with random numbers and goes on; the caller is told here. Weights
 that are tied to others, and those that the architecture itself declares as not kept, are no gaps.
@@ -22,6 +22,8 @@ from transformers import (
 from transformers.utils import logging
 
 from specialize.errors import InputError
+from specialize.io.gguf_file import is_gguf
+from specialize.models.gguf import read_gguf_weights
 
 _Report = Mapping[str, Collection[object]]
 
@@ -36,7 +38,7 @@ def read_weights(
     """The model of ``config`` with the weights in ``path_or_id``, and the weights missing there.
 
     Args:
-        path_or_id: a directory, or the id of a repository on the hub.
+        path_or_id: a directory, a GGUF file, or the id of a repository on the hub.
         config: decides between a seq2seq and a causal model.
         dtype: of the weights.
         trust_remote_code: run code that comes with the model.
@@ -45,8 +47,12 @@ def read_weights(
         The model, and the sorted names of weights that no file has or that have another shape.
 
     Raises:
+        ConfigurationError: a GGUF file, and the package that reads it is missing.
         InputError: no safetensors weights there, or damaged ones.
     """
+    if is_gguf(path_or_id):
+        with _quiet():
+            return read_gguf_weights(Path(path_or_id), config, dtype=dtype)
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     try:
         with _quiet():

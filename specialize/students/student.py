@@ -22,6 +22,8 @@ from transformers.utils import logging
 
 from specialize.config.training import Lora
 from specialize.errors import ConfigurationError, InputError
+from specialize.io.gguf_file import is_gguf
+from specialize.models.gguf import gguf_config
 from specialize.models.weights import read_weights
 from specialize.students.ends import agree_on_ends
 from specialize.students.lora import add_adapters, has_adapters, merged_state, save_adapters
@@ -133,7 +135,7 @@ def load_student(
     lora: Lora | None = None,
     seed: int = 0,
 ) -> Student:
-    """The model in a directory or hub repository, ready to be trained.
+    """The model in a directory, a GGUF file or a hub repository, ready to be trained.
 
     Args:
         tokenizer: the student's; its size must fit the model's output.
@@ -189,7 +191,7 @@ def load_model(
     config: PreTrainedConfig | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> PreTrainedModel:
-    """A seq2seq or causal model from safetensors weights, never from code that comes with them.
+    """A seq2seq or causal model from safetensors or GGUF, never from code that comes with it.
 
     Raises:
         InputError: no model there, or one whose safetensors weights are not all there.
@@ -205,6 +207,8 @@ def load_model(
 
 
 def _load_config(path_or_id: str | Path) -> PreTrainedConfig:
+    if is_gguf(path_or_id):
+        return gguf_config(Path(path_or_id))
     try:
         return AutoConfig.from_pretrained(path_or_id, trust_remote_code=False)
     except (OSError, ValueError) as error:

@@ -122,12 +122,10 @@ def define(
         "add_prefix_space": False,
         "trim_offsets": False,
     }
-    split: dict[str, Json] = {
-        "type": "Split",
-        "pattern": {"Regex": family.split},
-        "behavior": "Isolated",
-        "invert": False,
-    }
+    splits: list[Json] = [
+        {"type": "Split", "pattern": {"Regex": part}, "behavior": "Isolated", "invert": False}
+        for part in (*family.before, family.split)
+    ]
     outside = {name: number for name, number, _ in added}
     begins = outside.get(family.front or "")
     content: dict[str, Json] = {
@@ -136,13 +134,14 @@ def define(
         "normalizer": {"type": "NFC"} if family.composes else None,
         "pre_tokenizer": {
             "type": "Sequence",
-            "pretokenizers": [split, {**bytes_only, "use_regex": False}],
+            "pretokenizers": [*splits, {**bytes_only, "use_regex": False}],
         },
         "post_processor": None if begins is None else template_of((begins,)),
         "decoder": {**bytes_only, "use_regex": True},
         "model": {
             "type": "BPE",
             "unk_token": None,
+            "ignore_merges": family.whole_first,
             "vocab": {**ids, **outside},
             "merges": [list(pair) for pair in merges],
         },

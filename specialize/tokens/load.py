@@ -4,6 +4,7 @@
     spiece.model, tokenizer.model, *.model.v1     SentencePiece
     encoder.json + vocab.bpe, vocab.json + merges.txt     GPT-2's pair
     p50k_base.tiktoken, tekken.json, Llama 3's tokenizer.model     ranks
+    SmolLM2.gguf                                  the metadata of a model of llama.cpp
     google/flan-t5-base                           a repository on the hub that holds one of these
 
 Where a directory holds several, the first of this list is read.
@@ -18,11 +19,13 @@ from pathlib import Path
 import huggingface_hub
 
 from specialize.errors import InputError
+from specialize.io.gguf_file import is_gguf
 from specialize.tokens.byte_pairs import read_pair
 from specialize.tokens.chat_template import read_chat_template
 from specialize.tokens.definition import Definition, Json, parse_definition
 from specialize.tokens.ends import end_ids, template_end
 from specialize.tokens.front import front_of
+from specialize.tokens.gguf_tokenizer import load_gguf_tokenizer
 from specialize.tokens.json_files import read_object
 from specialize.tokens.rank_files import holds_ranks, read_ranks, read_tekken
 from specialize.tokens.sentencepiece_model import read_sentencepiece
@@ -69,6 +72,8 @@ def load_tokenizer(
         InputError: nothing readable there, or the hub cannot be reached.
     """
     path = Path(path_or_id)
+    if is_gguf(path_or_id) and not path.is_dir():
+        return load_gguf_tokenizer(path)
     if path.is_dir():
         return _from_directory(path, path.resolve().name, extra_ids)
     if path.is_file():

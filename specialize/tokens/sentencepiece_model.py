@@ -23,8 +23,8 @@ from sentencepiece import sentencepiece_model_pb2 as proto
 from specialize.errors import InputError
 from specialize.tokens.definition import Definition, Json, parse_definition
 
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
-_UNIGRAM, _BPE = 1, 2
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # of pieces
+UNIGRAM, BPE = 1, 2  # of models
 # Byte pieces are reached through the fallback alone; this keeps the lattice from their spelling.
 _OUT_OF_REACH = -1e5
 
@@ -56,7 +56,7 @@ class _NormalizerSpec(Protocol):
     escape_whitespaces: bool
 
 
-class _ModelFile(Protocol):
+class ModelFile(Protocol):
     """The message ``ModelProto``, whose Python class is made at run time."""
 
     pieces: Sequence[_Piece]
@@ -77,16 +77,23 @@ def read_sentencepiece(path: Path, *, extra_ids: int = 0) -> Definition:
     Raises:
         InputError: not a SentencePiece model, or one of a kind that is not Unigram or BPE.
     """
-    model: _ModelFile = proto.ModelProto()
+    model: ModelFile = proto.ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
     except DecodeError as error:
         raise InputError(f"{path} is not a SentencePiece model: {error}") from error
+    return definition_of(model, str(path), extra_ids=extra_ids)
+
+
+def definition_of(model: ModelFile, where: str, *, extra_ids: int = 0) -> Definition:
+    """The definition of a SentencePiece model that was read; see ``read_sentencepiece``."""
     kind, normalizer = model.trainer_spec.model_type, model.normalizer_spec
-    if not model.pieces or kind not in (_UNIGRAM, _BPE):
-        raise InputError(f"{path} is not a Unigram or BPE model of SentencePiece")
+    if not model.pieces or kind not in (UNIGRAM, BPE):
+        raise InputError(f"{where} is not a Unigram or BPE model of SentencePiece")
     if not normalizer.escape_whitespaces or model.trainer_spec.treat_whitespace_as_suffix:
-        raise InputError(f"{path} does not write a space as a leading ▁, which is needed here")
+        raise InputError(f"{where} does not write a space as a leading ▁, which is needed here")
+    if not any(p.type == UNKNOWN for p in model.pieces):
+        raise InputError(f"{where} has no piece for what it does not know")
     content: dict[str, Json] = {
         "version": "1.0",
         "added_tokens": _added(model, extra_ids),
@@ -94,18 +101,18 @@ def read_sentencepiece(path: Path, *, extra_ids: int = 0) -> Definition:
         "pre_tokenizer": _pre_tokenizer(model),
         "post_processor": _post_processor(model),
         "decoder": _decoder(model),
-        "model": _unigram(model) if kind == _UNIGRAM else _merge_model(model),
+        "model": _unigram(model) if kind == UNIGRAM else _merge_model(model),
     }
-    return parse_definition(json.dumps(content).encode(), str(path))
+    return parse_definition(json.dumps(content).encode(), where)
 
 
-def _added(model: _ModelFile, extra_ids: int) -> list[Json]:
+def _added(model: ModelFile, extra_ids: int) -> list[Json]:
     """Control pieces and extra ids as special tokens, user-defined symbols as ordinary ones."""
     named = [(number, p.piece, p.type) for number, p in enumerate(model.pieces)]
     tokens = [
-        (number, piece, kind != _USER_DEFINED)
+        (number, piece, kind != USER_DEFINED)
         for number, piece, kind in named
-        if kind in (_UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED)
+        if kind in (UNKNOWN, CONTROL, USER_DEFINED, UNUSED)
     ]
     last = len(named) + extra_ids - 1
     tokens += [(last - n, f"<extra_id_{n}>", True) for n in reversed(range(extra_ids))]
@@ -135,15 +142,15 @@ def _replace(pattern: dict[str, Json], content: str) -> Json:
     return {"type": "Replace", "pattern": pattern, "content": content}
 
 
-def _pre_tokenizer(model: _ModelFile) -> Json:
+def _pre_tokenizer(model: ModelFile) -> Json:
     """Split before runs of ``▁`` where no piece crosses one: the same tokens, found faster."""
-    if any("▁" in p.piece.lstrip("▁") for p in model.pieces if p.type == _NORMAL):
+    if any("▁" in p.piece.lstrip("▁") for p in model.pieces if p.type == NORMAL):
         return None
     pattern: Json = {"Regex": "▁+"}
     return {"type": "Split", "pattern": pattern, "behavior": "MergedWithNext", "invert": False}
 
 
-def _post_processor(model: _ModelFile) -> Json:
+def _post_processor(model: ModelFile) -> Json:
     """What others put around a text when they read the saved file: ``<s>``, or ``</s>`` after."""
     trainer = model.trainer_spec
     front = trainer.bos_id >= 0
@@ -159,7 +166,7 @@ def _post_processor(model: _ModelFile) -> Json:
     return {"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": special}
 
 
-def _decoder(model: _ModelFile) -> Json:
+def _decoder(model: ModelFile) -> Json:
     steps: list[Json] = [_replace({"String": "▁"}, " ")]
     if model.trainer_spec.byte_fallback:
         steps.append({"type": "ByteFallback"})
@@ -169,16 +176,16 @@ def _decoder(model: _ModelFile) -> Json:
     return {"type": "Sequence", "decoders": steps}
 
 
-def _unigram(model: _ModelFile) -> Json:
+def _unigram(model: ModelFile) -> Json:
     return {
         "type": "Unigram",
         "unk_id": _unknown(model),
-        "vocab": [[p.piece, _OUT_OF_REACH if p.type == _BYTE else p.score] for p in model.pieces],
+        "vocab": [[p.piece, _OUT_OF_REACH if p.type == BYTE else p.score] for p in model.pieces],
         "byte_fallback": model.trainer_spec.byte_fallback,
     }
 
 
-def _merge_model(model: _ModelFile) -> Json:
+def _merge_model(model: ModelFile) -> Json:
     unknown = model.pieces[_unknown(model)].piece
     return {
         "type": "BPE",
@@ -192,7 +199,7 @@ def _merge_model(model: _ModelFile) -> Json:
     }
 
 
-def _merges(model: _ModelFile) -> list[Json]:
+def _merges(model: ModelFile) -> list[Json]:
     """Every split of a piece into two pieces, best score of the whole first.
 
     SentencePiece joins the neighbours whose joined piece scores best, the leftmost of equals,
@@ -201,7 +208,7 @@ def _merges(model: _ModelFile) -> list[Json]:
     merging may reach take part: the spelling of a control or byte piece (``</s>``, ``<0x0A>``) in
     a text stays text.
     """
-    scores = {p.piece: p.score for p in model.pieces if p.type == _NORMAL}
+    scores = {p.piece: p.score for p in model.pieces if p.type == NORMAL}
     found = [
         (score, cut, piece)
         for piece, score in scores.items()
@@ -212,5 +219,5 @@ def _merges(model: _ModelFile) -> list[Json]:
     return [[piece[:cut], piece[cut:]] for _, cut, piece in found]
 
 
-def _unknown(model: _ModelFile) -> int:
-    return next(number for number, p in enumerate(model.pieces) if p.type == _UNKNOWN)
+def _unknown(model: ModelFile) -> int:
+    return next(number for number, p in enumerate(model.pieces) if p.type == UNKNOWN)

@@ -17,6 +17,7 @@ from specialize.datasets import recipe_sets
 from specialize.datasets.recipe_sets import TrainingSet
 from specialize.errors import ConfigurationError, InputError, StoreError
 from specialize.formats import by_name, is_chat
+from specialize.io.gguf_file import check_gguf_package, is_gguf, read_gguf
 from specialize.records import Example
 from specialize.store import Store
 from specialize.students import checkpoints
@@ -112,16 +113,23 @@ def check_student(student: str) -> None:
     """Refuse a directory that holds no model; what the hub holds is seen when it is loaded.
 
     Raises:
+        ConfigurationError: a GGUF file, and the package that reads it is missing.
         InputError: no such directory, or one without configuration or weights.
     """
     path = Path(student)
+    if is_gguf(student) and not path.is_dir():
+        check_gguf_package()
+        read_gguf(path)
+        return
     if not path.is_dir():
         if student.startswith((".", "/", "~")) or student.count("/") > 1:
             raise InputError(f"no usable model at {student}: there is no such directory")
         return
     for pattern in ("config.json", "*.safetensors"):
         if not any(path.glob(pattern)):
-            raise InputError(f"no usable model at {student}: it has no {pattern}")
+            named = sorted(path.glob("*.gguf"))[:1]
+            advice = f"; name the file itself, {named[0]}" if named else ""
+            raise InputError(f"no usable model at {student}: it has no {pattern}{advice}")
 
 
 def check_chats(recipe: Recipe) -> None:

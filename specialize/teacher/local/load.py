@@ -1,8 +1,8 @@
-"""A model with its tokenizer from a local directory or the hub: whole, or a clear refusal.
+"""A model with its tokenizer from a local directory or file or the hub: whole, or a clear refusal.
 
-Only safetensors are read (a pickle can run code), no code of a repository is run unless that was
-asked for at a pinned commit, and a model whose weights are not all there is refused: the library
-would fill the gaps with random numbers.
+Only safetensors and GGUF are read (a pickle can run code), no code of a repository is run unless
+that was asked for at a pinned commit, and a model whose weights are not all there is refused: the
+library would fill the gaps with random numbers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from torch import nn
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from specialize.errors import ConfigurationError, InputError, TeacherError
+from specialize.io.gguf_file import is_gguf, read_gguf
+from specialize.models.gguf import gguf_config, quantization
 from specialize.models.weights import read_weights
 from specialize.tokens import Tokenizer, load_tokenizer
 
@@ -31,12 +33,17 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model with its tokenizer."""
+    """A model with its tokenizer.
+
+    Attributes:
+        dtype: of its weights, and what they were stored as if that was less.
+    """
 
     name: str
     revision: str
     model: PreTrainedModel
     tokenizer: Tokenizer
+    dtype: str
 
 
 def load_model(
@@ -62,6 +69,8 @@ def load_model(
     if dtype not in _DTYPES:
         raise ConfigurationError(f"dtype {dtype!r} is none of {', '.join(_DTYPES)}")
     path, name = Path(path_or_id), path_or_id
+    if is_gguf(path_or_id) and not path.is_dir():
+        return _load_gguf(path, dtype, device)
     if trust_remote_code and not path.is_dir() and not _COMMIT.fullmatch(revision or ""):
         raise ConfigurationError(
             f"trust_remote_code runs whatever {path_or_id} holds, and revision {revision!r} can "
@@ -73,16 +82,27 @@ def load_model(
         path = _download(path_or_id, revision, [*_FILES, "*.py"] if trust_remote_code else _FILES)
         found = path.name  # a snapshot's folder is named after its commit
     config = _read_config(path, trust_remote_code)
-    model, missing = read_weights(
-        path, config, dtype=_DTYPES[dtype], trust_remote_code=trust_remote_code
-    )
+    weights = read_weights(path, config, dtype=_DTYPES[dtype], trust_remote_code=trust_remote_code)
+    return Loaded(name, found, _whole(name, weights, device), load_tokenizer(path), dtype)
+
+
+def _load_gguf(path: Path, dtype: str, device: str) -> Loaded:
+    file, tokenizer = read_gguf(path), load_tokenizer(path)
+    weights = read_weights(path, gguf_config(path), dtype=_DTYPES[dtype])
+    stored = quantization(file)
+    shown = dtype if stored == dtype.upper() else f"{dtype}, from {stored}"
+    model = _whole(path.name, weights, device)
+    return Loaded(path.name, f"xxh3:{_digest([path])}", model, tokenizer, shown)
+
+
+def _whole(name: str, weights: tuple[PreTrainedModel, list[str]], device: str) -> PreTrainedModel:
+    model, missing = weights
     if missing:
         raise TeacherError(
             f"teacher {name} lacks {len(missing)} of its weights, the first is {missing[0]}; "
             f"its files are incomplete"
         )
-    moved = nn.Module.to(model, torch.device(device))  # the model's own ``to`` has lost its types
-    return Loaded(name, found, moved, load_tokenizer(path))
+    return nn.Module.to(model, torch.device(device))  # the model's own ``to`` has lost its types
 
 
 def _download(repository: str, revision: str | None, patterns: Sequence[str]) -> Path:
@@ -104,8 +124,12 @@ def _download(repository: str, revision: str | None, patterns: Sequence[str]) ->
 
 def _weights_digest(path: Path) -> str:
     """xxh3-128 of everything that decides the numbers, in hexadecimal."""
+    return _digest([path / "config.json", *path.glob("*.safetensors"), *path.glob("*.py")])
+
+
+def _digest(files: Sequence[Path]) -> str:
     digest = xxhash.xxh3_128()
-    for file in sorted([path / "config.json", *path.glob("*.safetensors"), *path.glob("*.py")]):
+    for file in sorted(files):
         if file.is_file():
             with file.open("rb") as content:
                 while block := content.read(1 << 24):

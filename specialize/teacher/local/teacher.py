@@ -86,7 +86,7 @@ class LocalTeacher:
         self._description = TeacherDescription(
             name=loaded.name,
             revision=loaded.revision,
-            dtype=str(loaded.model.dtype).removeprefix("torch."),
+            dtype=loaded.dtype,
             tokenizer=loaded.tokenizer.name,
             fingerprint=loaded.tokenizer.fingerprint,
             vocabulary_size=width,
