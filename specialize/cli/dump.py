@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     required=True,
     callback=own_file,
     metavar="MODEL",
-    help="Model directory or hub id.",
+    help="Model directory, GGUF file or hub id.",
 )
 @click.option(
     "--data",

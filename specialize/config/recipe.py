@@ -159,7 +159,7 @@ class Recipe(Strict):
     name: Name = "specialization"
     """Of the run, in reports."""
     student: str
-    """Directory or hub id of the model that is trained."""
+    """Directory, GGUF file or hub id of the model that is trained."""
     train_on: Dataset
     """Questions and their answers."""
     unlabelled: tuple[Dataset, ...] = ()

@@ -96,7 +96,7 @@ class Teacher(Strict):
     }
 
     model: str | None = None
-    """Directory or hub id; with a server, the name that it serves. None: imported."""
+    """Directory, GGUF file or hub id; with a server, the name that it serves. None: imported."""
     mode: Literal["sample", "score", "rationale"] = "sample"
     """Write solutions, score the set's own, or explain answers."""
     forced: bool = False

@@ -61,12 +61,12 @@ def evaluate(
 def evaluate_model(
     recipe: Recipe, run: Path, model: str | Path, *, label: str, step: int, split: Split
 ) -> list[CheckpointScore]:
-    """The same for any model directory or hub id, causal or encoder-decoder.
+    """The same for any model directory, GGUF file or hub id, causal or encoder-decoder.
 
     Args:
         recipe: whose evaluation sets and formats are asked.
         run: the directory that receives predictions and scores.
-        model: a directory or hub id.
+        model: a directory, GGUF file or hub id.
         label: the name by which its files are called.
         step: optimizer steps of its training.
         split: validation or test.

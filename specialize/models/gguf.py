@@ -19,7 +19,9 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Mapping
+from contextlib import redirect_stderr
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import cast
 
@@ -101,8 +103,8 @@ def read_gguf_weights(
     arguments: dict[str, object] = {}
     if hasattr(transformers, "GgufConfig"):  # it may keep the blocks packed unless told otherwise
         arguments["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    try:
-        with tempfile.TemporaryDirectory() as nowhere:
+    try:  # the library's bar over tensors knows no switch
+        with tempfile.TemporaryDirectory() as nowhere, redirect_stderr(StringIO()):
             loaded = kind.from_pretrained(
                 nowhere,
                 gguf_file=str(path.resolve()),

@@ -13,7 +13,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import gguf
@@ -39,10 +39,24 @@ sys.stdin.read()
 """
 
 
-def write_gguf(model_path: Path, path: Path, *, template: str | None = None) -> Path:
-    """The Llama or GPT-2 and the byte-level tokenizer in ``model_path``, in float32.
+def write_gguf(
+    model_path: Path,
+    path: Path,
+    *,
+    template: str | None = None,
+    stored: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
+    pre: str = "gpt-2",
+    without: str | None = None,
+    extra: Mapping[str, np.ndarray] | None = None,
+) -> Path:
+    """The Llama or GPT-2 and the byte-level tokenizer in ``model_path``.
 
-    ``template``: of its chat, in Jinja.
+    Args:
+        template: of its chat, in Jinja.
+        stored: the type of matrices whose rows are whole blocks of it; the rest is in float32.
+        pre: the word for how a text is parted.
+        without: a tensor that is left out.
+        extra: further tensors.
     """
     model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32)
     config = model.config
@@ -52,7 +66,7 @@ def write_gguf(model_path: Path, path: Path, *, template: str | None = None) -> 
     writer.add_block_count(config.num_hidden_layers)
     writer.add_head_count(config.num_attention_heads)
     writer.add_vocab_size(config.vocab_size)
-    _add_tokenizer(writer, model_path)
+    _add_tokenizer(writer, model_path, pre)
     if template is not None:
         writer.add_chat_template(template)
     if config.model_type == "llama":
@@ -65,12 +79,24 @@ def write_gguf(model_path: Path, path: Path, *, template: str | None = None) -> 
         writer.add_feed_forward_length(config.n_inner or 4 * config.n_embd)
         writer.add_layer_norm_eps(config.layer_norm_epsilon)
     for name, tensor in model.state_dict().items():
-        writer.add_tensor(_tensor_name(name), _values(name, tensor.numpy(), config))
+        if _tensor_name(name) != without:
+            _add_tensor(writer, _tensor_name(name), _values(name, tensor.numpy(), config), stored)
+    for name, values in (extra or {}).items():
+        writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def _add_tensor(
+    writer: gguf.GGUFWriter, name: str, values: np.ndarray, stored: gguf.GGMLQuantizationType
+) -> None:
+    block, _ = gguf.GGML_QUANT_SIZES[stored]
+    if values.ndim < 2 or values.shape[1] % block:
+        stored = gguf.GGMLQuantizationType.F32
+    writer.add_tensor(name, gguf.quants.quantize(values, stored), raw_dtype=stored)
 
 
 def _values(name: str, values: np.ndarray, config: PreTrainedConfig) -> np.ndarray:
@@ -84,7 +110,7 @@ def _values(name: str, values: np.ndarray, config: PreTrainedConfig) -> np.ndarr
     return np.ascontiguousarray(values)
 
 
-def _add_tokenizer(writer: gguf.GGUFWriter, model_path: Path) -> None:
+def _add_tokenizer(writer: gguf.GGUFWriter, model_path: Path, pre: str) -> None:
     definition = json.loads((model_path / "tokenizer.json").read_text("utf-8"))
     added = {token["content"]: token["id"] for token in definition["added_tokens"]}
     vocabulary = {**definition["model"]["vocab"], **added}
@@ -93,7 +119,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, model_path: Path) -> None:
     pieces = [names.get(token, f"[unused {token}]") for token in range(config["vocab_size"])]
     merges = [m if isinstance(m, str) else " ".join(m) for m in definition["model"]["merges"]]
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
+    writer.add_tokenizer_pre(pre)
     writer.add_token_list(pieces)
     writer.add_token_types([1 if p in vocabulary and p not in added else 3 for p in pieces])
     writer.add_token_merges(merges)

@@ -90,7 +90,7 @@ def _load_gguf(path: Path, dtype: str, device: str) -> Loaded:
     file, tokenizer = read_gguf(path), load_tokenizer(path)
     weights = read_weights(path, gguf_config(path), dtype=_DTYPES[dtype])
     stored = quantization(file)
-    shown = dtype if stored == dtype.upper() else f"{dtype}, from {stored}"
+    shown = dtype if stored == "F32" else f"{dtype}, from {stored}"
     model = _whole(path.name, weights, device)
     return Loaded(path.name, f"xxh3:{_digest([path])}", model, tokenizer, shown)
 
