@@ -101,6 +101,8 @@ class Teacher(Strict):
     """Write solutions, score the set's own, or explain answers."""
     forced: bool = False
     """With mode rationale: the prompt gives the answer."""
+    tasks: tuple[str, ...] = ()
+    """Parts of the set whose questions it is asked. None given: every question."""
     format: str = "zero-shot-cot"
     """Of the prompt."""
     chat: Chat = Chat()

@@ -56,12 +56,15 @@ def student_before(recipe: Recipe) -> Subject:
 
 
 def teachers(recipe: Recipe) -> list[Subject]:
-    """The recipe's teachers that are models here; an imported, served or own one has none."""
-    return [
-        subject(teacher.model, f"{TEACHER}{name}", TEACHER_STEP)
-        for name, teacher in recipe.teachers.items()
-        if teacher.model is not None and teacher.server is None and not is_own_file(teacher.model)
-    ]
+    """The recipe's teachers that are models here; an imported, served or own one has none.
+
+    A model that two teachers ask in one kind of chat answers once, as the first of them.
+    """
+    names: dict[tuple[str, str], str] = {}
+    for name, teacher in recipe.teachers.items():
+        if teacher.model is not None and teacher.server is None and not is_own_file(teacher.model):
+            names.setdefault((teacher.model, teacher.chat.model_dump_json()), name)
+    return [subject(model, f"{TEACHER}{name}", TEACHER_STEP) for (model, _), name in names.items()]
 
 
 def subject(model: str | Path, label: str, step: int) -> Subject:

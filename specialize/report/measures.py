@@ -183,17 +183,18 @@ def _facts(path: Path) -> StoreFacts:
         if key.startswith("rows_") and isinstance(value, int)
     }
     shown = {k: v for k, v in store.summary.items() if not k.startswith("rows_")}
-    summary = {key.replace("_", " "): _plain(value) for key, value in shown.items()}
+    summary = {key.replace("_", " "): _plain(value, key) for key, value in shown.items()}
     return StoreFacts(kind, path.name, {k: v for k, v in description.items() if v}, summary, rows)
 
 
-def _plain(value: object) -> str:
-    """A number or a small table as people write it."""
+def _plain(value: object, key: str) -> str:
+    """A number or a small table as people write it; shares in percent."""
     if isinstance(value, dict):
-        parts = ", ".join(f"{key}: {_plain(each)}" for key, each in value.items())
+        parts = ", ".join(f"{name}: {_plain(each, name)}" for name, each in value.items())
         return parts or "none"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{100 * value:.1f} %" if 0 <= value <= 1 else f"{value:,.4g}"
+    is_share = 0 <= value <= 1 and "nats" not in key
+    return f"{100 * value:.1f} %" if is_share else f"{value:,.4g}"

@@ -88,14 +88,14 @@ def build_asks(
             what the format puts between the two.
 
     Raises:
-        ConfigurationError: several samples of a given text, an unknown format, too few
+        ConfigurationError: several samples of a given text, an unknown format or task, too few
             demonstrations, or no example left.
         InputError: a prompt that is no text.
     """
     prompter = _prompter(examples, settings, pool, seed)
     entries: list[Ask] = []
     left_out: list[str] = []
-    for example in examples:
+    for example in _of_tasks(examples, settings.tasks):
         if settings.forced and not example.answer.strip():
             left_out.append(example.id)  # there is no answer to give
             continue
@@ -117,6 +117,18 @@ def build_asks(
             f"rationale to score"
         )
     return Asks(tuple(entries), tuple(left_out))
+
+
+def _of_tasks(examples: Sequence[Example], tasks: Sequence[str]) -> Sequence[Example]:
+    """The questions of the named parts of the set, each of which must be there; all without any."""
+    there = dict.fromkeys(example.task for example in examples)
+    for task in tasks:
+        if task not in there:
+            raise ConfigurationError(
+                f"no question has task {task!r}; tasks of this set: "
+                f"{', '.join(filter(None, there)) or 'none'}"
+            )
+    return [e for e in examples if e.task in tasks] if tasks else examples
 
 
 def _refuse_half_characters(example_id: str, prompt: str) -> None:

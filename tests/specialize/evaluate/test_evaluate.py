@@ -343,7 +343,13 @@ def test_test_split_and_teacher_stand_apart(world: tuple[Recipe, Path], tmp_path
     recipe, run = world
     teacher = write_model(tiny_gpt2(seed=1), tmp_path / "big")
     recipe = recipe.model_copy(
-        update={"teachers": {"big": Teacher(model=str(teacher)), "imported": Teacher()}}
+        update={
+            "teachers": {
+                "big": Teacher(model=str(teacher)),
+                "imported": Teacher(),
+                "big-scored": Teacher(model=str(teacher), mode="score"),  # the same: asked once
+            }
+        }
     )
     chosen = write_checkpoint(run, 10)
     evaluate(recipe, run)

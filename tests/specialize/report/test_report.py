@@ -27,7 +27,7 @@ from specialize.report.canvas import label_points
 from specialize.report.cases import shorten
 from specialize.report.gather import gather
 from specialize.report.markdown import fenced, plain
-from specialize.report.measures import pace
+from specialize.report.measures import pace, store_facts
 from specialize.report.page import environment
 from tests.support.report_toys import SETS, regraded, renamed, toy_recipe, with_texts, write_toy_run
 
@@ -183,6 +183,12 @@ def test_made_twice_it_is_the_same(made: tuple[Recipe, Path], tmp_path: Path) ->
     write_report(recipe, run)
     assert {name: (run / name).read_bytes() for name in names} == first
     assert not (run / "figures" / "stale.svg").exists()
+
+
+def test_shares_are_in_percent_and_nats_are_not(tmp_path: Path) -> None:
+    write_toy_run(tmp_path, toy_recipe(("shop",)), count=4, steps=(0, 100))
+    [facts] = store_facts(tmp_path)
+    assert (facts.summary["soft share"], facts.summary["nats per token"]) == ("98.1 %", "0.41")
 
 
 def test_markup_in_data_stays_text(tmp_path: Path) -> None:

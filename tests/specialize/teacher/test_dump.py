@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,20 @@ def test_given_texts() -> None:
     assert [a.text for a in build_asks(bare, answer_only).entries][:1] == [" The answer is 7"]
     anew = build_asks(bare, answer_only, continues=False)
     assert anew.entries[3].text == "The answer is 90"
+
+
+def test_a_teacher_is_asked_about_the_tasks_that_it_names() -> None:
+    tasks = ("long", "short", "", "short", "long", "sums")
+    several = [replace(e, task=task) for e, task in zip(EXAMPLES, tasks, strict=True)]
+    asked = {ask.example.task for ask in build_asks(several, settings_of()).entries}
+    assert asked == set(tasks)
+    some = build_asks(several, settings_of(tasks=("sums", "short"), samples=2))
+    assert [ask.example.id for ask in some.entries[::2]] == [EXAMPLES[i].id for i in (1, 3, 5)]
+    message = "no question has task 'sum'; tasks of this set: long, short, sums"
+    with pytest.raises(ConfigurationError, match=message):
+        build_asks(several, settings_of(tasks=("sum",)))
+    with pytest.raises(ConfigurationError, match="tasks of this set: none"):
+        build_asks(EXAMPLES, settings_of(tasks=("sum",)))
 
 
 @pytest.mark.parametrize(
