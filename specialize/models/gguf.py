@@ -73,7 +73,9 @@ def _config(path: Path, _state: tuple[int, int] | None) -> PreTrainedConfig:
         )
     try:
         with tempfile.TemporaryDirectory() as nowhere:  # no file beside it is to be read
-            config = AutoConfig.from_pretrained(nowhere, gguf_file=str(path.resolve()))
+            config = AutoConfig.from_pretrained(
+                nowhere, gguf_file=str(path.resolve()), trust_remote_code=False
+            )
     except _READ_ERRORS as error:
         raise InputError(
             f"{path} holds a model of architecture {architecture!r} that the transformers library "
@@ -110,6 +112,8 @@ def read_gguf_weights(
                 gguf_file=str(path.resolve()),
                 config=config,
                 dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
                 ignore_mismatched_sizes=True,  # they are in the report
                 output_loading_info=True,
                 **arguments,
@@ -129,7 +133,9 @@ def read_gguf_weights(
 def _fresh(model: PreTrainedModel, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
     """A model that was never quantized, with the numbers of ``model``."""
     state = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
-    return type(model).from_pretrained(None, config=config, state_dict=state, dtype=dtype)
+    return type(model).from_pretrained(
+        None, config=config, state_dict=state, dtype=dtype, use_safetensors=True
+    )
 
 
 def _check_places(file: GgufFile, model: PreTrainedModel) -> None:

@@ -178,7 +178,8 @@ def _write_targets(path: Path, rng: np.random.Generator) -> None:
         writer.write(0, [sample])
         summary = {"samples": 1, "positions": 2, "bytes_per_position": 14, "soft_share": 0.981,
                    "rows_same": 790, "rows_mid": 190, "rows_eos": 20, "mean_kept": 0.962,
-                   "mean_inconsistent": 0.011, "mean_tail": 0.027, "nats_per_token": 0.41}  # fmt: skip
+                   "mean_inconsistent": 0.011, "mean_tail": 0.027,
+                   "nats_per_token": 0.41}  # fmt: skip
         writer.finish({5: b"5", 1: b""}, summary)
 
 

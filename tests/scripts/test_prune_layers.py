@@ -18,7 +18,7 @@ from specialize.students.student import load_model, load_student
 from specialize.tokens import load_tokenizer
 from tests.support.toys import EOS, PAD, gpt2_config, t5_config, write_tokenizer
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "build" / "prune_layers.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "build" / "prune_layers.py"
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
