@@ -116,10 +116,6 @@ def choose(
 
     The student before training (step 0) is what they are measured against, never chosen.
 
-    Args:
-        compare: pairs two checkpoints' answers; None: the earliest of equal values is taken.
-        errors: differences of this many standard errors are none.
-
     Raises:
         ConfigurationError: a score is of the test split.
         NothingPassedError: nothing may be chosen.
