@@ -54,3 +54,8 @@ class NothingPassedError(SpecializeError):
     """Every candidate was refused: no correct response, no eligible checkpoint."""
 
     exit_code = 7
+
+
+def first_line(error: Exception) -> str:
+    """What a library's error says first, or its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

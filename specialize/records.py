@@ -93,15 +93,15 @@ def message_of(value: Json) -> Message:
     """
     if not isinstance(value, dict):
         raise ValueError("a message is an object with role and content")
-    said = {name: value.get(name) or "" for name in ("content", "thinking")}
-    for name, text in said.items():
+    texts = {name: value.get(name) or "" for name in ("content", "thinking")}
+    for name, text in texts.items():
         if not isinstance(text, str):
             raise ValueError(f"the {name} of a message is no text")
     role = next((role for role in get_args(Role) if role == value.get("role")), None)
     if role is None:
         known = ", ".join(get_args(Role))
         raise ValueError(f"a message has role {value.get('role')!r}; known roles: {known}")
-    return Message(role, str(said["content"]), str(said["thinking"]))
+    return Message(role, str(texts["content"]), str(texts["thinking"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,8 @@ def find_reusable(recipe: Recipe, source: Path) -> list[Part]:
             why = why or why_responses_differ(recipe, name, responses, training)
             parts.append(Part("responses", name, why))
         if targets.is_dir():
-            behind = "its responses are" if why else _why_targets_differ(recipe, source, name)
-            parts.append(Part("targets", name, behind))
+            reason = "its responses are" if why else _why_targets_differ(recipe, source, name)
+            parts.append(Part("targets", name, reason))
     return parts
 
 
@@ -68,14 +68,14 @@ def take_over(parts: list[Part], source: Path, run: Path) -> list[str]:
         raise ConfigurationError(
             f"{run} is the run to take over from; to continue it, leave out --from"
         )
-    said = []
+    lines = []
     for part in parts:
         if (run / part.place).exists():
             continue  # an earlier call put it there, or began it
         if part.why_anew is None:
             link_store(source / part.place, run / part.place)
-        said.append(describe(part, source))
-    return said
+        lines.append(describe(part, source))
+    return lines
 
 
 def describe(part: Part, source: Path) -> str:

@@ -134,10 +134,45 @@ def _explain_system(error: OSError) -> tuple[str, int]:
 def print_result(
     result: Mapping[str, object], as_json: bool, notes: Mapping[str, str] | None = None
 ) -> None:
-    """One JSON object, or one line per key, with the key's note where there is one."""
+    """One JSON object for machines; for people a line a key, and a line a warning on stderr.
+
+    Args:
+        result: what a key means is in its name: ``bytes``, ``seconds`` and ``hours`` are units,
+            ``warnings`` are sentences. What is None is left out for people.
+        notes: words at the end of a key's line.
+    """
     if as_json:
         click.echo(json.dumps(result, sort_keys=True))
         return
     for key, value in result.items():
-        note = f"   {notes[key]}" if notes and key in notes else ""
-        click.echo(f"{key:28} {visible_lines(str(value))}{note}")
+        if key == "warnings" and isinstance(value, list | tuple):
+            for warning in value:
+                click.echo(f"warning: {visible(str(warning))}", err=True)
+        elif value is not None:
+            note = f"   {notes[key]}" if notes and key in notes else ""
+            click.echo(f"{key:28} {visible_lines(_in_words(key, value))}{note}")
+
+
+def _in_words(key: str, value: object) -> str:
+    """A value with its unit, as a person writes it."""
+    if isinstance(value, Mapping | list | tuple) and not value:
+        return "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_in_words(str(name), each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_in_words("", each) for each in value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    words = {*key.split("_")}
+    if "bytes" in words:
+        return _bytes(value)
+    unit = next((unit for word, unit in (("seconds", " s"), ("hours", " h")) if word in words), "")
+    if isinstance(value, int):
+        return f"{value:,}{unit}"
+    return (f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}") + unit
+
+
+def _bytes(count: float) -> str:
+    units = ("bytes", "kB", "MB", "GB", "TB")
+    power = min((len(str(int(count))) - 1) // 3, len(units) - 1)
+    return f"{count / 1000**power:,.{1 if power else 0}f} {units[power]}"

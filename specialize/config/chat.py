@@ -1,4 +1,4 @@
-"""What stands around a question where a model is asked in a chat.
+"""What is put around a question where a model is asked in a chat.
 
 chat:
   system: You are a careful tutor.

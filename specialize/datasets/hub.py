@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from specialize.datasets.reading import Record
-from specialize.errors import ConfigurationError, InputError
+from specialize.errors import ConfigurationError, InputError, first_line
 from specialize.records import Example
 
 
@@ -79,8 +79,7 @@ def _fetch(hub_id: str, config: str | None, split: str) -> list[Record]:
     try:
         return list(hub.load_dataset(hub_id, config, split=split))
     except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
         raise InputError(
-            f"{hub_id} cannot be read from the hub ({type(error).__name__}: {reason}); give the "
-            f"published file as path instead"
+            f"{hub_id} cannot be read from the hub ({type(error).__name__}: "
+            f"{first_line(error)}); give the published file as path instead"
         ) from error

@@ -20,9 +20,8 @@ from specialize.evaluate.sheets import AnswerSheet
 from specialize.evaluate.voting import majority, seed_of
 from specialize.io.progress import Advance
 from specialize.models.context import context_length
-from specialize.records import ChatPrompt
 from specialize.rows.prompts import Question, encode
-from specialize.students.ends import agree_on_ends
+from specialize.students.ends import stop_at_all_ends
 from specialize.students.student import load_model
 from specialize.tokens import Tokenizer, load_tokenizer
 
@@ -38,8 +37,7 @@ def answer(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer = load_model(path).eval().to(device), load_tokenizer(path)
-    if any(isinstance(prompt, ChatPrompt) for sheet in sheets for prompt in sheet.prompted.prompts):
-        agree_on_ends(model, tokenizer, str(path))  # its turn's end among them
+    stop_at_all_ends(model, tokenizer)
     asking, prompts = _fitting(model, tokenizer, sheets, advance)
     several = evaluation.samples
     made: dict[int, list[Generation]] = {}

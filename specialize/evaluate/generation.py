@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from specialize.evaluate.t5_decoding import T5Decoding, is_t5
 from specialize.models.context import context_length
+from specialize.students.ends import generation_ends
 from specialize.teacher.local.decode import Decoding, head_groups, start_decoding
 from specialize.teacher.local.sample import draw_tokens
 from specialize.teacher.protocol import Sampling
@@ -74,12 +75,10 @@ def end_tokens(model: PreTrainedModel) -> frozenset[int]:
     Raises:
         ValueError: the model's configuration names no end of sequence.
     """
-    ends = model.generation_config.eos_token_id
-    if ends is None:
-        ends = model.config.get_text_config(decoder=True).eos_token_id
-    if ends is None:
+    ends = generation_ends(model)
+    if not ends:
         raise ValueError("the model has no end-of-sequence token in its configuration")
-    return frozenset([ends] if isinstance(ends, int) else ends)
+    return frozenset(ends)
 
 
 def generate(

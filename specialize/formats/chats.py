@@ -8,13 +8,13 @@ One worked record, ``in-context-chat-cot`` with one demonstration and a system p
     user        "Weng earns $12 an hour ...?\\n\\nThink step by step, and end with a line that ..."
     target      "Weng earns 12/60 = $0.2 per minute.\\n...\\nThe answer is 10"
 
-What a model reads of these turns is made by the template of its own tokenizer, whoever it is:
-teacher and student need not share one. A chat model is told in words what a text that goes on is
-shown by a cue, so these formats have names of their own beside the four (``prompts``):
+What a model reads of these turns is made by the template of its own tokenizer: teacher and student
+need not share one. A chat model is told in words what a model that continues a text is shown by a
+cue, so these formats have names of their own beside the four (``prompts``):
 
-    chat           the question as it stands; whatever the assistant says is its answer
-    chat-cot       with the wish for steps and a last line "The answer is ..."
-    chat-answer    with the wish for that line alone
+    chat           the question alone; whatever the assistant says is its answer
+    chat-cot       asks for steps and a last line "The answer is ..."
+    chat-answer    asks for that line alone
 
 each with ``in-context-`` before it for demonstrations as turns.
 """
@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from specialize.answers.phrases import last_announcement
+from specialize.formats.demonstrations import check_demonstrations
 from specialize.records import ChatPrompt, Example, Json, Message
 
 Wanted = Literal["reply", "cot", "answer"]
@@ -67,7 +68,7 @@ class ChatFormat:
 
     @property
     def separator(self) -> str:
-        """Nothing: the template says what stands before an answer."""
+        """Nothing: the template says what comes before an answer."""
         return ""
 
     @property
@@ -85,14 +86,13 @@ class ChatFormat:
             ValueError: not as many demonstrations as the format has, or the example itself among
                 them, or one without rationale where the format shows them.
         """
-        if len(demonstrations) != self.demonstrations:
-            raise ValueError(
-                f"format {self.name} takes {self.demonstrations} demonstrations, "
-                f"got {len(demonstrations)} for example {example.id!r}"
-            )
+        check_demonstrations(
+            demonstrations, example, name=self.name, count=self.demonstrations,
+            rationales=self.needs_rationale,
+        )  # fmt: skip
         own = [turn for turn in example.earlier if turn.role == "system"]
         given = [Message("system", self.style.system)] if self.style.system else []
-        shown = [turn for each in demonstrations for turn in self._shown(each, example)]
+        shown = [turn for each in demonstrations for turn in self._shown(each)]
         earlier = [turn for turn in example.earlier if turn.role != "system"]
         turns = [*(own or given), *shown, *earlier, self._asked(example)]
         return ChatPrompt(tuple(turns), self.style.arguments)
@@ -112,16 +112,9 @@ class ChatFormat:
     def _asked(self, example: Example) -> Message:
         return Message("user", example.text + _ASKED[self.wants])
 
-    def _shown(self, shown: Example, example: Example) -> tuple[Message, Message]:
-        if shown.id == example.id:
-            raise ValueError(f"example {example.id!r} cannot demonstrate itself")
-        if self.needs_rationale and not shown.rationale.strip():
-            raise ValueError(
-                f"demonstration {shown.id!r} has no rationale, which format {self.name} shows; "
-                f"draw demonstrations from a set with rationales"
-            )
-        said = self.target(shown.rationale, shown.answer)
-        return self._asked(shown), Message("assistant", said)
+    def _shown(self, shown: Example) -> tuple[Message, Message]:
+        answered = Message("assistant", self.target(shown.rationale, shown.answer))
+        return self._asked(shown), answered
 
 
 def is_chat(name: str) -> bool:

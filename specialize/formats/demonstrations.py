@@ -63,3 +63,32 @@ class DemonstrationPool:
         size = min(count + len(blocked), len(self._eligible))
         drawn = rng.choice(len(self._eligible), size=size, replace=False)
         return [self._eligible[i] for i in drawn.tolist() if i not in blocked][:count]
+
+
+def check_demonstrations(
+    shown: Sequence[Example], example: Example, *, name: str, count: int, rationales: bool
+) -> None:
+    """Refuse demonstrations that a prompt of ``example`` cannot show.
+
+    Args:
+        name: of the format.
+        count: how many it takes.
+        rationales: whether it shows them with their rationale.
+
+    Raises:
+        ValueError: another number of them, ``example`` itself among them, or one without the
+            rationale that is shown.
+    """
+    if len(shown) != count:
+        raise ValueError(
+            f"format {name} takes {count} demonstrations, got {len(shown)} for example "
+            f"{example.id!r}"
+        )
+    for each in shown:
+        if each.id == example.id:
+            raise ValueError(f"example {example.id!r} cannot demonstrate itself")
+        if rationales and not each.rationale.strip():
+            raise ValueError(
+                f"demonstration {each.id!r} has no rationale, which format {name} shows; draw "
+                f"demonstrations from a set with rationales"
+            )

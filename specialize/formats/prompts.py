@@ -20,6 +20,7 @@ from typing import Protocol
 
 from specialize.errors import ConfigurationError
 from specialize.formats.chats import CHAT_NAMES, ChatFormat, ChatStyle, find_chat, is_chat
+from specialize.formats.demonstrations import check_demonstrations
 from specialize.formats.prefixes import (
     PREFIX_NAMES,
     TaskPrefix,
@@ -124,13 +125,12 @@ class Format:
             ValueError: not as many demonstrations as the format has, or the example itself among
                 them, or one without rationale where the format shows them.
         """
-        if len(demonstrations) != self.demonstrations:
-            raise ValueError(
-                f"format {self.name} takes {self.demonstrations} demonstrations, "
-                f"got {len(demonstrations)} for example {example.id!r}"
-            )
+        check_demonstrations(
+            demonstrations, example, name=self.name, count=self.demonstrations,
+            rationales=self.needs_rationale,
+        )  # fmt: skip
         refuse_earlier_turns(example, self.name)
-        shown = [self._demonstration(shown, example) for shown in demonstrations]
+        shown = [self._demonstration(each) for each in demonstrations]
         head = [self.instruction] if self.instruction else []
         asked = self.style.question + example.text + self._cue
         return self.style.between.join([*head, *shown, asked])
@@ -150,14 +150,7 @@ class Format:
             return self.style.rationale_cue
         return self.style.answer_cue if self.demonstrations else self.style.sole_answer_cue
 
-    def _demonstration(self, shown: Example, example: Example) -> str:
-        if shown.id == example.id:
-            raise ValueError(f"example {example.id!r} cannot demonstrate itself")
-        if self.cot and not shown.rationale.strip():
-            raise ValueError(
-                f"demonstration {shown.id!r} has no rationale, which format {self.name} shows; "
-                f"draw demonstrations from a set with rationales"
-            )
+    def _demonstration(self, shown: Example) -> str:
         question = self.style.question + shown.text + self._cue
         return question + self.separator + self.target(shown.rationale, shown.answer)
 

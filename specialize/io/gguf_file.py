@@ -202,7 +202,7 @@ class _Reader:
             )
 
     def _take(self, length: int, what: str) -> int:
-        """The place of the next ``length`` bytes, behind which reading goes on."""
+        """The place of the next ``length`` bytes, after which reading goes on."""
         start = self.at
         if length > self.size - start:
             raise InputError(

@@ -4,7 +4,7 @@
     model, missing = read_gguf_weights(Path("SmolLM2.gguf"), config, dtype=torch.float32)
     quantization(read_gguf(Path("SmolLM2.gguf")))        ->  "Q4_1"
 
-Quantized weights become the numbers that they stand for. The library marks such a model as
+Quantized weights become the numbers that they encode. The library marks such a model as
 quantized and will not save it; what is returned here is a fresh model of the same configuration
 with the same numbers, which trains and saves like any other.
 
@@ -18,7 +18,6 @@ import copy
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Mapping
 from contextlib import redirect_stderr
 from functools import lru_cache
 from io import StringIO
@@ -35,11 +34,10 @@ from transformers import (
     PreTrainedModel,
 )
 
-from specialize.errors import InputError
+from specialize.errors import InputError, first_line
 from specialize.io.gguf_file import GgufFile, check_gguf_package, read_gguf
 from specialize.models.gguf_rotations import ROTATIONS, scale_rotations
-
-_Report = Mapping[str, Collection[object]]
+from specialize.models.report import Report, missing_weights
 
 _GUESSED = 1024  # a bit of general.file_type
 _READ_ERRORS = (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, AttributeError)
@@ -79,7 +77,7 @@ def _config(path: Path, _state: tuple[int, int] | None) -> PreTrainedConfig:
     except _READ_ERRORS as error:
         raise InputError(
             f"{path} holds a model of architecture {architecture!r} that the transformers library "
-            f"does not read: {_first_line(error)}"
+            f"does not read: {first_line(error)}"
         ) from error
     config.name_or_path = ""
     scale_rotations(file, config)
@@ -120,14 +118,13 @@ def read_gguf_weights(
             )
     except _READ_ERRORS as error:
         raise InputError(
-            f"no usable model at {path}: its weights cannot be read: {_first_line(error)}"
+            f"no usable model at {path}: its weights cannot be read: {first_line(error)}"
         ) from error
-    model, report = cast(tuple[PreTrainedModel, _Report], loaded)
-    missing = [str(key) for key in report["missing_keys"]]
-    missing += [str(key[0] if isinstance(key, tuple) else key) for key in report["mismatched_keys"]]
+    model, report = cast(tuple[PreTrainedModel, Report], loaded)
+    missing = missing_weights(report)
     if not missing:
         _check_places(read_gguf(path), model)
-    return _fresh(model, config, dtype), sorted(missing)
+    return _fresh(model, config, dtype), missing
 
 
 def _fresh(model: PreTrainedModel, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
@@ -175,10 +172,10 @@ def quantization(file: GgufFile) -> str:
     """What most weights of a file are stored as, in llama.cpp's words: ``Q4_K_M``, ``F16``."""
     from gguf import GGMLQuantizationType, LlamaFileType
 
-    said = file.whole("general.file_type")
-    if said is not None:
+    named = file.whole("general.file_type")
+    if named is not None:
         names = {int(kind): kind.name for kind in LlamaFileType}
-        name = names.get(said & ~_GUESSED, "")
+        name = names.get(named & ~_GUESSED, "")
         if name:
             return name.removeprefix("MOSTLY_").removeprefix("ALL_")
     weights: Counter[int] = Counter()
@@ -186,7 +183,3 @@ def quantization(file: GgufFile) -> str:
         weights[tensor.type] += math.prod(tensor.dimensions)
     kinds = {int(kind): kind.name for kind in GGMLQuantizationType}
     return ", ".join(kinds.get(kind, f"type {kind}") for kind, _ in weights.most_common(1))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

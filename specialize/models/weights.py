@@ -6,7 +6,7 @@ that are tied to others, and those that the architecture itself declares as not 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -21,11 +21,10 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from specialize.errors import InputError
+from specialize.errors import InputError, first_line
 from specialize.io.gguf_file import is_gguf
 from specialize.models.gguf import read_gguf_weights
-
-_Report = Mapping[str, Collection[object]]
+from specialize.models.report import Report, missing_weights
 
 
 def read_weights(
@@ -67,12 +66,10 @@ def read_weights(
             )
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
-            f"no usable model at {path_or_id}: its weights cannot be read: {_first_line(error)}"
+            f"no usable model at {path_or_id}: its weights cannot be read: {first_line(error)}"
         ) from error
-    model, report = cast(tuple[PreTrainedModel, _Report], loaded)
-    missing = [str(key) for key in report["missing_keys"]]
-    missing += [str(key[0] if isinstance(key, tuple) else key) for key in report["mismatched_keys"]]
-    return model, sorted(missing)
+    model, report = cast(tuple[PreTrainedModel, Report], loaded)
+    return model, missing_weights(report)
 
 
 @contextmanager
@@ -87,7 +84,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -18,13 +18,13 @@ def cautions(evidence: Evidence, student: Tokenizer, tokens: Ragged) -> list[str
     Args:
         tokens: the student's, of the measured texts.
     """
-    said = []
+    found = []
     if not any(b"\n" in piece for piece in student.pieces(student.encode("a\nb"))):
-        said.append(f"{student.name} has no line break: a student cannot write one")
+        found.append(f"{student.name} has no line break: a student cannot write one")
     if evidence.tokenizer is not None:
         counts = [len(one.encode(_NUMBER)) for one in (evidence.tokenizer, student)]
         if counts[0] != counts[1]:
-            said.append(
+            found.append(
                 f"digits are split differently: {_NUMBER!r} takes the teacher {counts[0]} tokens, "
                 f"the student {counts[1]}"
             )
@@ -32,10 +32,10 @@ def cautions(evidence: Evidence, student: Tokenizer, tokens: Ragged) -> list[str
     for flag, what in ((UNKNOWN, "unknown to it"), (BYTE, "bytes of characters it lacks")):
         share = float(np.mean(flags & flag != 0)) if len(flags) else 0.0
         if share:
-            said.append(f"{100 * share:.2f} % of the student's tokens are {what}")
+            found.append(f"{100 * share:.2f} % of the student's tokens are {what}")
     if evidence.tokenizer is not None and evidence.width > evidence.tokenizer.size:
-        said.append(
+        found.append(
             f"the teacher's rows have {evidence.width} ids, its tokenizer "
-            f"{evidence.tokenizer.size}: what stands beyond joins the tail"
+            f"{evidence.tokenizer.size}: what is beyond joins the tail"
         )
-    return said
+    return found

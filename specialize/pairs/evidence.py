@@ -29,7 +29,7 @@ from specialize.teacher.protocol import Sampling, Teacher
 from specialize.tokens import Tokenizer
 
 Known = Literal["assumed", "scored", "stored"]
-TOP_MASS = 0.92  # of the five best tokens, where nothing is known of the teacher
+TOP_MASS = 0.92  # of the five best tokens, where nothing is known of the teacher: an assumption
 MEASURED = 200  # texts of which rows are made
 MOST = 64  # entries of a row
 _PLAIN = "\n"  # before a text without a prompt: what every model can read

@@ -20,6 +20,7 @@ from specialize.pairs.ngrams import After
 from specialize.pairs.oracle import class_of, continuations, positions, text_of, truth
 from specialize.tokens import Tokenizer
 
+_LEAD = "a"  # a word before a part of a text
 RESOLVED = 0.8  # rows of which the expansion settled less are left out
 
 
@@ -35,8 +36,8 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Texts in both vocabularies, ends of sequence behind them, and what the teacher says after the
-    tokens of each."""
+    """Texts in both vocabularies, ends of sequence included, and what the teacher says after each
+    token."""
 
     source: Vocabulary
     target: Tokenizer
@@ -62,7 +63,7 @@ def truths(study: Study, share: float) -> list[Truth]:
                 todo.append((start + i, position, class_of(pieces[i], position), follows, lost))
         start += len(tokens)
     texts = sorted({text_of(position, c) for _, position, _, follows, _ in todo for c in follows})
-    encoded = study.target.encode_batch([text.decode(errors="replace") for text in texts])
+    encoded = encode_within(study.target, [text.decode(errors="replace") for text in texts])
     answers = dict(zip(texts, encoded, strict=True))
     known = []
     for row, position, name, follows, lost in todo:
@@ -70,6 +71,21 @@ def truths(study: Study, share: float) -> list[Truth]:
         if total and total / (total + lost) >= RESOLVED:
             known.append(Truth(row, mass, total / (total + lost), name))
     return known
+
+
+def encode_within(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of ``texts`` as they are inside a longer text, where they begin with a blank.
+
+    A tokenizer that puts a space before a text of its own puts none before a part of one: alone,
+    Mistral's reads " b" as two spaces.
+    """
+    lead = tokenizer.encode(_LEAD)
+    whole = tokenizer.encode_batch([_LEAD + text for text in texts])
+    alone = tokenizer.encode_batch(texts)
+    return [
+        within[len(lead) :] if text[:1].isspace() and within[: len(lead)] == lead else own
+        for text, within, own in zip(texts, whole, alone, strict=True)
+    ]
 
 
 def _end(eos: int | None) -> int:

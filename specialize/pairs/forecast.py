@@ -71,7 +71,7 @@ class Structure:
         texts, teacher_tokens, student_tokens: measured, ends of sequence included.
         text_bytes: of all of them, in UTF-8.
         shared_boundaries: share of the student's tokens that end where one of the teacher's does.
-        one_to_one: share of them that stand alone opposite a single token of the teacher.
+        one_to_one: share of them that are alone opposite a single token of the teacher.
         kinds: share of rows by kind (``align.projection.KINDS``), written tokens being stored:
             ``mid`` begin inside a token of the teacher and are hard where that one is not stored.
     """
@@ -87,7 +87,7 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Everything that is said of the rows of a pair."""
+    """Everything that is forecast of the rows of a pair."""
 
     structure: Structure
     mass: Mapping[int, float]  # of the teacher's k best tokens

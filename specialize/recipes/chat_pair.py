@@ -19,7 +19,7 @@ from specialize.config.training import Optimization, Training
 
 
 def chat_pair() -> Recipe:
-    """A chat student from a chat teacher: turns in each one's own template, KL on what is said."""
+    """A chat student from a chat teacher: turns in each one's own template, KL on the content."""
     return Recipe(
         name="chat-pair",
         student="HuggingFaceTB/SmolLM2-360M-Instruct",

@@ -74,7 +74,7 @@ def environment() -> Environment:
 
 
 def _breakable(name: str) -> Markup:
-    """A name that a narrow column may break behind its marks, and then nowhere else."""
+    """A name that a narrow column may break after its marks, and nowhere else."""
     return Markup(re.sub(r"([_\-/.])(?=\w)", r"\1<wbr>", str(escape(name))))
 
 

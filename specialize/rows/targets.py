@@ -157,7 +157,7 @@ def _target(example: Example, sample: Sample, eos: int) -> Target:
 
 
 def as_stored(sample: Sample, eos: int) -> tuple[NDArray[np.int32], SparseDistributions]:
-    """Ids and rows as they stand; where the text's end was seen and has no row, a certain one."""
+    """Ids and rows as stored; where the text's end was seen and has no row, a certain one."""
     ids = np.asarray(sample.token_id, np.int32)
     rows = sample.distributions
     if sample.response.finished and (not len(ids) or ids[-1] != eos):

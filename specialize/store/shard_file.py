@@ -5,7 +5,7 @@ A line of texts; a prompt that an earlier sample of the shard has too is named b
     {"answer":"72","correct":true,"example_id":"gsm8k/0","prompt":"Q: …","sample":0,"text":"…"}
     {"answer":"71","correct":false,"example_id":"gsm8k/0","prompt_of":0,"sample":1,"text":"…"}
 
-``"finished":false`` stands in the line of a text that a limit cut. A prompt that is a chat is an
+``"finished":false`` is in the line of a text that a limit cut. A prompt that is a chat is an
 object, ``{"messages":[{"content":"…","role":"user"}]}``. Where a text came with thinking, that is
 in ``thinking``, and ``thinking_tokens`` of the sample's tokens are the thinking's.
 

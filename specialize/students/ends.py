@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 def agree_on_ends(model: PreTrainedModel, tokenizer: Tokenizer, name: str) -> None:
-    """Make ``model`` end its texts at every end of either side; name a student that did not.
+    """``stop_at_all_ends`` of a student, which is warned of if its sides differ.
 
     Args:
         model: its generation configuration is changed, with which it will be saved.
@@ -33,6 +33,16 @@ def agree_on_ends(model: PreTrainedModel, tokenizer: Tokenizer, name: str) -> No
             "with %s; it learns the tokenizer's end and is saved with both",
             name, tokenizer.eos, ", ".join(map(str, stops)) or "nothing",
         )  # fmt: skip
+    stop_at_all_ends(model, tokenizer)
+
+
+def stop_at_all_ends(model: PreTrainedModel, tokenizer: Tokenizer) -> None:
+    """Make ``model`` end its texts at every end of its own and of ``tokenizer``.
+
+    A chat model may be published with one of them alone (a GGUF file names one, Gemma's tokenizer
+    another than its template writes).
+    """
+    stops = generation_ends(model)
     ends = list(dict.fromkeys([*tokenizer.ends, *stops]))
     if model.generation_config is not None and set(ends) != set(stops):
         model.generation_config.eos_token_id = ends[0] if len(ends) == 1 else ends

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-from specialize.errors import ConfigurationError
+from specialize.errors import ConfigurationError, first_line
 from specialize.io.files import apply_umask
-from specialize.students.student import copy_tokenizer, first_line, shape_of, without_bars
+from specialize.students.student import copy_tokenizer, shape_of, without_bars
 from specialize.tokens import Tokenizer
 
 

@@ -21,7 +21,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from specialize.config.training import Lora
-from specialize.errors import ConfigurationError, InputError
+from specialize.errors import ConfigurationError, InputError, first_line
 from specialize.io.gguf_file import is_gguf
 from specialize.models.gguf import gguf_config
 from specialize.models.weights import read_weights
@@ -225,10 +225,6 @@ def without_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
 
 
 def shape_of(model: PreTrainedModel, tokenizer: Tokenizer) -> Shape:

@@ -182,8 +182,8 @@ class _Prompter:
         if not isinstance(self._form, ChatFormat):
             return text
         style = self._form.style
-        told = (Message("system", style.system),) if style.system else ()
-        return ChatPrompt((*told, Message("user", text)), style.arguments)
+        before = (Message("system", style.system),) if style.system else ()
+        return ChatPrompt((*before, Message("user", text)), style.arguments)
 
 
 def _prompter(

@@ -64,7 +64,7 @@ def _turn(tokenizer: Tokenizer, prompt: Prompt, text: str) -> list[int]:
         return []
     turns = (*prompt.messages, Message("assistant", text))
     ids = tokenizer.encode_chat(turns, answer=False, arguments=prompt.arguments)
-    behind = len(ids) - ids[::-1].index(tokenizer.turn_end) - 1 if tokenizer.turn_end in ids else 0
-    said = ids[:behind]
-    spelled = b"".join(tokenizer.pieces(said))
-    return said if spelled.endswith(text.encode()) else []
+    end = len(ids) - ids[::-1].index(tokenizer.turn_end) - 1 if tokenizer.turn_end in ids else 0
+    written = ids[:end]
+    spelled = b"".join(tokenizer.pieces(written))
+    return written if spelled.endswith(text.encode()) else []

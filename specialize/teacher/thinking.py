@@ -42,12 +42,12 @@ def without_thinking(scored: ScoredText, tokenizer: Tokenizer, *, opened: bool) 
     wanted = len(text[:start].encode("utf-8", "surrogateescape"))
     ends = accumulate(map(len, tokenizer.pieces(scored.token_id.tolist())))
     first = next((i for i, end in enumerate(ends) if end > wanted), len(scored))
-    if start == len(text):  # nothing was said: only an end may be left
+    if start == len(text):  # no content: only an end may be left
         first = len(scored) - (scored.finish == "eos")
-    said = scored.token_id[first:]
-    said = said[:-1] if scored.finish == "eos" else said  # an end may spell its name
+    content = scored.token_id[first:]
+    content = content[:-1] if scored.finish == "eos" else content  # an end may spell its name
     thought = _clean("".join(text[a:b] for a, b in blocks.inside))
-    return replace(scored.after(first, tokenizer.decode(said.tolist())), thinking=thought)
+    return replace(scored.after(first, tokenizer.decode(content.tolist())), thinking=thought)
 
 
 @lru_cache(maxsize=256)

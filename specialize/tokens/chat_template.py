@@ -4,7 +4,7 @@ r"""A chat template as a value: messages to the text that a model was trained to
 
 Templates are Jinja texts beside a tokenizer. They are rendered as the transformers library renders
 them (``apply_chat_template``), within bounds (``sandbox``). What a template writes around contents
-is found by rendering contents that no template has, never in a table of families (``turns``).
+is found by rendering contents that no template has, never in a table of families (``ends``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NO_ARGUMENTS: Mapping[str, Json] = MappingProxyType({})
 # The names of special tokens that transformers hands to every template.
 _TOKEN_NAMES = tuple(f"{role}_token" for role in ["bos", "eos", "unk", "sep", "pad", "cls", "mask"])
 _OWN = frozenset(("messages", "add_generation_prompt", "tools", "documents"))
-_CLOCK = "strftime_now"
+CLOCK = "strftime_now"
 _LONGEST_REASON = 200
 
 
@@ -49,11 +49,6 @@ class ChatTemplate:
     def __post_init__(self) -> None:
         object.__setattr__(self, "digest", hashlib.sha256(self.source.encode()).hexdigest())
 
-    @property
-    def reads_clock(self) -> bool:
-        """Whether the template may write today's date; see ``render``."""
-        return _CLOCK in self.source
-
     def render(
         self,
         messages: Sequence[Message],
@@ -65,14 +60,14 @@ class ChatTemplate:
 
         Args:
             messages: at least one.
-            answer: whether the beginning of the assistant's answer stands behind them.
-            arguments: of the template (``enable_thinking``). ``strftime_now``, which templates
-                call for today's date, may be given as a date ("2026-01-31"), so that a prompt is
-                the same tomorrow.
+            answer: whether the beginning of the assistant's answer follows them.
+            arguments: of the template (``enable_thinking``). A template that calls
+                ``strftime_now`` for today's date needs it here as a date ("2026-01-31"): a prompt
+                must be the same tomorrow.
 
         Raises:
             InputError: the template refuses the messages, fails, or does not come to an end.
-            ConfigurationError: an argument that every template has, or no date.
+            ConfigurationError: a reserved argument, or no date where the template writes one.
         """
         variables = _variables(arguments)
         with _one_line(self.digest, messages):
@@ -93,30 +88,38 @@ def _variables(arguments: Mapping[str, Json]) -> dict[str, object]:
     if taken := sorted(_OWN & arguments.keys()):
         raise ConfigurationError(
             f"{', '.join(taken)} cannot be an argument of a chat template: it is set for each "
-            f"prompt; leave it out of template_arguments"
+            f"prompt; leave it out of chat.arguments"
         )
-    return {**arguments, _CLOCK: _clock(arguments.get(_CLOCK))}
+    return {**arguments, CLOCK: _clock(arguments.get(CLOCK))}
 
 
 def _clock(day: Json) -> Callable[[str], str]:
-    """What ``strftime_now`` is: the clock, or one that stands at ``day``."""
+    """What ``strftime_now`` is: a clock that has stopped at ``day``."""
     if day is None:
-        return lambda form: datetime.now().strftime(form)
+        return _no_day
     try:
         fixed = datetime.fromisoformat(str(day))
     except ValueError as error:
         raise ConfigurationError(
-            f"{_CLOCK} is {day!r}, which is no date; write it as 2026-01-31"
+            f"{CLOCK} is {day!r}, which is no date; write it as 2026-01-31"
         ) from error
     return fixed.strftime
 
 
+def _no_day(form: str) -> str:
+    raise ConfigurationError(
+        f"the chat template writes today's date, so that every prompt would be another tomorrow; "
+        f"name the day for good, such as chat.arguments.{CLOCK}={datetime.now().date()} (of a "
+        f"teacher of a recipe teachers.NAME.chat.arguments.{CLOCK})"
+    )
+
+
 def _as_transformers(message: Message) -> dict[str, str]:
     """``message`` as templates know it; thinking goes under both of its names."""
-    said = {"role": message.role, "content": message.content}
+    turn = {"role": message.role, "content": message.content}
     if not message.thinking:
-        return said
-    return {"thinking": message.thinking, **said, "reasoning_content": message.thinking}
+        return turn
+    return {"thinking": message.thinking, **turn, "reasoning_content": message.thinking}
 
 
 @contextmanager
@@ -126,6 +129,8 @@ def _one_line(digest: str, messages: Sequence[Message]) -> Iterator[None]:
     roles = ", ".join(message.role for message in messages)
     try:
         yield
+    except ConfigurationError:
+        raise
     except RefusedError as error:
         raise InputError(
             f"{which} refuses messages of {roles}: {_short(error)}; leave out the role or the "
@@ -163,9 +168,9 @@ def read_chat_template(directory: Path, named: Mapping[str, str]) -> ChatTemplat
         return None
     tokens = {f"{role}_token": token for role, token in named.items()}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        said = read_object(directory / name)
+        named_there = read_object(directory / name)
         tokens |= {
-            role: written for role in _TOKEN_NAMES if (written := token_content(said.get(role)))
+            role: token for role in _TOKEN_NAMES if (token := token_content(named_there.get(role)))
         }
     return ChatTemplate(source, tokens)
 

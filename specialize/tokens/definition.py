@@ -67,6 +67,10 @@ class AddedEntry(TypedDict):
     id: int
     content: str
     special: bool
+    single_word: bool
+    lstrip: bool
+    rstrip: bool
+    normalized: bool
 
 
 class Content(TypedDict):
@@ -136,10 +140,6 @@ class Definition:
     def component_types(self, *parts: str) -> set[str]:
         """Names of all components in the named parts, at any depth of nesting."""
         return {name for part in parts for name in _types(self.content.get(part))}
-
-    def text(self) -> str:
-        """The file's content."""
-        return json.dumps(self.content, ensure_ascii=False)
 
 
 def _types(part: object) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from specialize.errors import InputError
 from specialize.records import Message
-from specialize.tokens.chat_template import ChatTemplate
+from specialize.tokens.chat_template import CLOCK, ChatTemplate
 from specialize.tokens.definition import Json
 from specialize.tokens.json_files import read_object
 
@@ -56,7 +56,7 @@ def _ids(value: Json) -> list[int]:
     return [i for i in listed if isinstance(i, int) and not isinstance(i, bool) and i >= 0]
 
 
-def template_end(template: str | None, eos: int | None, written: Mapping[str, int]) -> int | None:
+def template_end(template: ChatTemplate | None, written: Mapping[str, int]) -> int | None:
     """The first of the tokens ``written`` that ``template`` puts after the assistant's words.
 
     None where it puts none there, or where it cannot be rendered: it is then of no use for a
@@ -64,11 +64,8 @@ def template_end(template: str | None, eos: int | None, written: Mapping[str, in
     """
     if template is None:
         return None
-    eos_token = next((name for name, token in written.items() if token == eos), "")
     try:
-        text = ChatTemplate(template, {"bos_token": "", "eos_token": eos_token}).render(
-            _CHAT, answer=False
-        )
+        text = template.render(_CHAT, answer=False, arguments={CLOCK: "2026-01-31"})
     except InputError:
         return None
     after = text.rpartition(_CONTENT)[2] if _CONTENT in text else ""

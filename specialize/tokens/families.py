@@ -85,7 +85,7 @@ _BY_MODEL = {
 }
 
 
-_BEGIN = "<s>"  # stands for the begin of any family: a GGUF file has its id
+_BEGIN = "<s>"  # the begin of any family: a GGUF file has its id
 _DIGITS = Family(GPT2_SPLIT, before=(r"\p{N}",))
 _LLAMA3 = Family(CL100K_SPLIT, front=_BEGIN, whole_first=True)
 _TEKKEN = Family(TEKKEN_SPLIT, front=_BEGIN, whole_first=True)

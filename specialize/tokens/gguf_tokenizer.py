@@ -1,13 +1,13 @@
 """The tokenizer inside a GGUF file, from its own metadata.
 
     tokenizer.ggml.model   gpt2: bytes and merges     llama, t5: SentencePiece's pieces and scores
-    tokenizer.ggml.pre     smollm, llama-bpe, qwen2 ...: how a text is parted before merging
+    tokenizer.ggml.pre     smollm, llama-bpe, qwen2 ...: how a text is split before merging
     tokenizer.ggml.tokens, token_type, merges, scores, bos_token_id, eos_token_id, add_bos_token ...
     tokenizer.chat_template
 
 The ids are those of the tokenizer that the model was published with. Where the file names a way of
-parting that is not known here, it is refused: another one gives other ids for every number. (The
-transformers library parts a text as GPT-2 does in that case, SmolLM2's among them.)
+splitting that is not known here, it is refused: another one gives other ids for every number. (The
+transformers library splits a text as GPT-2 does in that case, SmolLM2's among them.)
 
 Source: docs/gguf.md in ggml-org/ggml; what is taken for granted where the file is silent is as in
 src/llama-vocab.cpp of ggml-org/llama.cpp.
@@ -62,7 +62,8 @@ def load_gguf_tokenizer(path: Path) -> Tokenizer:
     if eos is not None and eos in definition.written:
         written[definition.written[eos]] = eos
     source = file.text("tokenizer.chat_template")
-    turn_end = template_end(source, eos, written)
+    chat = None if source is None else ChatTemplate(source, _named(file, definition))
+    turn_end = template_end(chat, written)
     ends = [*(_role(file, name) for name in _ENDS), turn_end]
     return build_tokenizer(
         definition,
@@ -70,7 +71,7 @@ def load_gguf_tokenizer(path: Path) -> Tokenizer:
         special,
         ends=tuple(dict.fromkeys(token for token in ends if token is not None)),
         front=ids_in_front(definition.content["post_processor"]),
-        chat=None if source is None else ChatTemplate(source, _named(file, definition)),
+        chat=chat,
         turn_end=turn_end,
     )
 
@@ -124,7 +125,7 @@ def _byte_pairs(file: GgufFile, tokens: list[Token]) -> Definition:
     if family is None:
         named = f"as {name!r} does, which is not known here" if name else "in a way it does not say"
         raise InputError(
-            f"{file.path} parts a text {named} (known: {', '.join(GGUF_NAMES)}); use the model's "
+            f"{file.path} splits a text {named} (known: {', '.join(GGUF_NAMES)}); use the model's "
             f"original directory, or convert it again"
         )
     ids = {text: i for i, (text, _) in enumerate(tokens)}
@@ -141,8 +142,8 @@ def _byte_pairs(file: GgufFile, tokens: list[Token]) -> Definition:
 
 def _begun(file: GgufFile, family: Family, tokens: list[Token]) -> Family:
     """The family with the file's own begin token, where a text has one."""
-    bos, said = _role(file, "bos"), file.flag(f"{_KEY}add_bos_token")
-    begins = family.front is not None if said is None else said
+    bos, adds = _role(file, "bos"), file.flag(f"{_KEY}add_bos_token")
+    begins = family.front is not None if adds is None else adds
     return replace(family, front=tokens[bos][0] if begins and bos is not None else None)
 
 
@@ -191,5 +192,5 @@ def _sentencepiece(file: GgufFile, tokens: list[Token], kind: int) -> Definition
     return definition_of(model, str(file.path), extra_ids=extra)
 
 
-def _if(said: bool, token: int | None) -> int:
-    return token if said and token is not None else -1
+def _if(wanted: bool, token: int | None) -> int:
+    return token if wanted and token is not None else -1

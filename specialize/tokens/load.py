@@ -18,11 +18,11 @@ from pathlib import Path
 
 import huggingface_hub
 
-from specialize.errors import InputError
+from specialize.errors import InputError, first_line
 from specialize.io.gguf_file import is_gguf
 from specialize.tokens.byte_pairs import read_pair
-from specialize.tokens.chat_template import read_chat_template
-from specialize.tokens.definition import Definition, Json, parse_definition
+from specialize.tokens.chat_template import read_chat_template, token_content
+from specialize.tokens.definition import Definition, parse_definition
 from specialize.tokens.ends import end_ids, template_end
 from specialize.tokens.front import front_of
 from specialize.tokens.gguf_tokenizer import load_gguf_tokenizer
@@ -92,9 +92,9 @@ def _download(repository: str, revision: str | None) -> Path:
             )
         )
     except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"{repository} is no local path, and the hub does not give it: {first}; "
+            f"{repository} is no local path, and the hub does not give it: "
+            f"{first_line(error)}; "
             f"name a local directory, or check the name and the connection"
         ) from error
 
@@ -150,7 +150,7 @@ def _build(definition: Definition, directory: Path, name: str, *, whole: bool = 
         written[definition.written[eos]] = eos
     names = {role: definition.written[i] for role, i in roles.items() if i in definition.written}
     chat = read_chat_template(directory, names)
-    turn_end = template_end(chat.source, eos, written) if chat is not None else None
+    turn_end = template_end(chat, written)
     ends = end_ids(directory, eos, turn_end)
     if not whole:  # the file's own specials are known by the family's names alone
         ends = tuple(dict.fromkeys([*ends, *(written[n] for n in _CHAT_ENDS if n in written)]))
@@ -176,17 +176,11 @@ def _roles(definition: Definition, directory: Path) -> dict[str, int]:
     config = read_object(directory / "config.json")
     roles: dict[str, int] = {}
     for role, names in _NAMES.items():
-        said = [_content(file.get(f"{role}_token")) for file in named]
-        found = [ids[token] for token in said if token in ids]
+        tokens = [token_content(file.get(f"{role}_token")) for file in named]
+        found = [ids[token] for token in tokens if token in ids]
         if isinstance(number := config.get(f"{role}_token_id"), int):
             found.append(number)
         found += [ids[token] for token in names if token in special]
         if found:
             roles[role] = found[0]
     return roles
-
-
-def _content(token: Json) -> str | None:
-    """A token in a configuration is its text, or an object that holds it."""
-    content = token.get("content") if isinstance(token, dict) else token
-    return content if isinstance(content, str) else None

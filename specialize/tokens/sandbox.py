@@ -48,6 +48,7 @@ _GROWING = frozenset({
 })  # fmt: skip
 _SLOW = frozenset(("pprint", "striptags", "title", "urlize", "wordwrap"))  # more than a pass
 _WIDEST = 10_000  # bits of a whole number
+_WIDTH_GIVEN = re.compile(r"\*|\{[^{}]*\{")  # a form that takes a width from what fills it
 # Names that no template can write.
 _STEP_MARK, _BUILT_MARK, _READ_MARK = "specialize: step", "specialize: built", "specialize: read"
 
@@ -128,7 +129,9 @@ def _check_growth(name: str, subject: object, given: Sequence[object]) -> None:
         old, new = str(given[0]), str(given[1])
         _allowance.get().take(subject.count(old) * len(new))
     elif name in ("%", "format", "format_map"):
-        _refuse_beyond(name, _magnitude(subject) * max(1, sum(map(_magnitude, given))))
+        takes_widths = not isinstance(subject, str) or _WIDTH_GIVEN.search(subject)
+        sizes = map(_magnitude if takes_widths else _size, given)
+        _refuse_beyond(name, _magnitude(subject) * max(1, sum(sizes)))
     elif name in _GROWING or name in ("*", "**"):
         _refuse_beyond(name, prod(map(_magnitude, [subject, *given])))
 

@@ -26,7 +26,7 @@ from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from specialize.errors import ConfigurationError, InputError
 from specialize.io.files import write_atomically
 from specialize.records import Json, Message, Prompt
-from specialize.tokens.chat_ids import ChatEncoder
+from specialize.tokens.chat_ids import ChatEncoder, chat_encoder
 from specialize.tokens.chat_template import NO_ARGUMENTS, ChatTemplate
 from specialize.tokens.definition import Definition, encoder
 from specialize.tokens.front import with_front
@@ -135,7 +135,7 @@ class Tokenizer:
         """What a model reads of a chat: the turns as its template writes them.
 
         Args:
-            answer: whether the beginning of the assistant's answer stands behind them.
+            answer: whether the beginning of the assistant's answer follows them.
             arguments: further variables of the template.
 
         Raises:
@@ -148,7 +148,7 @@ class Tokenizer:
                 f"tokenizer {self.name} has no chat template, so it cannot be asked in a chat; use "
                 f"a format without chat, such as zero-shot-cot, or a model that has a template"
             )
-        return _chat_encoder(self).encode(
+        return _chat_encoder(self, template).encode(
             messages,
             lambda turns: template.render(turns, answer=answer, arguments=arguments),
         )
@@ -213,14 +213,15 @@ class Tokenizer:
         return sum(token == self.unk for token in ids) / len(ids) if len(ids) else 0.0
 
     def save(self, directory: Path) -> None:
-        """Write ``tokenizer.json`` and ``tokenizer_config.json`` into ``directory``.
+        """Write ``tokenizer.json``, ``tokenizer_config.json`` and the chat template, if any.
 
-        ``load_tokenizer`` reads the same tokenizer from them, with the same fingerprint and the
-        same ids in front.
+        ``load_tokenizer`` reads the same tokenizer from ``directory``: with the same fingerprint,
+        the same ids in front, and chats that are rendered alike.
         """
         written = self._definition.written
         named = {"eos_token": self.eos, "pad_token": self.pad, "unk_token": self.unk}
-        config: dict[str, str] = {"tokenizer_class": "PreTrainedTokenizerFast"}
+        config = {"tokenizer_class": "PreTrainedTokenizerFast"}
+        config |= self.chat.tokens if self.chat is not None else {}
         config |= {role: written[token] for role, token in named.items() if token is not None}
         directory.mkdir(parents=True, exist_ok=True)
         content = json.dumps(with_front(self._definition.content, self.front), ensure_ascii=False)
@@ -273,16 +274,9 @@ def build_tokenizer(
 
 
 @lru_cache(maxsize=8)
-def _chat_encoder(tokenizer: Tokenizer) -> ChatEncoder:
+def _chat_encoder(tokenizer: Tokenizer, template: ChatTemplate) -> ChatEncoder:
     """What encodes the chats of ``tokenizer``, made once."""
-    backend = Backend.from_str(tokenizer._definition.text())
-    backend.post_processor = None
-    backend.encode_special_tokens = False
-    return ChatEncoder(
-        tokenizer.special_tokens(),
-        lambda text: list(backend.encode(text, add_special_tokens=False).ids),
-        tokenizer.encode,
-    )
+    return chat_encoder(tokenizer._definition, tokenizer.special_tokens(), template)
 
 
 def _ids(backend: Backend, text: str) -> list[int]:

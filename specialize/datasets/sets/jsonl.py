@@ -47,8 +47,8 @@ def own_example(record: Record, id_: str, where: str) -> Example:
     present = {key: record[key] for key in FIELDS if record.get(key) is not None}
     earlier: tuple[Message, ...] = ()
     if "messages" in present:
-        earlier, said = _conversation(present, where)
-        present = said | present
+        earlier, stated = _conversation(present, where)
+        present = stated | present
     values = {key: text_field(present, key, where) for key in present if key in _TEXTS}
     for key in ("id", "answer"):
         if key in present:
@@ -81,14 +81,14 @@ def _conversation(
     last = messages.pop() if messages[-1].role == "assistant" else None
     if not messages or messages[-1].role != "user":
         raise InputError(f"{where}: 'messages' must end with a user's turn and its answer, if any")
-    said: dict[str, object] = {"question": messages[-1].content}
+    fields: dict[str, object] = {"question": messages[-1].content}
     if last is not None:
         announced = None if "answer" in present else last_announcement(last.content)
         if "answer" in present or announced:
-            said["rationale"] = last.content
+            fields["rationale"] = last.content
         if "answer" not in present:
-            said["answer"] = clean(announced.phrase) if announced else last.content
-    return tuple(messages[:-1]), said
+            fields["answer"] = clean(announced.phrase) if announced else last.content
+    return tuple(messages[:-1]), fields
 
 
 def _message(turn: object, where: str) -> Message:
@@ -143,7 +143,7 @@ def write_jsonl(path: Path, examples: Sequence[Example]) -> None:
 
 
 def _written(example: Example) -> list[Json]:
-    """The turns of a conversation up to its question; none of a question that stands alone."""
+    """The turns of a conversation up to its question; none of a question alone."""
     if not example.earlier:
         return []
     turns = (*example.earlier, Message("user", example.question))

@@ -18,7 +18,7 @@ import xxhash
 from torch import nn
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
-from specialize.errors import ConfigurationError, InputError, TeacherError
+from specialize.errors import ConfigurationError, InputError, TeacherError, first_line
 from specialize.io.gguf_file import is_gguf, read_gguf
 from specialize.models.gguf import gguf_config, quantization
 from specialize.models.weights import read_weights
@@ -115,9 +115,9 @@ def _download(repository: str, revision: str | None, patterns: Sequence[str]) ->
             )
         )
     except (OSError, ValueError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise TeacherError(
-            f"teacher {repository} is no local directory, and the hub does not give it: {first}; "
+            f"teacher {repository} is no local directory, and the hub does not give it: "
+            f"{first_line(error)}; "
             f"name a local directory, or check the name and the connection"
         ) from error
 
@@ -145,5 +145,4 @@ def _read_config(path: Path, trust_remote_code: bool) -> PreTrainedConfig:
         )
         return config
     except (OSError, ValueError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} holds no model that can be read: {first}") from error
+        raise InputError(f"{path} holds no model that can be read: {first_line(error)}") from error

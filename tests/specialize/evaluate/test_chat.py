@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from specialize.artifacts.predictions import Prediction, prediction_files
 from specialize.artifacts.scores import read_scores
@@ -14,7 +15,8 @@ from specialize.config.chat import Chat
 from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import build_teacher
 from specialize.errors import ConfigurationError
-from specialize.evaluate import evaluate, evaluate_model
+from specialize.evaluate import asking, evaluate, evaluate_model, generation
+from specialize.evaluate.generation import end_tokens
 from specialize.evaluate.planning import EvaluationPlan
 from specialize.pipeline import run_recipe
 from specialize.tokens import load_tokenizer
@@ -64,6 +66,25 @@ def test_answers_are_those_of_generate(tmp_path: Path) -> None:
             ended = made[-1] in tokenizer.ends
             assert prediction.text == tokenizer.decode(made[:-1] if ended else made)
             assert prediction.finished == ended
+
+
+@pytest.mark.parametrize("formats", [("zero-shot-cot",), ("chat",)])
+def test_every_end_of_a_model_ends_its_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, formats: tuple[str, ...]
+) -> None:
+    """Its configuration names one; the template shows another, in whatever format it is asked."""
+    recipe = chat_recipe(tmp_path)
+    asked = recipe.evaluation.model_copy(update={"formats": formats})
+    seen = []
+
+    def generate(model: PreTrainedModel, *arguments: object, **named: object) -> Iterator[object]:
+        seen.append(end_tokens(model))
+        return generation.generate(model, *arguments, **named)
+
+    monkeypatch.setattr(asking, "generate", generate)
+    ask(recipe.model_copy(update={"evaluation": asked}), tmp_path, toys.chat())
+    assert seen == [frozenset(load_tokenizer(toys.chat()).ends)]
+    assert len(seen[0]) == 2
 
 
 def test_other_arguments_are_other_prompts(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
 
 def test_an_unknown_way_of_parting_is_refused(tmp_path: Path) -> None:
     path = write_gguf(toys.llama(), tmp_path / "toy.gguf", pre="tomorrow")
-    with pytest.raises(InputError, match="parts a text as 'tomorrow' does, which is not known"):
+    with pytest.raises(InputError, match="splits a text as 'tomorrow' does, which is not known"):
         load_tokenizer(path)
 
 

@@ -68,6 +68,23 @@ def test_a_tokenizer_without_template_says_the_way_out() -> None:
         load_tokenizer(toys.t5()).encode_chat(TURNS)
 
 
+DATED = "{% if not day is defined %}{% set day = strftime_now('%d %b %Y') %}{% endif %}{{ day }}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [({"strftime_now": "2026-01-31"}, "31 Jan 2026"), ({"day": "a Sunday"}, "a Sunday")],
+)
+def test_a_template_writes_the_day_that_it_is_given(arguments: dict[str, Json], text: str) -> None:
+    assert ChatTemplate(DATED).render([Message("user", "?")], arguments=arguments) == text
+
+
+def test_a_template_that_asks_for_today_says_how_to_name_the_day() -> None:
+    said = r"every prompt would be another tomorrow.*chat\.arguments\.strftime_now=20\d\d-\d\d-\d\d"
+    with pytest.raises(ConfigurationError, match=said):
+        ChatTemplate(DATED).render([Message("user", "?")])
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [

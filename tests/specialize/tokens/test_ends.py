@@ -9,6 +9,7 @@ import pytest
 
 from specialize.errors import InputError
 from specialize.tokens import load_tokenizer
+from specialize.tokens.chat_template import ChatTemplate
 from specialize.tokens.ends import configured_ends, template_end
 from tests.support import teacher_toys as toys
 
@@ -59,7 +60,8 @@ TEMPLATES = [
 def test_a_template_shows_what_ends_the_assistants_words(
     template: str, eos: int, end: int | None
 ) -> None:
-    assert template_end(template, eos, NAMES) == end
+    names = {"eos_token": next(name for name, token in NAMES.items() if token == eos)}
+    assert template_end(ChatTemplate(template, names), NAMES) == end
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ ENDLESS = {
     "a width": "{{ 'a'.center(10 ** 10) }}",
     "a width in a filter": "{{ 'a'|center(10000000000) }}",
     "a width in a form": "{{ '%1000000000d' % 1 }}",
+    "a width that fills a form": "{{ '%*d' % (1000000000, 1) }}",
     "a width in a form, by name": "{{ '{:>{w}}'.format(1, w=1000000000) }}",
     "a replacement": MILLION + "{{ x.replace('a', x) }}",
     "a filter's replacement": MILLION + "{{ x|replace('a', x) }}",
@@ -80,7 +81,7 @@ def test_what_cannot_be_rendered_is_one_line(source: str, message: str) -> None:
     [
         ("{{ 'a' * 80 }}", "a" * 80),
         ("{{ 100000 * 100000 }}", "10000000000"),
-        ("{{ '%s of %d' % ('a', 1000) }}", "a of 1000"),
+        ("{{ '%s of %d' % ('a', 1000000000) }}", "a of 1000000000"),
         ("{{ {'a': '<é>'}|tojson }}", '{"a": "<é>"}'),
         ("{% generation %}a{% endgeneration %}b", "ab"),
         (
