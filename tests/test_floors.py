@@ -28,7 +28,7 @@ specialize.formats specialize.tokens specialize.models specialize.store speciali
 specialize.selection
 specialize.config specialize.targets
 specialize.datasets specialize.students specialize.teacher specialize.recipes
-specialize.rows specialize.imports specialize.report specialize.pairs
+specialize.rows specialize.imports specialize.report specialize.pairs specialize.compare
 specialize.evaluate specialize.train specialize.reuse
 specialize.pipeline specialize.inspection
 specialize.quickstart
@@ -119,6 +119,7 @@ LATE_IMPORTS = {
     "specialize.students.lora",
     "specialize.models.gguf",
     "specialize.cli.stages",
+    "specialize.cli.compare",
     "specialize.cli.console",
     "specialize.cli.data",
     "specialize.cli.dump",

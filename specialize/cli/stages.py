@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from specialize import __version__
+from specialize.cli.compare import compare
 from specialize.cli.console import (
     FILE,
     FOLDER,
@@ -45,7 +46,7 @@ class _Commands(Sectioned):
         "Stages, in order": (
             "data", "dump", "import", "align", "train", "evaluate", "select", "report",
         ),
-        "Look and share": ("inspect", "verify", "export", "average"),
+        "Look and share": ("compare", "inspect", "verify", "export", "average"),
         "Reference": ("schema", "env"),
     }  # fmt: skip
 
@@ -341,5 +342,5 @@ def average(run: Path, out: Path, steps: str, as_json: bool) -> None:
     print_result({"averaged": names, "out": str(out)}, as_json)
 
 
-for _command in (pair, data, dump, import_, export, verify, inspect, recipes, schema, env):
+for _command in (pair, compare, data, dump, import_, export, verify, inspect, recipes, schema, env):
     cli.add_command(_command)

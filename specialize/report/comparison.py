@@ -22,6 +22,7 @@ from specialize.artifacts.results import RunResults
 from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
 from specialize.io.nested import flatten
+from specialize.io.path_names import distinct_names
 from specialize.report.gather import ReportData, gather
 from specialize.report.outcome import Change, Line, Outcome, outcome
 from specialize.selection.paired_tests import Paired, difference_interval, holm, pair
@@ -81,7 +82,7 @@ def compare(runs: Sequence[tuple[Recipe, Path]]) -> Comparison:
             )
     tested = all(data.outcome is not None and data.outcome.split == "test" for _, data in read)
     split = "test" if tested else "validation"
-    names = _names([results.run for results, _ in read])
+    names = distinct_names([results.run for results, _ in read])
     entries = tuple(
         Entry(name, results, data, _outcome_on(split, results, data))
         for name, (results, data) in zip(names, read, strict=True)
@@ -96,18 +97,6 @@ def compare(runs: Sequence[tuple[Recipe, Path]]) -> Comparison:
             f"the runs {', '.join(names)} have no evaluation set in common on {split}"
         )
     return Comparison(split, entries, sets, _against(entries, sets, split), _differences(entries))
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The last part of every path, with as many before it as make all of them different."""
-    whole = [path.resolve() for path in paths]
-    if len(set(whole)) < len(whole):
-        raise ConfigurationError("a run is named twice; name different runs")
-    for count in range(1, max(len(path.parts) for path in whole) + 1):
-        names = ["/".join(path.parts[-count:]) for path in whole]
-        if len(set(names)) == len(names):
-            return names
-    return [str(path) for path in whole]
 
 
 def _outcome_on(split: str, results: RunResults, data: ReportData) -> Outcome:

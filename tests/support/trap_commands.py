@@ -67,6 +67,7 @@ def commands(run: Path) -> list[list[str]]:
         ["evaluate", str(run), "--split", "test"],
         ["select", str(run)],
         ["report", str(run)],
+        ["compare", str(run), str(run / "predictions" / "step-000000")],
         ["average", str(run), str(out / "average"), "--steps", "0,3"],
         ["verify", store],
         ["export", store, str(out / "store.jsonl")],
