@@ -124,6 +124,16 @@ def one_hot(ids: NDArray[np.integer]) -> SparseDistributions:
     )
 
 
+def taken(rows: SparseDistributions, wanted: NDArray[np.bool_]) -> SparseDistributions:
+    """The rows of which ``wanted`` (rows,) is True, in their order; itself where all are."""
+    if wanted.all():
+        return rows
+    lengths = np.diff(rows.indptr)
+    inside = np.repeat(wanted, lengths)
+    indptr = np.concatenate([[0], np.cumsum(lengths[wanted])]).astype(np.int64)
+    return SparseDistributions(indptr, rows.ids[inside], rows.logprobs[inside], rows.tail[wanted])
+
+
 def from_padded(
     ids: NDArray[np.integer], logprobs: NDArray[np.floating], tail: NDArray[np.floating]
 ) -> SparseDistributions:

@@ -25,6 +25,7 @@ from pydantic import AfterValidator, Field, model_validator
 from specialize.config.chat import Chat
 from specialize.config.evaluation import Evaluation, EvaluationSet, Role
 from specialize.config.names import Name
+from specialize.config.row_filter import RowFilter
 from specialize.config.section import Count, Positive, PositiveNumber, Seed, Share, Strict
 from specialize.config.teacher import Server, ServerKind, Teacher
 from specialize.config.training import Lora, Optimization, Running, Training
@@ -41,6 +42,7 @@ __all__ = [
     "Optimization",
     "Recipe",
     "Role",
+    "RowFilter",
     "RuleName",
     "Running",
     "Server",
@@ -114,6 +116,8 @@ class Objective(Strict):
     """Multiplies the term's mean nats a token."""
     num_fewshot: Count = 4
     """Demonstrations in each prompt of an in-context format."""
+    row_filter: RowFilter = RowFilter()
+    """Which of the teacher's rows carry the loss."""
 
     @model_validator(mode="after")
     def _complete(self) -> Objective:
@@ -135,6 +139,11 @@ class Objective(Strict):
             raise ValueError(
                 f"objective {self.name!r}: average takes the place of teacher, and only "
                 f"distributions can be averaged"
+            )
+        if not self.row_filter.passes_all and self.target not in ("distribution", "rationale"):
+            raise ValueError(
+                f"objective {self.name!r}: row_filter needs a teacher's rows, which target: "
+                f"{self.target} has none of; leave it out, or use distribution or rationale"
             )
         return self
 

@@ -16,6 +16,7 @@ from specialize.config.recipe import (
     EvaluationSet,
     Objective,
     Recipe,
+    RowFilter,
     Server,
     Teacher,
 )
@@ -28,6 +29,7 @@ _SECTIONS: Mapping[str, type[Strict]] = {
     "chat": Chat,
     "teachers": Teacher,
     "objectives": Objective,
+    "row_filter": RowFilter,
     "alignment": Alignment,
     "training": Training,
     "optimization": Optimization,

@@ -20,6 +20,7 @@ from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.formats import ChatFormat, PromptFormat, by_name
 from specialize.records import Example
 from specialize.rows.averaging import average_targets
+from specialize.rows.filtering import filtered
 from specialize.rows.prompts import encode, prompts_of
 from specialize.rows.row import Row, RowSet
 from specialize.rows.targets import Limits, Target, gold_targets, spoken_targets, teacher_targets
@@ -105,7 +106,9 @@ class _Builder:
                 lost["prompt_too_long"] += 1
                 continue
             key = (target.example.id, target.sample)
-            made.append(Row(key, number, fitted.ids, target.ids, target.distributions))
+            made.append(
+                Row(key, number, fitted.ids, target.ids, target.distributions, target.learned)
+            )
         said = any(count for reason, count in lost.items() if reason != "no_response")
         if objective.missing == "refuse" or said:  # masked is only who never said anything
             _refuse_nothing(objective, made, lost)
@@ -124,11 +127,14 @@ class _Builder:
         if source not in self.taught:
             self.taught[source] = self._taught(objective)
         targets, lost = self.taught[source]
+        lost = Counter(lost)
+        targets, sieved = filtered(targets, objective.row_filter)
+        lost.update(sieved)
         if objective.target == "rationale":
             targets = [replace(target, distributions=one_hot(target.ids)) for target in targets]
         if objective.target == "unlikelihood":
             targets = [replace(target, distributions=unlikely(target.ids)) for target in targets]
-        return targets, Counter(lost)
+        return targets, lost
 
     def _taught(self, objective: Objective) -> _Targets:
         """The kept responses of the objective's teachers, as they were aligned."""

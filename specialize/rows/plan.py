@@ -89,10 +89,10 @@ class Plan:
         )
 
     def tokens_of(self, step: int) -> NDArray[np.int64]:
-        """(objectives,) target tokens of each objective in the whole step, on all processes."""
+        """(objectives,) target tokens with loss of each objective in a step, on all processes."""
         taken = self.rows_of(step)
         tokens = np.zeros(len(self.rows.objectives), np.int64)
-        np.add.at(tokens, self.rows.objective[taken], self.rows.target_lengths[taken])
+        np.add.at(tokens, self.rows.objective[taken], self.rows.learned_lengths[taken])
         return tokens
 
     def micro_batches(

@@ -23,7 +23,8 @@ class Row:
     """What the student reads, what it should write, and how sure the teacher was.
 
     ``key`` is (example id, sample); ``objective`` the position in the recipe. ``prompt_ids`` (S,)
-    and ``target_ids`` (T,) are int32; the target ends with the end of sequence.
+    and ``target_ids`` (T,) are int32; the target ends with the end of sequence. ``learned`` (T,) is
+    True where a token carries the loss (None: everywhere); the others are only read.
     """
 
     key: tuple[str, int]
@@ -31,6 +32,7 @@ class Row:
     prompt_ids: NDArray[np.int32]
     target_ids: NDArray[np.int32]
     distributions: SparseDistributions
+    learned: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.prompt_ids) or not len(self.target_ids):
@@ -40,6 +42,20 @@ class Row:
                 f"row {self.key} has {len(self.target_ids)} target tokens but "
                 f"{len(self.distributions)} distributions"
             )
+        if self.learned is not None and self.learned.shape != self.target_ids.shape:
+            raise ValueError(
+                f"row {self.key} has {len(self.target_ids)} target tokens but says of "
+                f"{len(self.learned)} whether they carry the loss"
+            )
+
+    def carries_loss(self) -> NDArray[np.bool_]:
+        """(T,) whether each target token does."""
+        return np.ones(len(self.target_ids), np.bool_) if self.learned is None else self.learned
+
+    @property
+    def learned_count(self) -> int:
+        """Target tokens that carry the loss."""
+        return len(self.target_ids) if self.learned is None else int(self.learned.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,7 @@ class RowSet:
         rows: ordered by objective, then by example and sample.
         dropped: per objective, reason -> rows left out.
         prompt_lengths, target_lengths, objective: (rows,) of the rows, in their order.
+        learned_lengths: (rows,) target tokens that carry the loss.
         format_of_row: (rows,) equal numbers for equal formats.
     """
 
@@ -61,6 +78,7 @@ class RowSet:
     dropped: Mapping[str, Mapping[str, int]]
     prompt_lengths: NDArray[np.int64] = field(init=False, repr=False, compare=False)
     target_lengths: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    learned_lengths: NDArray[np.int64] = field(init=False, repr=False, compare=False)
     objective: NDArray[np.int64] = field(init=False, repr=False, compare=False)
     format_of_row: NDArray[np.int64] = field(init=False, repr=False, compare=False)
 
@@ -70,6 +88,7 @@ class RowSet:
         columns = {
             "prompt_lengths": [len(row.prompt_ids) for row in self.rows],
             "target_lengths": [len(row.target_ids) for row in self.rows],
+            "learned_lengths": [row.learned_count for row in self.rows],
             "objective": [row.objective for row in self.rows],
             "format_of_row": [self.formats.index(self.formats[r.objective]) for r in self.rows],
         }
@@ -80,7 +99,8 @@ class RowSet:
         return len(self.rows)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Per objective: rows, prompt tokens, target tokens, and what was dropped and why."""
+        """Per objective: rows, prompt tokens, target tokens, how many of these carry the loss where
+        not all do, and what was dropped and why."""
         found = {}
         for number, name in enumerate(self.objectives):
             mine = self.objective == number
@@ -88,19 +108,25 @@ class RowSet:
                 "rows": int(mine.sum()),
                 "prompt_tokens": int(self.prompt_lengths[mine].sum()),
                 "target_tokens": int(self.target_lengths[mine].sum()),
+                **self._learned(mine),
                 **self.dropped.get(name, {}),
             }
         return found
 
+    def _learned(self, rows: NDArray[np.bool_]) -> dict[str, int]:
+        learned = int(self.learned_lengths[rows].sum())
+        return {"learned_tokens": learned} if learned < self.target_lengths[rows].sum() else {}
+
     @property
     def digest(self) -> str:
-        """sha256 of every key, prompt, target and distribution, in order."""
+        """sha256 of every key, prompt, target and distribution, and of what carries the loss."""
         total = hashlib.sha256()
         for row in self.rows:
             total.update(f"{row.key[0]}\0{row.key[1]}\0{row.objective}\0".encode())
             rows = row.distributions
             entries = (rows.indptr, rows.ids, rows.logprobs, rows.tail)
-            for values in (row.prompt_ids, row.target_ids, *entries):
+            learned = () if row.learned is None else (row.learned,)
+            for values in (row.prompt_ids, row.target_ids, *entries, *learned):
                 total.update(len(values).to_bytes(8, "little"))
                 total.update(np.ascontiguousarray(values).tobytes())
         return total.hexdigest()

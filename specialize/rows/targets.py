@@ -25,12 +25,20 @@ from specialize.tokens import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a row should say, before anything is asked; ``ids`` end with the end of sequence."""
+    """What a row should say, before anything is asked; ``ids`` end with the end of sequence.
+
+    ``learned`` (T,) is True where a token carries the loss; None: everywhere.
+    """
 
     example: Example
     sample: int
     ids: NDArray[np.int32]
     distributions: SparseDistributions
+    learned: NDArray[np.bool_] | None = None
+
+    def carries_loss(self) -> NDArray[np.bool_]:
+        """(T,) whether each token does."""
+        return np.ones(len(self.ids), np.bool_) if self.learned is None else self.learned
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.ragged import Ragged, pointers
-from align.sparse import SparseDistributions, concatenate
+from align.sparse import SparseDistributions, concatenate, taken
 from specialize.records import Response
 
 
@@ -170,18 +170,11 @@ class Shard:
             return self
         texts = self.texts.where(wanted)
         position = np.repeat(wanted, self.tokens.lengths)
-        size = np.diff(self.distributions.indptr)
-        entry = np.repeat(position, size)
         return Shard(
             texts.responses,
             texts.tokens,
             self.token_logprob[position],
-            SparseDistributions(
-                pointers(size[position]),
-                self.distributions.ids[entry],
-                self.distributions.logprobs[entry],
-                self.distributions.tail[position],
-            ),
+            taken(self.distributions, position),
             self.tempered_tails[position],
         )
 

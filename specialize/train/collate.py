@@ -1,8 +1,8 @@
 """Rows -> the tensors of one micro-batch, padded only where a model needs rectangles.
 
-Prompts are a rectangle (B, S), decoder inputs another (B, T); the N target tokens of all rows
-follow one another with K entries each, so that nothing has V columns and no target is
-padding::
+Prompts are a rectangle (B, S), decoder inputs another (B, T); the N target tokens of all rows that
+carry the loss follow one another with K entries each, so that nothing has V columns and no target
+is padding::
 
     2 rows, targets of 3 and 2 tokens:  positions [0, 1, 2, 3, 4], ids (5, K)
 
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from align.sparse import SparseDistributions, concatenate
+from align.sparse import SparseDistributions, concatenate, taken
 from specialize.losses import Tail, apply_tail, mix_label
 from specialize.rows import Row
 from specialize.students.student import Shape
@@ -33,7 +33,7 @@ class Batch:
         input_ids: (B, S) int64. attention_mask: the same shape; None where rows are packed.
         decoder_input_ids: (B, T) int64, None for a causal student.
         position_ids: (B, S) int64, where rows are packed: each begins at 0. None otherwise.
-        positions: (N,) int64, where the logits of the target tokens are (see ``Student``).
+        positions: (N,) int64, where the logits of the target tokens with loss are (``Student``).
         ids, logprobs: (N, K) the teacher's entries. tail: (N,) what is left of its mass.
         labels: (N,) the target's own tokens. objective: (N,) int64.
         seen: (objectives, 3) float64 sums over the tokens: tokens, tail mass as stored, hard rows.
@@ -85,23 +85,24 @@ def make_batch(
         hard_label_weight: of soft rows, given to the target's own token.
         packed: several rows of a causal student may share a line; none sees another.
     """
-    target_lengths = np.array([len(row.target_ids) for row in rows])
     prompt_lengths = np.array([len(row.prompt_ids) for row in rows])
-    objective = np.repeat([row.objective for row in rows], target_lengths)
+    target_lengths = np.array([len(row.target_ids) for row in rows])
+    learned = np.concatenate([row.carries_loss() for row in rows])
+    objective = np.repeat([row.objective for row in rows], target_lengths)[learned]
     rectangle = _encoder_decoder if shape.encoder_decoder else _packed if packed else _causal
     made = rectangle(rows, shape, prompt_lengths, target_lengths)
-    stored = concatenate([row.distributions for row in rows])
-    labels = torch.from_numpy(np.concatenate([row.target_ids for row in rows]).astype(np.int64))
+    stored = taken(concatenate([row.distributions for row in rows]), learned)
+    own = np.concatenate([row.target_ids for row in rows])[learned]
+    labels = torch.tensor(own, dtype=torch.int64)
     ruled = apply_tail(tail, *_tensors(stored), labels)
     ids, logprobs, left = mix_label(*ruled, labels, hard_label_weight)
-    unread = len(rows) if made.decoder is None else 0  # a causal model's last targets
-    read = int(prompt_lengths.sum() + target_lengths.sum()) - unread
+    unread = made.decoder is None  # a causal model's last targets
     return Batch(
         input_ids=torch.from_numpy(made.inputs),
         attention_mask=_tensor(made.mask),
         decoder_input_ids=_tensor(made.decoder),
         position_ids=_tensor(made.places),
-        positions=torch.from_numpy(made.positions),
+        positions=torch.from_numpy(made.positions[learned]),
         ids=ids,
         logprobs=logprobs,
         tail=left,
@@ -109,7 +110,7 @@ def make_batch(
         objective=torch.from_numpy(objective),
         seen=torch.from_numpy(_seen(objective, stored, objectives)),
         keys=tuple(row.key for row in rows),
-        padding=made.size - read,
+        padding=made.size - int((prompt_lengths + target_lengths - unread).sum()),
         size=made.size,
     )
 
