@@ -32,6 +32,7 @@ from build_quickstart_tokenizers import (
     student_tokenizer,
     teacher_tokenizer,
 )
+from quickstart_world import BASICS
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -43,7 +44,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from specialize.quickstart.world import BASICS, FAMILIES, GENERAL
+from specialize.quickstart.world import FAMILIES, GENERAL
 from specialize.tokens import load_tokenizer as read_tokenizer
 
 # ---- tokenizers --------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from quickstart_world import BASICS, examples
 
 from specialize.formats import RationaleTemplate
-from specialize.quickstart.world import BASICS, FAMILIES, GENERAL, examples
+from specialize.quickstart.world import FAMILIES, GENERAL
 from specialize.records import Example
 
 TEMPLATE = RationaleTemplate()  # the dump's own, so that teachers know it

@@ -94,7 +94,7 @@ def main() -> None:
     "--questions",
     default=None,
     type=click.IntRange(min=10),
-    help="Training questions.  [default: 1200]",
+    help="Training questions, at most 4000.  [default: 1200]",
 )
 @click.option(
     "--samples",
@@ -109,7 +109,7 @@ def main() -> None:
     "--examples",
     default=None,
     type=click.IntRange(min=2),
-    help="Evaluation examples per set and split.  [default: 100]",
+    help="Evaluation examples per set and split, at most 600.  [default: 100]",
 )
 @click.option("--restart", is_flag=True, help="Delete the run's directory and start over.")
 @as_json_option

@@ -1,1 +1,1 @@
-"""The bundled tiny teacher and student, and the generator of their world."""
+"""The bundled tiny teacher and student, and their world."""

@@ -1,25 +1,21 @@
 """The tiny world of ``specialize quickstart``: a family of word problems, three more, and tasks.
 
-``examples("shop", "train", 2)`` draws the first two training problems of the in-distribution
+``examples("shop", "train", 2)`` reads the first two training problems of the in-distribution
 family. The other three families differ from it in one thing each: "farm" in phrasing, "depot" in
 the range of numbers, "errands" in the number of steps. The general tasks are what a student may
 lose while it is specialized. They play the parts of GSM8K, of the sets that Fu et al. 2023
 (arXiv:2301.12726) hold out (MultiArith, ASDiv, SVAMP), and of BIG-Bench Hard.
 
-Splits are disjoint by construction: a hash of the question's text says which split it belongs to.
+``scripts/build/quickstart_world.py`` wrote the files in ``data/``; no question is in two splits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from hashlib import blake2b
+from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from specialize.quickstart import tasks
-from specialize.quickstart.world_stories import DEPOT, ERRANDS, FARM, SHOP, Story, write_story
+from specialize import datasets
+from specialize.errors import ConfigurationError
 from specialize.records import Example
 
 Split = Literal["train", "validation", "test"]
@@ -29,70 +25,23 @@ OUT_OF_DISTRIBUTION = FAMILIES[1:]
 GENERAL = (
     "sort_words", "evaluate_boolean", "count_objects", "reverse_list", "compare_numbers",
 )  # fmt: skip
-# What the bundled student was also taught: facts, and problems of a single step.
-BASICS = ("arithmetic_fact", "shop_step", "farm_step", "depot_step")
-
-_STORIES = {"shop": SHOP, "farm": FARM, "depot": DEPOT, "errands": ERRANDS}
-_TASKS = {
-    "sort_words": tasks.sort_words,
-    "evaluate_boolean": tasks.evaluate_boolean,
-    "count_objects": tasks.count_objects,
-    "reverse_list": tasks.reverse_list,
-    "compare_numbers": tasks.compare_numbers,
-    "arithmetic_fact": tasks.arithmetic_fact,
-}
-_TENTHS: dict[str, Split] = {"0": "validation", "1": "test"}  # every other tenth is "train"
-_PATIENCE = 2000  # draws in a row that may fail before the set counts as exhausted
+DATA = Path(__file__).parent / "data"
 
 
-def examples(name: str, split: Split, count: int, *, seed: int = 0) -> list[Example]:
-    """Draw ``count`` examples with different questions; the same arguments give the same ones.
+def examples(name: str, split: Split, count: int) -> list[Example]:
+    """The first ``count`` examples of a set's split.
 
     Args:
-        name: one of ``FAMILIES``, ``GENERAL`` or ``BASICS``.
-        count: a smaller count gives the first of a larger one.
+        name: one of ``FAMILIES`` or ``GENERAL``, or "shop_step", "farm_step" or "depot_step":
+            problems of a single step.
+
+    Raises:
+        ConfigurationError: there is no such file, or it has fewer examples.
     """
-    write = _writer(name)
-    rng = np.random.default_rng([seed, _stable_hash(f"{name}/{split}")])
-    found: list[Example] = []
-    questions: set[str] = set()
-    failed = 0
-    while len(found) < count:
-        story = write(rng)
-        if story.question in questions or split_of(story.question) != split:
-            failed += 1
-            if failed > _PATIENCE:
-                raise ValueError(
-                    f"{name}/{split} has no more than {len(found)} different questions, "
-                    f"asked for {count}"
-                )
-            continue
-        failed = 0
-        questions.add(story.question)
-        identity = f"{name}/{split}/{len(found):05d}"
-        found.append(
-            Example(identity, story.question, story.answer, rationale=story.rationale, task=name)
-        )
-    return found
-
-
-def split_of(question: str) -> Split:
-    """The only split in which a question may occur: eight tenths train, one each of the others."""
-    return _TENTHS.get(str(_stable_hash(question) % 10), "train")
-
-
-def _stable_hash(text: str) -> int:
-    """64 bits of the text's BLAKE2b; Python's own hash differs from process to process."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
-def _writer(name: str) -> Callable[[np.random.Generator], Story]:
-    if name in _STORIES:
-        return partial(write_story, _STORIES[name])
-    if name in _TASKS:
-        return _TASKS[name]
-    family = name.removesuffix("_step")
-    if name in BASICS:
-        return partial(write_story, _STORIES[family], steps=1)
-    known = ", ".join((*FAMILIES, *GENERAL, *BASICS))
-    raise ValueError(f"the tiny world has no set {name!r}; it has {known}")
+    path = DATA / f"{name}.{split}.jsonl.gz"
+    if not path.is_file():
+        raise ConfigurationError(f"the tiny world has no {name}/{split}")
+    found = datasets.load("jsonl", str(path))
+    if len(found) < count:
+        raise ConfigurationError(f"{name}/{split} has {len(found)} examples, not {count}")
+    return found[:count]

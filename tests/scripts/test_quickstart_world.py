@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from quickstart_world import BASICS, bundled, examples, split_of
 
+from specialize.errors import ConfigurationError
 from specialize.quickstart import world
-from specialize.quickstart.world import BASICS, FAMILIES, GENERAL, OUT_OF_DISTRIBUTION, examples
+from specialize.quickstart.run import MODELS
+from specialize.quickstart.world import FAMILIES, GENERAL, OUT_OF_DISTRIBUTION
 
 EVERYTHING = (*FAMILIES, *GENERAL, *BASICS)
 SPLITS = ("train", "validation", "test")
-MODELS = Path(world.__file__).parent / "models"
 EQUATION = re.compile(r"\$?(\d+) ([-+*/]) \$?(\d+) = \$?(\d+)")
 VALUE = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__, "/": int.__floordiv__}
 
@@ -44,7 +45,7 @@ def test_splits_share_no_question(name):
         for seed in (0, 1):
             for example in examples(name, split, 60, seed=seed):
                 assert seen.setdefault(example.question, split) == split
-                assert world.split_of(example.question) == split
+                assert split_of(example.question) == split
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
@@ -105,6 +106,20 @@ def test_an_unknown_name_and_an_exhausted_set_are_refused():
         examples("bakery", "train", 1)
     with pytest.raises(ValueError, match=r"arithmetic_fact/test has no more than \d+ different"):
         examples("arithmetic_fact", "test", 10_000)
+
+
+@pytest.mark.parametrize(("name", "split", "count"), list(bundled()))
+def test_the_bundled_files_are_what_the_generator_draws(name, split, count):
+    found = world.examples(name, split, count)
+    assert found[:30] == examples(name, split, 30)
+    assert len({example.question for example in found}) == count
+
+
+def test_a_set_that_is_not_bundled_and_too_many_examples_are_refused():
+    with pytest.raises(ConfigurationError, match="the tiny world has no bakery/train"):
+        world.examples("bakery", "train", 1)
+    with pytest.raises(ConfigurationError, match="shop/train has 4000 examples, not 4001"):
+        world.examples("shop", "train", 4001)
 
 
 def test_bundled_tokenizers_differ_and_the_student_knows_no_newline():

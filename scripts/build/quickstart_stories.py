@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-
-from specialize.quickstart.world_phrases import FARM_PHRASES, SHOP_PHRASES, Operation, Phrases
+from quickstart_phrases import FARM_PHRASES, SHOP_PHRASES, Operation, Phrases
 
 T = TypeVar("T")
 

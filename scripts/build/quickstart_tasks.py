@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-
-from specialize.quickstart.world_stories import Story
+from quickstart_stories import Story
 
 _WORDS = (
     "apple", "bird", "cat", "drum", "egg", "fish", "gate", "hat",
