@@ -49,7 +49,14 @@ class Ragged:
 
 
 def ragged(samples: Sequence[Sequence[int] | NDArray[np.int32]]) -> Ragged:
-    """``samples`` behind one another."""
+    """``samples`` one after another.
+
+    Args:
+        samples: the token ids of each.
+
+    Returns:
+        All ids in one array, with the offset of each sample.
+    """
     indptr = pointers(np.array([len(sample) for sample in samples], np.int64))
     parts = [np.asarray(sample, np.int32) for sample in samples]
     return Ragged(indptr, np.concatenate([np.zeros(0, np.int32), *parts]))

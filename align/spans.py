@@ -85,9 +85,13 @@ def align_batch(
     others go with what follows.
 
     Args:
+        source_vocabulary, target_vocabulary: the bytes of every id on either side.
         source: ids of ``source_vocabulary``, sample by sample.
         target: ids of ``target_vocabulary``, of the same samples.
         threads: how many work on it; no result depends on it.
+
+    Returns:
+        Ranges of tokens on both sides, sample by sample.
 
     Raises:
         ValueError: the numbers of samples differ, or an id is outside its vocabulary.

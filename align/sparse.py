@@ -114,7 +114,14 @@ class SparseDistributions:
 
 
 def one_hot(ids: NDArray[np.integer]) -> SparseDistributions:
-    """Hard rows: probability 1 on each of ``ids`` (rows,)."""
+    """Hard rows: probability 1 on each of ``ids``.
+
+    Args:
+        ids: (rows,).
+
+    Returns:
+        One entry a row, and no tail.
+    """
     count = len(ids)
     return SparseDistributions(
         np.arange(count + 1, dtype=np.int64),
@@ -140,7 +147,12 @@ def from_padded(
     """The inverse of ``padded``: slots with log-probability -inf are unused.
 
     Args:
-        ids: (rows, K). logprobs: (rows, K) nats. tail: (rows,) nats.
+        ids: (rows, K).
+        logprobs: (rows, K) nats.
+        tail: (rows,) nats.
+
+    Returns:
+        The same rows without their unused slots.
 
     Raises:
         ValueError: the shapes do not agree.
@@ -161,7 +173,14 @@ def from_padded(
 
 
 def concatenate(parts: Sequence[SparseDistributions]) -> SparseDistributions:
-    """The rows of ``parts`` one after another."""
+    """The rows of ``parts`` one after another.
+
+    Args:
+        parts: in the order in which their rows follow each other.
+
+    Returns:
+        As many rows as ``parts`` have together.
+    """
     if not parts:
         return one_hot(np.zeros(0, np.int32))
     starts = np.cumsum([0] + [int(part.indptr[-1]) for part in parts])

@@ -54,7 +54,7 @@ class Vocabulary:
         return len(self.flags)
 
     def equals(self, other: Vocabulary) -> bool:
-        """Whether both spell the same ids the same way."""
+        """Whether this and ``other`` spell the same ids the same way."""
         return (
             self.eos == other.eos
             and self.folds == other.folds
@@ -102,6 +102,9 @@ def build_vocabulary(
         flags: bits of the ids that have any, such as ``SPECIAL``.
         eos: the id of the end of sequence.
         folds: the tokenizer makes one space of several.
+
+    Returns:
+        A vocabulary of V ids.
     """
     bits = np.zeros(len(pieces), np.uint8)
     for token, flag in (flags or {}).items():

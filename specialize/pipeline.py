@@ -15,17 +15,13 @@ What is slow to import is imported where it is needed: planning and selecting st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from specialize import datasets
 from specialize.answers import Kind
 from specialize.artifacts.results import RunResults
 from specialize.artifacts.selection import Selection, read_selection, record_test
 from specialize.config.recipe import Recipe, Teacher
-from specialize.config.trust import check_remote_code
-from specialize.config.user_files import is_own_file, load_file
 from specialize.config.yaml_files import (
     check_recorded,
     override_recipe,
@@ -39,9 +35,7 @@ from specialize.io.progress import notice, waiting
 from specialize.records import Example
 from specialize.selection.stage import select as choose_checkpoint
 from specialize.students import checkpoints
-
-if TYPE_CHECKING:
-    from specialize.teacher.protocol import Teacher as AnyTeacher
+from specialize.teacher.opening import open_teacher
 
 
 def run_recipe(
@@ -50,6 +44,8 @@ def run_recipe(
     """Every stage of ``recipe`` in the directory ``run``.
 
     Args:
+        recipe: what the run is.
+        run: its directory; continued if it holds a run of the same recipe.
         source: an earlier run, of which responses and targets that would come out equal are
             taken over; see ``reuse``.
 
@@ -82,6 +78,13 @@ def run_recipe(
 
 def train_run(recipe: Recipe, run: str | Path) -> dict[str, object]:
     """Train the student, or go on; everything is checked before torch is imported.
+
+    Args:
+        recipe: of the run.
+        run: the run's directory, with targets of every teacher.
+
+    Returns:
+        Steps, rows, losses and times, as the command prints them.
 
     Raises:
         SpecializeError: as ``prepare`` and ``train``.
@@ -151,36 +154,6 @@ def _dump(recipe: Recipe, name: str, responses: Path) -> None:
             kind=datasets.kind_of(recipe.train_on.set),
             seed=recipe.seed,
         )
-
-
-def open_teacher(settings: Teacher, store: Path | None) -> AbstractContextManager[AnyTeacher]:
-    """The teacher of ``settings``: served, in the user's own file, or loaded here.
-
-    Raw answers of a server are kept beside ``store``.
-
-    Raises:
-        TeacherError: it cannot be had, or a server cannot give what is asked for.
-    """
-    if settings.server is not None:
-        from specialize.store.layout import JOURNAL
-        from specialize.teacher.served import connect
-
-        return connect(settings, journal=store / JOURNAL if store is not None else None)
-    if is_own_file(settings.model or ""):
-        return nullcontext(load_file(settings.model or "", "open_teacher").open_teacher(settings))
-    if settings.trust_remote_code:
-        check_remote_code(settings.model or "", settings.revision)
-    with waiting(f"loading the teacher {settings.model}"):
-        from specialize.teacher.local.teacher import load_teacher
-
-        local = load_teacher(
-            settings.model or "",
-            revision=settings.revision,
-            dtype=settings.dtype,
-            device=settings.device,
-            trust_remote_code=settings.trust_remote_code,
-        )
-    return nullcontext(local)
 
 
 def dump_set(
@@ -277,13 +250,20 @@ def evaluate_run(
 ) -> dict[str, object]:
     """Score checkpoints on one split; predictions that still hold are not made again.
 
-    On validation: every checkpoint, or those of ``steps``. On test: only the selected one, the
-    student before and the teachers that are models, so that no choice can lean on it.
+    On test: only the selected checkpoint, the student before training and the teachers that are
+    models, so that no choice can lean on it.
 
     Args:
+        run: the run's directory.
+        split: ``validation`` or ``test``.
+        steps: of the checkpoints to score on validation; none: all.
+        overrides: of the recipe, ``key.key=value``; of evaluation alone.
         shard: "0/4": only every fourth example, and no scores; see ``evaluate.shards``.
         processes: number of shards that run at once; their answers are then put together.
         results: receives the scores, for later stages of the same process.
+
+    Returns:
+        The macro average of each, 0 to 1, by checkpoint, set and format.
 
     Raises:
         ConfigurationError: no such checkpoint, or nothing was selected yet.
@@ -293,23 +273,26 @@ def evaluate_run(
     if overrides:
         recipe = override_recipe(recipe, overrides)
         record_recipe(recipe, run)
-    chosen = _asked(run, split, steps)
+    chosen = _wanted(run, split, steps)
     from specialize.evaluate import Shard, evaluate
 
     if processes > 1:
-        from specialize.evaluate.processes import run_shards
-
-        named = [word for step in steps for word in ("--step", str(step))]
-        run_shards(["evaluate", str(run), "--split", split, *named], processes)
-    part = Shard.parse(shard) if shard is not None else None
+        _generate_in(processes, run, split, steps)
     scores = evaluate(
-        recipe, run, checkpoints=chosen, split=split, shard=part,
-        with_teachers=split == "test", results=results,
+        recipe, run, checkpoints=chosen, split=split, with_teachers=split == "test",
+        shard=Shard.parse(shard) if shard is not None else None, results=results,
     )  # fmt: skip
     return {f"{s.checkpoint}/{s.set}/{s.format}": round(s.macro_average, 4) for s in scores}
 
 
-def _asked(run: Path, split: Split, steps: Sequence[int]) -> list[checkpoints.Checkpoint] | None:
+def _generate_in(processes: int, run: Path, split: Split, steps: Sequence[int]) -> None:
+    from specialize.evaluate.processes import run_shards
+
+    named = [word for step in steps for word in ("--step", str(step))]
+    run_shards(["evaluate", str(run), "--split", split, *named], processes)
+
+
+def _wanted(run: Path, split: Split, steps: Sequence[int]) -> list[checkpoints.Checkpoint] | None:
     """The checkpoints to score; None: every one."""
     if split == "test" and steps:
         raise ConfigurationError(
@@ -348,8 +331,13 @@ def select(
     """Choose the run's checkpoint by its validation scores; writes ``selection.json``.
 
     Args:
+        recipe: of the run.
+        run: the run's directory, with scores of validation.
         rule: the name of a rule (``selection.rules.RULES``); None: the recipe's.
         results: scores and grades that this process has already; None: they are read.
+
+    Returns:
+        The selected step, with the value and the reasons of the choice.
 
     Raises:
         NothingPassedError: no checkpoint has a score on every set, or the rule refuses all.
@@ -381,6 +369,15 @@ def report_runs(
     runs: Sequence[Path], out: Path, repository: str | None, *, results: RunResults | None = None
 ) -> dict[str, object]:
     """The report of one run, perhaps sent to the hub; of several runs their comparison in ``out``.
+
+    Args:
+        runs: directories of finished runs.
+        out: the directory of the comparison; not used for one run.
+        repository: on the Hugging Face hub, where the run is sent; None: it stays here.
+        results: scores and grades that this process has already; None: they are read.
+
+    Returns:
+        Where the report is, and where the run was sent.
 
     Raises:
         ConfigurationError: several runs are to be pushed, or they cannot be compared.

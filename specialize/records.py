@@ -106,7 +106,7 @@ def message_of(value: Json) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question with its gold answer.
+    """One ``question`` with its gold ``answer``, and the ``choices`` if it names some.
 
     ``id`` is stable across machines and releases: ``<set>/<split>/<position or published id>``.
     ``rationale`` is the worked solution without its answer line; empty where the set has none.
@@ -138,8 +138,9 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a teacher wrote for one example; ``sample`` counts its answers to the same question.
+    """What a teacher wrote for the example ``example_id``, asked ``prompt``.
 
+    ``sample`` counts its answers to the same question, from 0.
     ``answer`` is what the extractor found in ``text`` (None: nothing found). ``correct`` compares
     it with the example's gold answer (None: the gold is unknown). ``finished`` is False where a
     limit cut the text: its end was not seen, so none may be taught. ``thinking`` is what came
@@ -159,6 +160,7 @@ class Response:
 
     @property
     def key(self) -> tuple[str, int]:
+        """The example's id and the number of the sample; different within a store."""
         return self.example_id, self.sample
 
 

@@ -130,6 +130,7 @@ LATE_IMPORTS = {
     "specialize.pipeline",
     "specialize.datasets.hub",
     "specialize.evaluate.stage",
+    "specialize.teacher.opening",
 }
 
 

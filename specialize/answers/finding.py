@@ -58,13 +58,15 @@ def find_answer(
 
     Mode ``strict`` takes what is announced, or a text that is nothing but an answer; ``legacy``
     the last match of ``\d*\.?\d+`` wherever it is (Fu et al., arXiv:2301.12726, code).
-    ``reasoning`` are the opening and closing tags of blocks in which a model thinks aloud.
 
     Args:
         text: a whole response, or a bare answer.
         mode: what counts as an answer.
         kind: what the answer is.
         reasoning: opening and closing tags of blocks in which a model thinks aloud.
+
+    Returns:
+        A part of ``text``, or None.
     """
     if mode == "legacy":
         return last_legacy(text)

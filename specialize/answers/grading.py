@@ -39,11 +39,10 @@ def is_correct(
 ) -> bool:
     """Whether ``text``, a whole response or a bare answer, gives the answer ``gold``.
 
-    Kinds: ``number`` compares exact values (a gold without a number, as "Purple", is compared as
-    text); ``choice`` letters, else texts; ``boolean`` yes / true against no / false; ``text``
-    words without case and punctuation; ``equation`` values of arithmetic; ``bbh`` the form that
-    the target of a BIG-Bench Hard task has; ``math`` what math-verify finds equal (the extra
-    ``math``, in a process of its own).
+    Kinds: ``number`` compares exact values (a gold without one, as "Purple", as text); ``choice``
+    letters, else texts; ``boolean`` yes / true against no / false; ``text`` words without case and
+    punctuation; ``equation`` values of arithmetic; ``bbh`` the form that the target of a BIG-Bench
+    Hard task has; ``math`` what math-verify finds equal (the extra ``math``).
 
     Mode ``strict`` wants the answer announced; for ``bbh`` it is the published rule, equality with
     what follows "the answer is". ``legacy`` is Fu et al.'s: equal last numbers as floats, or, for
@@ -56,6 +55,9 @@ def is_correct(
         mode: what counts as an answer.
         choices: texts of the options in order, if known.
         reasoning: opening and closing tags of blocks in which a model thinks aloud.
+
+    Returns:
+        False, too, where no answer is found.
     """
     gold = _bare_gold(gold)
     if not gold or not text.strip():

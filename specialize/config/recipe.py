@@ -232,11 +232,13 @@ class Recipe(Strict):
         return self
 
     def row_temperature(self, teacher: str) -> float:
-        """At which a teacher's rows are projected: the loss's where distributions are learned."""
+        """At which the rows of ``teacher`` are projected: the loss's where distributions are
+        learned."""
         learned = any(teacher in o.teachers for o in self.objectives if o.target == "distribution")
         return self.training.temperature if learned else 1.0
 
     def to_yaml(self) -> str:
+        """What ``read_recipe`` reads back."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     @property

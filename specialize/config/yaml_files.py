@@ -27,6 +27,13 @@ _A_TEACHER = ("teachers", "")  # where a lone teacher's settings would be in a r
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in a YAML file, with ``key.key=value`` overrides applied.
 
+    Args:
+        path: of the file.
+        overrides: in order; a later one of the same key counts.
+
+    Returns:
+        The recipe, all of its keys checked.
+
     Raises:
         ConfigurationError: the file is missing or no YAML, a key is unknown or repeated, or
             a value is not what its key wants; the message names the key.

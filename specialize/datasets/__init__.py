@@ -71,6 +71,9 @@ def load(
         split: the published split, for a set that has some.
         limit: take only this many, from the start.
 
+    Returns:
+        Examples with different ids.
+
     Raises:
         ConfigurationError: no such set or split.
         InputError: the path is missing or holds something else; names file and line.

@@ -56,6 +56,9 @@ def sparse_kl(
             multiplied by its square.
         chunk: rows of a chunk; None: as many as the device handles best.
 
+    Returns:
+        The sum in nats and the weight, both float32 scalars; the sum has a gradient.
+
     Raises:
         ValueError: the shapes do not fit.
 

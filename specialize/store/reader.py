@@ -41,7 +41,14 @@ Key = tuple[str, int]
 
 
 class Store:
-    """A store opened for reading; ``Store.open`` makes one."""
+    """A store opened for reading; ``Store.open`` makes one.
+
+    Args:
+        path: its directory.
+        description: whose probabilities it holds, over which vocabulary.
+        manifest: of its shards.
+        summary: what the writer left at the end; None: the store is unfinished.
+    """
 
     def __init__(
         self, path: Path, description: StoreDescription, manifest: Manifest, summary: Summary | None
@@ -79,6 +86,7 @@ class Store:
 
     @property
     def positions(self) -> int:
+        """The number of positions of all samples."""
         return sum(record.positions for record in self._records)
 
     @property

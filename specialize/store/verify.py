@@ -60,7 +60,11 @@ class Verification:
 def verify(path: str | Path) -> Verification:
     """Check all of the store at ``path``: sizes, hashes, shapes, keys, texts, distributions.
 
-    Never raises for damage: every problem is one line of the result.
+    Args:
+        path: of the store, finished or not.
+
+    Returns:
+        Counts and problems, one line each; damage is never raised.
     """
     root = Path(path)
     problems: list[str] = []

@@ -120,6 +120,7 @@ class StoreWriter:
 
     @property
     def committed(self) -> frozenset[int]:
+        """The numbers of the shards that are written."""
         return frozenset(self._records)
 
     @property

@@ -49,21 +49,21 @@ def write_targets(
     """Project every response of ``responses`` into the vocabulary of ``student``.
 
     Args:
-        responses: a finished store of responses.
+        responses: a finished store.
         targets: the new store's directory; continued if it holds one of the same settings.
         student: directory, tokenizer file or hub id.
-        policy, top_k: how rows are projected, and entries kept of each (``align.project``).
+        policy, top_k: how rows are projected, and entries kept of each.
         temperature: of the rows; other than 1 only where tails were stored at it.
-        threads: on a shard; None: one a core. No result depends on it.
         keep: ``correct`` leaves out responses that are not known to be right.
+        threads: on a shard; None: one a core. No result depends on it.
+        restart: remove ``targets`` and begin again.
 
     Returns:
         Counts: samples, positions, soft and hard rows by kind, mean masses of the soft rows.
 
     Raises:
         StoreError: the responses are damaged, unfinished or no responses.
-        ConfigurationError: the student has no end of sequence, no tail is stored at
-            ``temperature``, or ``targets`` was begun otherwise (names what differs).
+        ConfigurationError: no end of sequence, no tail at ``temperature``, or other settings.
         NothingPassedError: no response is left.
     """
     store, tokenizer = Store.open(responses), load_tokenizer(student)

@@ -58,11 +58,18 @@ def dump(
     """Let ``teacher`` answer or score every example; continue what an earlier call began.
 
     Args:
+        teacher: what answers; ``load_teacher`` makes one of a local model.
+        examples: the questions, of one set.
         out: the store's directory.
         settings: mode, format, samples, temperature and limits.
         pool: where demonstrations come from; None: the examples themselves.
         kind: how answers of this set are compared.
+        seed: of the samples and of the demonstrations.
+        shard_samples: samples that are committed at once.
         restart: remove what is there and begin again.
+
+    Returns:
+        What the store holds, and what was counted on the way.
 
     Raises:
         ConfigurationError: nothing to ask, a prompt that the teacher cannot read, or a store

@@ -68,6 +68,9 @@ def load_tokenizer(
             configuration beside the model says T5 (and for a lone ``spiece.model`` with T5's
             control pieces), else 0.
 
+    Returns:
+        A tokenizer that gives the same ids as the library the file is of.
+
     Raises:
         InputError: nothing readable there, or the hub cannot be reached.
     """

@@ -69,7 +69,7 @@ class Tokenizer:
         return len(self._vocabulary)
 
     def encode(self, text: str, *, eos: bool = False) -> list[int]:
-        """The ids of ``text``, with the end of sequence behind them only if asked.
+        """The ids of ``text``, followed by the end of sequence only if ``eos``.
 
         Raises:
             InputError: ``text`` holds half of a surrogate pair, which is not text.
@@ -79,7 +79,7 @@ class Tokenizer:
     def encode_batch(
         self, texts: Sequence[str], *, eos: bool = False, threads: int = 1
     ) -> list[list[int]]:
-        """``encode`` of every text; ``threads`` as of ``encode_ragged``."""
+        """``encode`` of all ``texts``; ``eos`` and ``threads`` as of ``encode_ragged``."""
         if len(texts) < _FEW:
             end = self._end(eos)
             return [encoding.ids + end for encoding in self._encodings(texts)]
@@ -91,6 +91,8 @@ class Tokenizer:
         """``encode`` of every text, as arrays.
 
         Args:
+            texts: one sample each.
+            eos: the end of sequence follows each.
             threads: how many work on texts that the compiled search can encode (``unigram``); for
                 the others the library decides. No result depends on it.
         """
@@ -110,7 +112,7 @@ class Tokenizer:
         return [self.eos] if eos and self.eos is not None else []
 
     def encode_prompts(self, prompts: Sequence[Prompt], *, eos: bool = False) -> list[list[int]]:
-        """What a model reads of every text: ``front``, the text's ids and, if asked, the end.
+        """What a model reads of all ``prompts``: ``front``, a text's ids and, if ``eos``, the end.
 
         Of a chat it reads what its template makes of the turns.
 
@@ -135,6 +137,7 @@ class Tokenizer:
         """What a model reads of a chat: the turns as its template writes them.
 
         Args:
+            messages: the turns, in order.
             answer: whether the beginning of the assistant's answer follows them.
             arguments: further variables of the template.
 
@@ -164,7 +167,7 @@ class Tokenizer:
         return self._backend.decode(shown, skip_special_tokens=False)
 
     def pieces(self, ids: Sequence[int]) -> list[bytes]:
-        """The bytes that each id spells in the text; nothing for special and unknown ones."""
+        """The bytes that each of ``ids`` spells in a text; none for special and unknown ones."""
         return self._vocabulary.pieces(ids)
 
     def vocabulary(self) -> Vocabulary:
@@ -197,8 +200,8 @@ class Tokenizer:
         return encoding.ids, starts[offsets]
 
     def normalize(self, text: bytes) -> bytes:
-        """What the normalizer makes of a part of a text, markers as spaces; bytes that are no whole
-        characters stay as they are."""
+        """What the normalizer makes of ``text``, a part of one, with markers as spaces; bytes that
+        are no whole characters stay as they are."""
         normalizer = self._backend.normalizer
         try:
             readable = text.decode()

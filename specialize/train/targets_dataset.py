@@ -79,7 +79,7 @@ class TargetsDataset(Dataset[Row]):
 
     @classmethod
     def of_run(cls, run: str | Path) -> TargetsDataset:
-        """The rows that a run trains on: every objective in its own format, hard rows too."""
+        """The rows that ``run`` trains on: every objective in its own format, hard rows too."""
         recipe = recorded_recipe(Path(run))
         made = cls.__new__(cls)
         made.tokenizer = load_tokenizer(recipe.student)
@@ -116,7 +116,7 @@ class TargetsCollator:
         tail: what becomes of the teacher's mass outside its entries.
     """
 
-    shape: Shape
+    shape: Shape  # encoder-decoder or causal, with the ids that a batch is padded with
     tail: Tail
 
     def __init__(
@@ -163,6 +163,9 @@ def targets_loss(
         targets: the batch's ``targets``.
         num_items_in_batch: target tokens of the whole optimizer step, as ``Trainer`` counts
             them; None: those of this batch.
+
+    Returns:
+        A scalar with a gradient, nats a target token.
     """
     found = logits.flatten(0, 1).index_select(0, targets["positions"])
     tail = targets["tail"]
