@@ -91,10 +91,12 @@ def _warp(
         corner = integer(0)  # D[i-1, j-1]
         for j in range(len(target)):
             best, move = total[j], _UP
+            # ties go to the diagonal, and up before left, as in the published code
             if i == 0 or (j > 0 and corner <= best):
                 best, move = corner, _DIAGONAL
             if j > 0 and (i == 0 or total[j - 1] < best):
                 best, move = total[j - 1], _LEFT
+            # the row is overwritten in place: keep what the next cell has on its diagonal
             corner = total[j]
             total[j] = best + table[source[i], target[j]]
             moves[i, j] = move

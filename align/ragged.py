@@ -1,4 +1,4 @@
-"""Token sequences of many samples behind one another, as kernels want them.
+"""Token sequences of many samples, one after another, as kernels want them.
 
 samples   [5, 9], [], [7]
 indptr    0, 2, 2, 3

@@ -7,7 +7,7 @@ boundary at the same place of the text, so that no block can be split::
     target  " She" " earns"     " $12"     "."  " In"
     blocks  1 x 1  2 x 1        2 x 1      1x1  2 x 1
 
-Where a side folds whitespace (a run of it is one space, a space stands before the text, none at
+Where a side folds whitespace (a run of it is one space, a space comes before the text, none at
 its end), a run is shared as a whole, and a token of the other side that ends inside it goes with
 what follows. Where the texts differ otherwise (unknown tokens, normalized characters), a window is
 opened and the cheapest edit path through it decides; such blocks are marked. Everything is
@@ -226,7 +226,7 @@ def _mark_plain(
         middle = lay_out(source, s, symbols, zero, ends)
         end = lay_out(target, s, symbols, middle, other_ends)
         count = scan_plain(symbols, middle, end, sections)
-        if count == 0:
+        if count == 0:  # the other kernel takes over, compiled only now
             return s
         mark(one, s, zero, sections, count, zero)
         mark(other, s, middle, sections, count, zero + 1)
@@ -242,6 +242,7 @@ def _mark_range(
     zero, ends, other_ends = integer(0), one.ends, other.ends
     for s in range(state[SAMPLE], last):
         count, middle, end = state[COUNT], state[MIDDLE], state[END]
+        # a sample is laid out once; after a window its symbols are still there
         if count == 0:
             middle = lay_out(source, s, symbols, zero, ends)
             end = lay_out(target, s, symbols, middle, other_ends)
@@ -252,7 +253,7 @@ def _mark_range(
         state[SAMPLE], state[COUNT], state[MIDDLE], state[END] = s, count, middle, end
         if differs:
             return s
-        state[COUNT] = 0
+        state[COUNT] = 0  # the next call begins a sample, and lays it out
         mark(one, s, zero, sections, count, zero)
         mark(other, s, middle, sections, count, zero + 1)
     return last

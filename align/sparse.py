@@ -6,7 +6,7 @@ tail). A hard label is the row with one entry of probability 1 and no tail::
     ids [312, 7], logprobs [log .7, log .2], tail log .1       soft
     ids [312],    logprobs [0.],             tail -inf         hard
 
-Rows are ragged and stand behind one another (compressed sparse rows), so that nothing is padded
+Rows are ragged and follow one another (compressed sparse rows), so that nothing is padded
 before a model asks for it.
 """
 

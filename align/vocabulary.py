@@ -1,4 +1,4 @@
-"""A tokenizer's vocabulary as arrays: the bytes of every id as they stand in the text.
+"""A tokenizer's vocabulary as arrays: the bytes of every id as they are in the text.
 
 ``▁She`` of a SentencePiece model is the bytes ``" She"``, ``ĠShe`` of a byte-level one the same;
 ``<0xE2>`` is the byte E2. Special tokens and ``<unk>`` spell nothing. Built once per tokenizer,
@@ -26,7 +26,7 @@ BYTE = 16  # one byte of a byte fallback
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """V pieces behind one another.
+    """V pieces, one after another.
 
     Attributes:
         indptr: (V + 1,) int64; id v spells ``data[indptr[v]:indptr[v + 1]]``.
@@ -136,8 +136,8 @@ def check_ids(what: str, ids: NDArray[np.int32], vocabulary: Vocabulary) -> None
 class PrefixIndex(NamedTuple):
     """The ids that spell something, in the order of their bytes.
 
-    All pieces that start with a prefix stand together, the prefix itself first. Equal pieces
-    stand in the order: whole pieces, then byte fallbacks, then by id.
+    All pieces that start with a prefix are neighbours, the prefix itself first. Equal pieces are in
+    the order: whole pieces, then byte fallbacks, then by id.
 
     ``order`` is (spelling ids,) int32; ``indptr`` and ``data`` are the vocabulary's own.
     """
@@ -163,6 +163,7 @@ def narrow(index: PrefixIndex, low: int, high: int, depth: int, byte: int) -> tu
 
     The pieces of ``order[low:high]`` share their first ``depth`` bytes. Two binary searches.
     """
+    # where the next byte begins is where this one ends
     start = _first_at_least(index, low, high, depth, byte)
     return start, _first_at_least(index, start, high, depth, byte + 1)
 
@@ -174,6 +175,7 @@ def _first_at_least(index: PrefixIndex, low: int, high: int, depth: int, byte: i
         middle = (low + high) // 2
         token = index.order[middle]
         at = index.indptr[token] + depth
+        # a piece that ends before ``depth`` is less than any byte: it comes first
         if at < index.indptr[token + 1] and index.data[at] >= byte:
             high = middle
         else:
@@ -208,6 +210,7 @@ def starts_like(
     a, b = indptr[piece], indptr[other]
     if indptr[piece + 1] - a < size:
         return False
+    # pieces are short, and an early end would be a branch at each byte
     same = True
     for k in range(size):
         same &= data[a + k] == data[b + k]

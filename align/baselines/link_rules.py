@@ -174,13 +174,16 @@ def _fill_linked(
         r, base = linked[i], made.indptr[i]
         if r < 0:
             continue
+        # the published rule takes the sampled candidate first, wherever it is stored
         for sampled in range(2):
             for e in range(stored.indptr[r], stored.indptr[r + 1]):
                 token = table[stored.ids[e]]
                 if (stored.ids[e] == source[r]) == (sampled == 1):
                     continue
+                # what is no target piece is dropped; its mass becomes part of the tail
                 if token < 0 or stored.logprobs[e] == -np.inf:
                     continue
+                # a row has few entries: looking through them is cheaper than a set
                 listed = False
                 for k in range(base, base + count[i]):
                     listed |= made.ids[k] == token

@@ -106,7 +106,7 @@ def of_ends(
 def merge(first: int, last: int, source: Tokens, target: Tokens, room: Room) -> tuple[int, int]:
     """Write the blocks of samples ``first:last``; where they begin and end in ``room``.
 
-    There are at most min(n, m) blocks of a sample, or one. Tokens behind the last shared boundary
+    There are at most min(n, m) blocks of a sample, or one. Tokens after the last shared boundary
     belong to the last block.
     """
     one, other, groups, kinds = source.boundaries, target.boundaries, room.groups, room.kind

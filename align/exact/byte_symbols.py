@@ -55,9 +55,11 @@ def lay_out(
             symbols[at + k - start] = side.data[k]
         at += stop - start
         if start == stop:
+            # a token that spells nothing must not share its end with the one before
             silent = side.flags[token] & (SPECIAL | UNKNOWN) == SPECIAL
             symbols[at] = SPECIAL_SYMBOL if silent else UNKNOWN_SYMBOL
             at += 1
+        # counted in the array that both sides share, so that no section needs two scales
         ends[t] = at
     return at
 
@@ -70,6 +72,7 @@ def gap_length(symbols: NDArray[np.uint16], at: int, end: int) -> int:
     one = symbols[at]
     if one <= 0x20 or one == 0x7F or one == SPECIAL_SYMBOL:
         return 1
+    # all gaps beyond ASCII have two or three bytes in UTF-8
     size = 2 if one < 0xE0 else 3
     if one < 0xC2 or one > 0xEF or at + size > end:
         return 0
@@ -97,6 +100,7 @@ def gap_end(symbols: NDArray[np.uint16], at: int, end: int) -> int:
 @kernel
 def gap_start(symbols: NDArray[np.uint16], low: int, at: int) -> int:
     """Where the gap that ends at ``at`` starts, not before ``low``."""
+    # going back, where a character begins is not known: try every length that a gap can have
     size = 1
     while size <= 3 and at - size >= low:
         if gap_length(symbols, at - size, at) == size:

@@ -87,12 +87,14 @@ def _fill(
     n, m = len(one), len(other)
     for i in range(n + 1):
         left = _OUT_OF_REACH
+        # by diagonals, so that a cell's upper neighbour is the next place of the same row
         for d in range(max(0, -i - low), min(choice.shape[1], m - i - low + 1)):
             j = i + d + low
             best, step = 0 if i == 0 and j == 0 else _OUT_OF_REACH, MATCHED
             if i > 0 and j > 0:
                 cost = _together(one[i - 1], other[j - 1])
                 best, step = row[d] + cost, MATCHED if cost < EXCHANGE else EXCHANGED
+            # strictly less, so that a tie stays with the step that was tried first
             if i > 0:
                 cost = _alone(one[i - 1], j > 0 and other[j - 1] == UNKNOWN_SYMBOL)
                 if row[d + 1] + cost < best:
@@ -111,6 +113,7 @@ def _together(a: int, b: int) -> int:
     """The cost of putting ``a`` against ``b``."""
     if a == b:
         return 0
+    # no ink takes the place of a gap: that would move a word's boundary
     if a == GAP_ELEMENT or b == GAP_ELEMENT:
         return _OUT_OF_REACH
     return ABSORB if a == UNKNOWN_SYMBOL or b == UNKNOWN_SYMBOL else EXCHANGE
@@ -129,6 +132,7 @@ def _trace(choice: NDArray[np.uint8], m: int, low: int, steps: NDArray[np.uint8]
     """Follow ``choice`` back from the last cell; where in ``steps`` the path begins."""
     i, j, at = choice.shape[0] - 1, m, len(steps)
     while i > 0 or j > 0:
+        # filled from the end, since the path is known backwards only
         at -= 1
         step = choice[i, j - i - low]
         steps[at] = step

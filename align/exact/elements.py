@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from align.exact.byte_symbols import gap_end
 from align.kernels.jit import entry
 
-RUN = 8  # elements that must agree behind a window
+RUN = 8  # elements that must agree after a window
 GAP_ELEMENT = 0x20
 
 
@@ -52,11 +52,14 @@ def read_elements(elements: Elements, symbols: NDArray[np.uint16]) -> bool:
         count, at, end = read[side, 0], read[side, 1], read[side, 2]
         starts[side, count] = at
         while count < values.shape[1] and at < end:
-            behind = gap_end(symbols, at, end)
-            values[side, count] = GAP_ELEMENT if behind > at else symbols[at]
-            at = max(behind, at + 1)
+            # a whole gap is one element: its length must not count as a difference
+            after = gap_end(symbols, at, end)
+            values[side, count] = GAP_ELEMENT if after > at else symbols[at]
+            at = max(after, at + 1)
             count += 1
+            # one start more than elements: it says where the last one ends
             starts[side, count] = at
+        # kept, so that a window that turns out larger is read on from here
         read[side, 0], read[side, 1] = count, at
         more |= at < end
     return more

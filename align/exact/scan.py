@@ -1,7 +1,7 @@
 """Read the two texts of a sample side by side and cut them into sections.
 
 Plain text costs a comparison a symbol; only gaps that differ cost more. Where more differs than a
-gap, a window begins, of which ``windows`` finds the sections; reading then goes on behind it.
+gap, a window begins, of which ``windows`` finds the sections; reading then goes on after it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from align.kernels.jit import integer, kernel
 def scan_plain(
     symbols: NDArray[np.uint16], middle: int, end: int, sections: NDArray[np.int32]
 ) -> int:
-    """Write the sections of two texts that differ in blanks, a space in front and unknown tokens.
+    """Write the sections of two texts that differ in blanks, a first space and unknown tokens.
 
     They are those of ``scan``, which takes much longer to compile.
 
@@ -32,6 +32,7 @@ def scan_plain(
     """
     a, b, count = integer(0), integer(middle), integer(0)
     plain, literal, ends = integer(PLAIN), integer(LITERAL), (middle, end)
+    # SentencePiece puts a space before a text: nearly every pair of tokenizers differs in it
     if 0 < middle < end - 1 and symbols[b] == 0x20 and symbols[0] == symbols[b + 1]:
         if not 0x20 < symbols[0] < 0x7F:
             return 0
@@ -61,18 +62,15 @@ def scan(
     """Append the sections of both sides up to the next window.
 
     Args:
-        symbols: the source's and behind them the target's.
+        symbols: the source's, followed by the target's.
         starts: where the two sides begin, or go on after ``count`` sections.
         ends: where they end.
 
     Returns:
-        The number of sections, and whether a window begins behind them.
+        The number of sections, and whether a window begins after them.
     """
     (a, b), (end_a, end_b) = starts, ends
-    plain, literal = (
-        integer(PLAIN),
-        integer(LITERAL),
-    )  # one type, so that ``add`` is compiled once
+    plain, literal = integer(PLAIN), integer(LITERAL)  # of one type: ``add`` is compiled once
     while True:
         start, other_start, before = a, b, count
         a, b, count = _read_same(symbols, (a, b), ends, sections, count)
@@ -86,6 +84,7 @@ def scan(
             continue
         size, differs = _back_up(symbols, (start, other_start), ends, a - start)
         a, b = start + size, other_start + size
+        # blanks that were written as sections lie beyond what is certain
         while count > before and sections[count - 1, 0] >= a:
             count -= 1
         count = add(sections, count, (a, b), plain, literal)
@@ -119,6 +118,7 @@ def _read_same(
         if a == starts[0] or a + 1 >= end_a or b + 1 >= end_b:
             return a, b, count
         before, after = symbols[a - 1], symbols[a + 1]
+        # between ink of one byte no character is cut, and no run of blanks was folded
         blank = symbols[a] <= 0x20 and symbols[b] <= 0x20 and after == symbols[b + 1]
         if not (blank and 0x20 < before < 0x7F and 0x20 < after < 0x7F):
             return a, b, count
@@ -140,6 +140,7 @@ def _after_unknown(
             return 0, 0
         a, b, end_a, end_b = b, a, end_b, end_a
     b += 1
+    # a token that is unknown hides a few symbols; what hides more is left to a window
     last = min(a + 16, end_a - RUN) if b + RUN <= end_b else a
     while a < last and symbols[a] != UNKNOWN_SYMBOL and gap_length(symbols, a, end_a) == 0:
         a += 1
@@ -156,10 +157,10 @@ def _back_up(
     symbols: NDArray[np.uint16], starts: tuple[int, int], ends: tuple[int, int], same: int
 ) -> tuple[int, bool]:
     """The number of the ``same`` symbols from ``starts`` on that are literal text for certain, and
-    whether more than a gap differs behind them.
+    whether more than a gap differs after them.
 
     Not certain are a character that goes on differently, a gap that does, and unknown tokens
-    behind which the texts differ: they may stand for different texts.
+    after which the texts differ: they may stand for different texts.
     """
     (a, b), (end_a, end_b) = starts, ends
     at = same

@@ -4,7 +4,7 @@ Each section is a row (source end, target end, form, kind), in symbols; it start
 before it ends. What a form means for the tokens that end in such a section is in ``boundaries``::
 
     source  "Natalia sold." "\\n" "She {x}"        target  " Natalia sold. She ?x?"
-    EMPTY    ""        | " "          the space that the target puts in front
+    EMPTY    ""        | " "          the space that the target puts before the text
     PLAIN    "Natalia sold."
     OPAQUE   "\\n"      | " "
     PLAIN    "She "
@@ -65,8 +65,10 @@ def add_gap(
     blank = i - a == 1 and symbols[a] == 0x20
     other_blank = j - b == 1 and symbols[b] == 0x20
     if kind == LITERAL and blank == other_blank:
+        # the end first: the blank before a word belongs to the word's token on both sides
         while i > a and j > b and symbols[i - 1] == symbols[j - 1]:
             i, j = i - 1, j - 1
+        # the common end must not begin inside a character
         while i < ends[0] and symbols[i] & CONTINUATION == 0x80:
             i, j = i + 1, j + 1
         while a < i and b < j and symbols[a] == symbols[b]:

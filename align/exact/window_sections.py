@@ -2,7 +2,7 @@
 
 Between two elements that are put against each other lies a *node*: gaps, and what is left out on
 either side. Both sides may share a boundary at a node where a gap is matched, and otherwise only if
-what stands on both sides of it is matched, or is the window's edge: beside exchanged elements, and
+what is on both sides of it is matched, or is the window's edge: beside exchanged elements, and
 where ink is left out, nothing is known of where one character ends and the next begins::
 
     source  { x }         ? absorbs "{", x is matched, ? absorbs "}"
@@ -34,8 +34,8 @@ from align.kernels.jit import entry, integer, kernel
 _EDGE, _SURE, _UNSURE = range(3)  # what is beside a node
 
 # Columns of a node: pairs of elements, of ``one`` and ``other``.
-_START, _FIRST, _LAST, _STOP = 0, 2, 4, 6  # its start, before and behind its omitted ink, its end
-_EARLY, _LATE = 8, 9  # whether a gap is matched before all that ink, and whether behind it
+_START, _FIRST, _LAST, _STOP = 0, 2, 4, 6  # its start, before and after its omitted ink, its end
+_EARLY, _LATE = 8, 9  # whether a gap is matched before all that ink, and whether after it
 
 
 def follow(
@@ -65,6 +65,7 @@ def _follow(
         right = _EDGE if k == len(steps) else (_SURE if steps[k] == MATCHED else _UNSURE)
         end, stop, kind = _sections_of(node, left, right)
         if end >= 0:
+            # nothing may lie between two nodes: no section is empty on both sides
             starts = _symbols(elements, node, end)
             if starts[0] > sections[count - 1, 0] or starts[1] > sections[count - 1, 1]:
                 count = add(sections, count, starts, integer(OPAQUE), integer(WINDOW))
@@ -94,7 +95,7 @@ def _symbols(elements: Elements, node: NDArray[np.int64], column: int) -> tuple[
 def _read_node(
     elements: Elements, steps: NDArray[np.uint8], k: int, node: NDArray[np.int64]
 ) -> int:
-    """Read a node from step ``k`` on, where the one before ended; the step behind it."""
+    """Read a node from step ``k`` on, where the one before ended; the step after it."""
     i, j = node[_STOP], node[_STOP + 1]
     node[_START], node[_START + 1] = i, j
     node[_FIRST], node[_EARLY], node[_LATE] = -1, 0, 0
@@ -108,6 +109,7 @@ def _read_node(
         if step != OMITTED_ONE and step != OMITTED_OTHER:
             break
         ink = elements.values[0, i] if step == OMITTED_ONE else elements.values[1, j]
+        # a gap that is left out hides nothing; ink that is may be a part of a character
         if ink != GAP_ELEMENT and node[_FIRST] < 0:
             node[_FIRST], node[_FIRST + 1] = i, j
         i, j, k = i + (step == OMITTED_ONE), j + (step == OMITTED_OTHER), k + 1
@@ -126,6 +128,7 @@ def _sections_of(node: NDArray[np.int64], left: int, right: int) -> tuple[int, i
         end = _START if node[_EARLY] or not omits else _LAST
         stop = _STOP if node[_LATE] or not omits else _FIRST
         return end, stop, WINDOW if omits and node[_EARLY] and node[_LATE] else LITERAL
+    # beside such ink only the window's edge is certain
     if omits and not (left == _EDGE and right == _EDGE):
         left = _EDGE if left == _EDGE else _UNSURE
         right = _EDGE if right == _EDGE else _UNSURE

@@ -31,10 +31,10 @@ _FAR = 768  # elements of each side that are searched next; then four times as m
 def add_window(
     symbols: NDArray[np.uint16], sections: NDArray[np.int32], count: int, ends: tuple[int, int]
 ) -> int:
-    """Append the sections of the window that begins behind ``count`` sections; their number.
+    """Append the sections of the window that begins after ``count`` sections; their number.
 
     Args:
-        symbols: the source's and behind them the target's.
+        symbols: the source's, followed by the target's.
         ends: where the two sides end.
     """
     starts: tuple[int, int] = tuple(sections[count - 1, :2].tolist())
@@ -76,6 +76,7 @@ def _comes_later(
     (a, b), (end_a, end_b) = starts, ends
     while a < end_a and b < end_b and symbols[a] == symbols[b]:
         a, b = a + 1, b + 1
+    # a prefix comes first: the order must not depend on which side is which
     if a == end_a or b == end_b:
         return end_a - a > end_b - b
     return bool(symbols[a] > symbols[b])
@@ -95,8 +96,10 @@ def _nearest(elements: Elements, reach: int) -> tuple[int, int]:
             if i < 0 or j < 0 or i > n or j > m:
                 continue
             size, most = 0, min(n - i, m - j)
+            # two unknown tokens may stand for different texts: they prove nothing
             while size < min(RUN, most) and one[i + size] == other[j + size] != UNKNOWN_SYMBOL:
                 size += 1
+            # fewer than a run are enough where both texts end with it
             if size == RUN or (size == most and n - i == m - j and ended):
                 return i, j
     return -1, -1

@@ -25,6 +25,7 @@ def empty_table(room: int) -> NDArray[np.int32]:
 @kernel
 def mixed(key: np.uint64) -> np.uint64:
     """A hash of ``key`` of which the low bits depend on all."""
+    # multiplying mixes upwards only; the shift brings the high bits down into the mask's reach
     product = key * PRIME
     return product ^ (product >> HALF)
 
@@ -36,6 +37,7 @@ def slot_of(
     """The slot with the position of ``key``, of this hash; a free slot where there is none."""
     mask, one = np.uint64(len(table) - 1), np.uint64(1)
     slot = hashed & mask
+    # ends, because a table is at most half full
     while table[slot] != 0 and keys[table[slot]] != key:
         slot = (slot + one) & mask
     return slot
@@ -47,6 +49,7 @@ def fill_table(table: NDArray[np.int32], hashes: NDArray[np.uint64], first: int,
     mask, one = np.uint64(len(table) - 1), np.uint64(1)
     for position in range(first, last):
         slot = hashes[position] & mask
+        # all keys differ, so a free slot is enough: none is compared
         while table[slot] != 0:
             slot = (slot + one) & mask
         table[slot] = position

@@ -74,7 +74,7 @@ def in_order(
 
 
 def _ranges(threads: int, samples: int) -> list[tuple[int, int]]:
-    """One large range for each thread, and smaller ones for whoever ends first."""
+    """One large range for each thread, and smaller ones for those that end first."""
     ranges: list[tuple[int, int]] = []
     first, large = 0, int(samples * LARGE / threads)
     while first < samples:

@@ -134,12 +134,13 @@ def _count(
     the last of its tokens in ``tokens``."""
     for k in range(len(jobs)):
         before, first = integer(0), jobs[k, 1]
+        # the node itself is counted as the step before its first token
         for i in range(first - 1, jobs[k, 2]):
             token = jobs[k, 0] if i < first else integer(tokens[i])
             key = (np.uint64(before) << HALF) | np.uint64(token - NO_TEXT)
             slot = slot_of(table, keys, key, mixed(key))
             position = integer(table[slot])
-            if position == 0:
+            if position == 0:  # there is room: ``_count_all`` grew the arrays before
                 position = size[0]
                 size[0] += 1
                 keys[position], table[slot] = key, position

@@ -103,6 +103,7 @@ def _spell(
     for k in range(len(jobs)):
         job = jobs[k]
         here, read, candidate = job[_HERE], job[_READ], job[_CANDIDATE]
+        # inside a token, only candidates that spell what was written before the row can follow
         if here == read and not starts_like(
             source.bytes_ptr, source.data, candidate, source.ids[here], job[_OFFSET]
         ):
@@ -118,6 +119,7 @@ def _spell(
             end = source.bytes_ptr[token + 1] if token >= 0 else start
             for at in range(start, end):
                 byte = integer(source.data[at])
+                # the target's normalizer makes one space of a run, so its pieces know no other
                 if folds and (byte == 32 or 9 <= byte <= 13):
                     byte = integer(32)
                     if swallows:
@@ -134,6 +136,7 @@ def _feed(
 ) -> tuple[int, int, int, int]:
     """Range, depth and longest whole piece after one more byte."""
     low, high = narrow(index, low, high, depth, byte)
+    # the shortest of the pieces that begin so comes first; only it can end here
     if low < high:
         token = index.order[low]
         if index.indptr[token + 1] - index.indptr[token] == depth + 1:

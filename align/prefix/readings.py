@@ -105,7 +105,7 @@ class Readings(NamedTuple):
 
 
 def readings_for(rows: int) -> Readings:
-    """Room for all that so many target rows may read."""
+    """Room for all that ``rows`` target rows may read."""
     count = rows * (DEPTH + 2)
     return Readings(
         np.empty((count, READING_COLUMNS), np.int32),
@@ -200,6 +200,7 @@ def token_at(
     INCONSISTENT where it has other tokens.
     """
     k, count = 0, i - anchor
+    # compared token by token: the word counts only where the written rows spell its beginning
     while k < min(count, length) and ids[start + k] == table[anchor + k, ID]:
         k += 1
     if count < 0:
@@ -229,6 +230,7 @@ def share_inside(
         if offset <= 0 or table[i, TOKEN] != r:
             continue
         written = starts[side.ids[r]]
+        # the written token is stored, and always like itself
         stored = like = 1 if sums[r, WRITTEN] > 0.0 else 0
         for e in range(row_ptr[r], row_ptr[r + 1]):
             if entries[e, ROLE] >= WRITTEN or prob[e] == 0.0:
@@ -239,5 +241,6 @@ def share_inside(
                 k += 1
             stored += 1
             like += k == offset
+        # the tail is taken to be spread evenly over the ids that are not stored
         share = max(0, alike[written + offset] - like) / max(1, pieces - stored)
         readings.mass[p, SHARE] = share if pieces > stored else 0.0

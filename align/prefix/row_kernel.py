@@ -112,7 +112,7 @@ class Assigned(NamedTuple):
 
 
 def assigned_for(readings: int, candidates: int) -> Assigned:
-    """Room for what so many readings of so many candidates assign."""
+    """Room for what ``readings`` of ``candidates`` assign."""
     return Assigned(
         np.zeros(readings + 1, np.int64),
         np.empty((candidates, 2), np.int32),
@@ -136,6 +136,7 @@ def assign(shard: Shard, readings: Readings, assigned: Assigned) -> None:
         roles = STARTS if asked and rows[p, DIRECT + STARTS] != OWN_WORD else WRITTEN
         for e in range(row_ptr[r] if r != NOWHERE else 0, row_ptr[r + 1]):
             role, token, detail, node = entries[e, ROLE], entries[e, ID], e, entries[e, NODE]
+            # the written token leads to the next reading; what spells nothing is a part
             if prob[e] == 0.0 or (role >= roles and not copied):
                 continue
             if not copied:
@@ -164,6 +165,7 @@ def assign_parts(shard: Shard, readings: Readings, assigned: Assigned) -> None:
         if r == NOWHERE:
             tokens[p, 0], mass[p, 0] = table[i, ID], reach
             continue
+        # of what is not stored, only the share that agrees with the bytes before the row can follow
         rest, share = reach * sums[r, REST], reaches[p, SHARE]
         mass[p, 4] = rest * share
         if table[i, OFFSET] == COPIED:
@@ -195,6 +197,7 @@ def read_on(
                 e = tokens[k, DETAIL]
                 node, anchor = entries[e, NODE], integer(readings[p, FIRST + entries[e, ROLE]])
                 i, block = integer(readings[p, TARGET_ROW]), integer(spans[node, CONTEXT])
+                # never met again in the store: it stays the word as it is written
                 if block < 0:
                     start, length = integer(spans[node, AT]), integer(spans[node, LENGTH])
                     token = token_at(ids, start, length, table, anchor, i)

@@ -35,14 +35,14 @@ def normalize(
         total = 0.0 + sums[r, REST]  # in double precision
         for e in range(row_ptr[r], row_ptr[r + 1]):
             token = entries[e, ID]
-            if met[token] == r:
+            if met[token] == r:  # an id that is listed twice has one mass, the first
                 prob[e] = 0.0
             met[token] = r
             total += prob[e]
         if total <= 0.0:
             sums[r, REST], total = 1.0, 1.0
         elif abs(total - 1.0) <= 1e-6:
-            total = 1.0
+            total = 1.0  # but for rounding it was: the stored masses stay as they are
         sums[r, REST] /= total
         for e in range(row_ptr[r], row_ptr[r + 1]):
             prob[e] /= total

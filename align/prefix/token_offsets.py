@@ -125,7 +125,7 @@ class _Reader:
         return after
 
     def after_first_space(self, tokens: Indices, starts: Indices) -> Indices:
-        """The token behind the one with which the whitespace before each of ``tokens`` begins: from
+        """The token after the one with which the whitespace before each of ``tokens`` begins: from
         there on the source may stop writing more of it."""
         trailing = self._spell.trailing[self._ids]
         moves = np.zeros(len(trailing) + 1, np.bool_)
@@ -182,14 +182,14 @@ def _read_blocks(
     its = _Bytes(target, (blocks[:, _ROW], blocks[:, _LAST_ROW]), fold, blocks[:, _OTHER_SPACE] > 0)
     n, m = np.diff(mine.ptr), np.diff(its.ptr)
     last = mine.counted[np.maximum(mine.ptr[1:] - 1, 0)] if len(mine.counted) else n
-    # the source may go on with whitespace, which is dropped behind the text
+    # the source may go on with whitespace, which is dropped after the text
     dropped = fold & (n == m + 1) & np.append(mine.white, False)[last]
     good = (n == m) | dropped
     block, k = _ranges(np.zeros(len(m), np.int64), np.where(good, m, 0))
     a, b = mine.counted[mine.ptr[block] + k], its.counted[its.ptr[block] + k]
     alike = (mine.data[a] == its.data[b]) | (fold[block] & mine.white[a] & its.white[b])
     good[block[~alike]] = False
-    # every row begins behind the source's byte that the last byte before it counts as
+    # every row begins after the source's byte that the last byte before it counts as
     block, row = _ranges(blocks[:, _ROW] + 1, blocks[:, _LAST_ROW])
     row_of = its.token[its.counted]
     read = np.searchsorted(row_of, row) - its.ptr[block]

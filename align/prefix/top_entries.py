@@ -45,7 +45,7 @@ class Sums(NamedTuple):
 
 
 def sums_for(rows: int, masses: int, held: NDArray[np.float64]) -> Sums:
-    """Room for the sums of so many rows, to which so many masses are assigned."""
+    """Room for the sums of ``rows`` rows, to which ``masses`` masses are assigned."""
     return Sums(
         np.zeros(rows + 1, np.int64),
         np.empty(masses, np.int32),
@@ -88,6 +88,7 @@ def add_up(
                         ids[n] = to
                         n += 1
                     held[to] += given
+        # only what was touched is reset: clearing all of ``held`` would cost V a row
         for k in range(sums.ptr[row], n):
             sums.mass[k] = held[ids[k]]
             held[ids[k]] = 0.0
@@ -119,7 +120,7 @@ def choose(
     for k in range(len(written)):
         row, start, stop = first + k, sums.ptr[k], sums.ptr[k + 1]
         tail, placed, size = sums.other[k, 0], 0.0, 0
-        # sorted in from behind: what is beyond ``keep`` drops out
+        # inserted from the end: what is beyond ``keep`` drops out
         for e in range(start, stop):
             token, p, to = sums.ids[e], np.float32(sums.mass[e]), at + size
             placed += sums.mass[e]
@@ -133,6 +134,7 @@ def choose(
         if start == stop:  # nothing is left that can follow
             ids[at], prob[at], tail, placed, size = written[k], 1.0, 0.0, 1.0, 1
             kind[row] = EMPTY if kind[row] <= MID else kind[row]
+        # what contradicts the row cannot follow: the others share its mass
         scale, left = 1.0 / (placed + tail), placed
         for e in range(at, at + size):
             left -= prob[e]

@@ -20,7 +20,7 @@ from align.kernels.jit import integer, kernel
 # Nodes that every trie has.
 START = 0  # nothing yet, at the start of the text
 WORD = 1  # before a token that begins a new word
-CUT = 2  # before the part of a token behind its last word end
+CUT = 2  # before the part of a token after its last word end
 LONG = 3  # a word of more than MAX_DEPTH tokens: no longer followed
 ROOTS = 4
 
@@ -76,6 +76,7 @@ def child(
         depth: the number of tokens of the parent's word.
         key: their hash.
     """
+    # endless words (a line of dashes) would fill the trie with nodes that are met once
     if depth == MAX_DEPTH:
         return LONG
     pair = (np.uint64(parent) << HALF) | np.uint64(token)
@@ -86,9 +87,11 @@ def child(
 @kernel
 def add_child(trie: Trie, parent: int, key: np.uint64, token: int) -> int:
     """Add the node that ``child`` misses; FULL where there is no room."""
+    # arrays cannot grow in a kernel: the caller makes room and walks the sample again
     node = trie.size[0]
     if node == len(trie.keys):
         return FULL
+    # the pair decides, the hash of the whole word only where it is looked for
     pair = (np.uint64(parent) << HALF) | np.uint64(token)
     hashed = mixed(key + np.uint64(token + 1))
     trie.table[slot_of(trie.table, trie.keys, pair, hashed)] = node

@@ -131,7 +131,7 @@ def _walk_sample(trie: Trie, source: Source, bits: NDArray[np.uint8], s: int, in
                     found = child(table, keys, parent, length, start, token)
                     if found == MISSING and insert:
                         found = add_child(trie, parent, start, token)
-                    if found < 0:
+                    if found < 0:  # other threads read the trie: nodes are added later, alone
                         return found
             entries[e, NODE], entries[e, ROLE] = found, role
         begins = inks & bits[written] & LEADS
@@ -147,6 +147,7 @@ def _walk_sample(trie: Trie, source: Source, bits: NDArray[np.uint8], s: int, in
                 return found
             node = found
             key = mixed(key + np.uint64(written + 1))
+            # a word so long is taken to hold ink, so that the next space begins another
             if depth == MAX_DEPTH or bits[written] & INK:
                 inks = 1
             depth = min(depth + 1, MAX_DEPTH)

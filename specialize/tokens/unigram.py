@@ -213,6 +213,7 @@ def _encode_word(
                 break
             node = integer(child[c])
             sum_ = score[node] + best[s]
+            # greater, not as great: of equal sums the library keeps the piece that it met first
             if piece[node] >= 0 and (back[0, e + 1] < 0 or sum_ > best[e + 1]):
                 best[e + 1] = sum_
                 back[0, e + 1], back[1, e + 1] = s, piece[node]
