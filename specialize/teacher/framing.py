@@ -42,7 +42,8 @@ def given_ids(
     """Ids of every prompt, after the tokenizer's own frame, and of the text after it.
 
     A text is tokenized after its prompt if the prompt's ids are the same there; else alone. In a
-    chat it is what the template writes as the assistant's turn.
+    chat it stands where the template puts an assistant's words: what the template writes before
+    them (a closed block of thinking, a channel) is read with the prompt and has no row.
     """
     tokenizer = reader.tokenizer
     plain = [i for i, prompt in enumerate(prompts) if isinstance(prompt, str)]
@@ -53,9 +54,24 @@ def given_ids(
         zip(reader.read(prompts), prompts, texts, strict=True)
     ):
         whole = _turn(tokenizer, prompt, text) if i not in wholes else wholes[i]
-        rest = whole[len(head) :] if tuple(whole[: len(head)]) == head else ()
-        found.append((head, tuple(rest or tokenizer.encode(text))))
+        rest = tuple(whole[len(head) :]) if tuple(whole[: len(head)]) == head else ()
+        lead, said = ((), rest) if isinstance(prompt, str) else _parted(tokenizer, rest, text)
+        found.append((head + lead, said or tuple(tokenizer.encode(text))))
     return found
+
+
+def _parted(
+    tokenizer: Tokenizer, tokens: tuple[int, ...], text: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ``tokens`` of a turn before its ``text``, which ends it, and those of the text.
+
+    Both empty where one token holds the end of the one and the beginning of the other.
+    """
+    left, at = len(text.encode()), len(tokens)
+    while left > 0 and at > 0:
+        at -= 1
+        left -= len(tokenizer.pieces(tokens[at : at + 1])[0])
+    return (tokens[:at], tokens[at:]) if left == 0 else ((), ())
 
 
 def _turn(tokenizer: Tokenizer, prompt: Prompt, text: str) -> list[int]:

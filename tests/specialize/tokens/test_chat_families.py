@@ -15,11 +15,12 @@ import pytest
 from transformers import AutoTokenizer
 
 from specialize.errors import InputError
-from specialize.records import Message, Response
+from specialize.records import ChatPrompt, Message, Response
 from specialize.rows.targets import Target
 from specialize.rows.turns import with_turn_end
 from specialize.store import Sample, Store, StoreDescription, StoreWriter
 from specialize.targets.stage import write_targets
+from specialize.teacher.framing import PromptReader, given_ids
 from specialize.tokens import Tokenizer, load_tokenizer
 from tests.support.chat_families import FAMILIES, TEXTS, write_family
 from tests.support.store_samples import memory_folder, padded_sample
@@ -98,6 +99,23 @@ def test_the_turn_ends_as_the_model_ends_it(name: str, root: Path) -> None:
     tokenizer = load_tokenizer(family(name, root))
     assert tokenizer.turn_end == tokenizer._backend.token_to_id(FAMILIES[name].end)
     assert tokenizer.turn_end in tokenizer.ends
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_given_answer_is_scored_where_the_template_puts_it(name: str, root: Path) -> None:
+    """Behind what the template writes before it, as a closed block of thinking or a channel."""
+    folder = family(name, root)
+    tokenizer, theirs = load_tokenizer(folder), AutoTokenizer.from_pretrained(folder)
+    asked = ChatPrompt((Message("user", "How many?"),), DAY)
+    for text in TEXTS:
+        [(head, tokens)] = given_ids(PromptReader(tokenizer), [asked], [text])
+        said = [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": text}]
+        whole = theirs.apply_chat_template(said, return_dict=False)
+        end = max(i for i, token in enumerate(whole) if token == tokenizer.turn_end)
+        if "</think>" not in tokenizer.decode(list(head)):
+            assert [*head, *tokens] == whole[:end]
+        assert b"".join(tokenizer.pieces(tokens)).decode() == text
+        assert not set(tokens) & set(tokenizer.special_tokens().values())
 
 
 def responses(folder: Path, teacher: Tokenizer) -> Store:
