@@ -2,12 +2,14 @@
 
 chat:
   system: You are a careful tutor.
-  arguments: {enable_thinking: false}
+  arguments: {enable_thinking: true}
+  thinking: train
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field, JsonValue
 
@@ -22,6 +24,9 @@ class Chat(Strict):
     """A system prompt before every chat. Empty: none."""
     arguments: Mapping[str, JsonValue] = Field(default_factory=dict)
     """Further variables of the template, such as enable_thinking."""
+    thinking: Literal["drop", "keep", "train"] = "drop"
+    """Of a student, what it is taught of a teacher's thinking: nothing; to read it before it
+    speaks; to think so too. Of a teacher, train stores the rows of its thinking."""
 
     @property
     def style(self) -> ChatStyle:

@@ -29,7 +29,7 @@ from specialize.config.row_filter import RowFilter
 from specialize.config.section import Count, Positive, PositiveNumber, Seed, Share, Strict
 from specialize.config.teacher import Server, ServerKind, Teacher
 from specialize.config.training import Lora, Optimization, Running, Training
-from specialize.formats import FORMAT_NAMES, is_format_name
+from specialize.formats import FORMAT_NAMES, is_chat, is_format_name
 from specialize.selection.rules import RULES, rule_by_name
 
 __all__ = [
@@ -228,6 +228,28 @@ class Recipe(Strict):
                 raise ValueError(
                     f"training.temperature is {warm:g}, but teacher {name!r} stores no tail at "
                     f"it; set teachers.{name}.tail_temperatures: [{warm:g}]"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _thinking_exists(self) -> Recipe:
+        """What is taught of thinking needs a chat to stand in, and rows where it is trained."""
+        wanted = self.chat.thinking
+        if wanted == "drop":
+            return self
+        texts = [o for o in self.objectives if o.target in ("distribution", "rationale")]
+        chats = [o for o in texts if is_chat(o.format)]
+        if not chats:
+            raise ValueError(
+                f"chat.thinking is {wanted}, but no objective teaches a teacher's text in a chat "
+                f"format; give one such as chat-cot, or leave chat.thinking at drop"
+            )
+        for name in {n for o in chats if o.target == "distribution" for n in o.teachers}:
+            teacher = self.teachers[name]
+            if wanted == "train" and teacher.model is not None and teacher.chat.thinking != "train":
+                raise ValueError(
+                    f"chat.thinking is train, but teacher {name!r} stores no rows of its thinking; "
+                    f"set teachers.{name}.chat.thinking: train"
                 )
         return self
 

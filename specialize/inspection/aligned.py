@@ -88,8 +88,8 @@ def align_samples(responses: Path, targets: Path, example: str | None, sample: i
         raise ConfigurationError(f"{targets} was not aligned from {responses}; name its responses")
     found = find_sample(made, example, sample)
     key = found.response.key
-    teacher = _cells(source[key], source.vocabulary())
-    student = _cells(found, made.vocabulary())
+    teacher = _cells(source[key].content(), source.vocabulary())
+    student = _cells(found.content(), made.vocabulary())
     groups = _groups(teacher, student)
     title = f"{key[0]}, sample {key[1]}"
     return Aligned(title, str(made.description.settings.get("policy")), groups)

@@ -25,6 +25,7 @@ from specialize.pairs.ngrams import SHARP, After, Distribution, NgramTeacher, te
 from specialize.records import Response
 from specialize.store import Store, Texts, stored_rows
 from specialize.targets.ends import Ends
+from specialize.targets.parting import contents
 from specialize.teacher.protocol import Sampling, Teacher
 from specialize.tokens import Tokenizer
 
@@ -193,7 +194,7 @@ def read(store: Store) -> Evidence:
         )
     shards, count = [], 0
     for shard in store.shards():
-        shards.append(shard)
+        shards.append(contents(shard))
         count += len(shard)
         if count >= MEASURED:
             break

@@ -24,12 +24,14 @@ from specialize.rows.filtering import filtered
 from specialize.rows.prompts import encode, prompts_of
 from specialize.rows.row import Row, RowSet
 from specialize.rows.targets import Limits, Target, gold_targets, spoken_targets, teacher_targets
+from specialize.rows.thinking import Thinking, thinking_of
 from specialize.rows.turns import with_turn_end
 from specialize.rows.unlikely import unlikely
 from specialize.store import Store
 from specialize.tokens import Tokenizer
 
 _Targets = tuple[list[Target], Counter[str]]
+_TEXTS = ("distribution", "rationale")  # targets that are a teacher's text
 
 
 def build_rows(
@@ -87,7 +89,7 @@ class _Builder:
     tokenizer: Tokenizer
     eos: int
     encoder_decoder: bool
-    taught: dict[tuple[str, str, str], _Targets] = field(default_factory=dict)
+    taught: dict[tuple[str, str, str, str], _Targets] = field(default_factory=dict)
 
     def rows(self, number: int) -> tuple[list[Row], Counter[str]]:
         """The rows of one objective, and what was left out."""
@@ -123,9 +125,14 @@ class _Builder:
             )
         if objective.target in ("answer", "solution"):
             return self._said(objective, form)
-        source = (",".join(objective.teachers), objective.keep, objective.examples)
+        thinking = None
+        if isinstance(form, ChatFormat) and objective.target in _TEXTS:
+            hard = objective.target == "rationale"
+            thinking = thinking_of(self.recipe.chat, self.tokenizer, hard=hard)
+        told = "" if thinking is None else objective.target
+        source = (",".join(objective.teachers), objective.keep, objective.examples, told)
         if source not in self.taught:
-            self.taught[source] = self._taught(objective)
+            self.taught[source] = self._taught(objective, thinking)
         targets, lost = self.taught[source]
         lost = Counter(lost)
         targets, sieved = filtered(targets, objective.row_filter)
@@ -136,12 +143,12 @@ class _Builder:
             targets = [replace(target, distributions=unlikely(target.ids)) for target in targets]
         return targets, lost
 
-    def _taught(self, objective: Objective) -> _Targets:
+    def _taught(self, objective: Objective, thinking: Thinking | None) -> _Targets:
         """The kept responses of the objective's teachers, as they were aligned."""
+        asked, limits = self._asked(objective), self._limits(objective)
+        before = None if thinking is None else thinking.before
         found = {
-            name: teacher_targets(
-                self.stores[name], self._asked(objective), self._limits(objective), self.eos
-            )
+            name: teacher_targets(self.stores[name], asked, limits, self.eos, with_thinking=before)
             for name in objective.teachers
         }
         if not objective.average:

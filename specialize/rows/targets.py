@@ -8,7 +8,7 @@ on is left out and counted, never cut.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,13 +86,28 @@ def gold_targets(
 
 
 def teacher_targets(
-    store: Store, examples: Sequence[Example], limits: Limits, eos: int
+    store: Store,
+    examples: Sequence[Example],
+    limits: Limits,
+    eos: int,
+    *,
+    with_thinking: Callable[[Target, Sample], Target | None] | None = None,
 ) -> tuple[list[Target], Counter[str]]:
-    """The kept responses of a store with their distributions, in the order of the examples."""
+    """The kept responses of a store with their distributions, in the order of the examples.
+
+    Args:
+        with_thinking: a target with what its sample thought in front; None where its rows are
+            missing. None: thinking is left out.
+    """
     found: list[Target] = []
     lost: Counter[str] = Counter()
     for example, sample in _kept(store, examples, limits, lost):
-        found.append(_target(example, sample, eos))
+        target = Target(example, sample.response.sample, *as_stored(sample.content(), eos))
+        whole = with_thinking(target, sample) if with_thinking else target
+        if whole is None:
+            lost["thinking_without_rows"] += 1
+        else:
+            found.append(whole)
     targets = _short_enough(found, limits.target_tokens, lost)
     return _first_of_each(targets, limits.of_a_question, lost), lost
 
@@ -158,10 +173,6 @@ def _why_not(response: Response, example: Example, limits: Limits) -> str | None
         fault = rationale_fault(response.text, example, limits.kind)
         return fault and fault.replace(" ", "_").replace("-", "_")
     return None
-
-
-def _target(example: Example, sample: Sample, eos: int) -> Target:
-    return Target(example, sample.response.sample, *as_stored(sample, eos))
 
 
 def as_stored(sample: Sample, eos: int) -> tuple[NDArray[np.int32], SparseDistributions]:

@@ -18,7 +18,7 @@ Two samples of 2 and 1 positions, with at most 2 entries at each::
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,28 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.token_id)
+
+    def thought(self) -> Sample:
+        """The thinking alone: the first ``thinking_tokens`` of its tokens, with their rows."""
+        return self._part(0, self.response.thinking_tokens)
+
+    def content(self) -> Sample:
+        """What was said alone: without the tokens of the thinking; itself where there are none."""
+        first = self.response.thinking_tokens
+        if not first:
+            return self
+        said = replace(self.response, thinking_tokens=0)
+        return replace(self._part(first, len(self)), response=said)
+
+    def _part(self, first: int, last: int) -> Sample:
+        tails = self.tempered_tails
+        return replace(
+            self,
+            token_id=self.token_id[first:last],
+            token_logprob=self.token_logprob[first:last],
+            distributions=self.distributions[first:last],
+            tempered_tails=tails[first:last] if tails.size else tails,
+        )
 
 
 def misfit(

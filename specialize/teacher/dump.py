@@ -213,6 +213,8 @@ class _Job:
                     with_prompt=not prompt_stored,
                 )  # fmt: skip
             prompt_stored = True
+            if settings.chat.thinking == "train":
+                sample = text.behind_thought(sample)
             answered.samples.append(sample)
             if reason is not None:
                 answered.counts[reason] += 1
@@ -220,10 +222,12 @@ class _Job:
 
     def _said(self, ask: Ask, text: ScoredText) -> ScoredText:
         """``text`` without what was thought before it, where it was written in a chat."""
-        if self.settings.mode == "score" or not isinstance(ask.prompt, ChatPrompt):
+        given = self.settings.mode == "score"
+        whole = given and self.settings.chat.thinking == "drop"
+        if whole or not isinstance(ask.prompt, ChatPrompt):
             return text
-        tokenizer, local = self.teacher.tokenizer, self.teacher.continues
-        opened = local and opens_thinking(ask.prompt, tokenizer)
+        tokenizer, writes = self.teacher.tokenizer, self.teacher.continues and not given
+        opened = writes and opens_thinking(ask.prompt, tokenizer)
         return text if text.thinking else without_thinking(text, tokenizer, opened=opened)
 
     def pilot(self, asks: Asks) -> Counter[str]:
@@ -277,6 +281,7 @@ def _chat(teacher: Teacher, settings: TeacherSettings) -> dict[str, Json]:
         "chat": {
             "template": template.digest if template and teacher.continues else "the server's",
             "arguments": dict(settings.chat.arguments),
+            **({} if settings.chat.thinking == "drop" else {"thinking": settings.chat.thinking}),
         }
     }
 

@@ -24,7 +24,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from align.sparse import SparseDistributions, one_hot
+from align.sparse import SparseDistributions, concatenate, one_hot
 from specialize.records import Prompt, Response
 from specialize.store.shard import Sample, misfit
 from specialize.tokens import Tokenizer
@@ -128,6 +128,7 @@ class ScoredText:
     end_id: NDArray[np.int32] = field(default_factory=_no_ids)
     end_logprob: NDArray[np.float32] = field(default_factory=_no_logprobs)
     thinking: str = ""  # what a teacher wrote before the text and keeps apart from it
+    thought: ScoredText | None = None  # its tokens and rows, marks included, where there are any
 
     def __post_init__(self) -> None:
         fault = misfit(self.token_id, self.token_logprob, self.distributions, self.tempered_tails)
@@ -167,6 +168,20 @@ class ScoredText:
         """The row of the store: ``response``, which has this text, with these columns."""
         return Sample(
             response, self.token_id, self.token_logprob, self.distributions, self.tempered_tails
+        )
+
+    def behind_thought(self, said: Sample) -> Sample:
+        """``said``, made of this text or its beginning, with the thinking's rows before it."""
+        if self.thought is None or not len(self.thought):
+            return said
+        response = replace(said.response, thinking_tokens=len(self.thought))
+        tails = (self.thought.tempered_tails, said.tempered_tails)
+        return Sample(
+            response,
+            np.concatenate([self.thought.token_id, said.token_id]),
+            np.concatenate([self.thought.token_logprob, said.token_logprob]),
+            concatenate([self.thought.distributions, said.distributions]),
+            np.concatenate(tails) if tails[0].size else tails[0],
         )
 
     @property

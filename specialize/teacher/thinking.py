@@ -1,7 +1,8 @@
-r"""What a chat teacher thought, apart from what it says: rows are kept of what it says alone.
+r"""What a chat teacher thought, apart from what it says.
 
     "<think>\n3 and 4 ...\n</think>\n\nThe answer is 7"    text "The answer is 7", with its rows
                                                         thinking "3 and 4 ...", as plain text
+                                                        thought, tokens and rows up to the text
 
 A template may open the block itself, so that a text begins in its thinking. A block that is never
 closed leaves no text: the response was cut, however it ended.
@@ -33,8 +34,9 @@ def without_thinking(scored: ScoredText, tokenizer: Tokenizer, *, opened: bool) 
     if blocks.open:
         begin = blocks.outside[-1][1] if blocks.outside else 0
         return replace(
-            scored.after(len(scored), ""), thinking=_clean(text[begin:]), finish="length"
-        )
+            scored.after(len(scored), ""), thinking=_clean(text[begin:]), finish="length",
+            thought=scored,
+        )  # fmt: skip
     if not blocks.inside:
         return scored
     start = blocks.outside[-1][0]
@@ -47,7 +49,11 @@ def without_thinking(scored: ScoredText, tokenizer: Tokenizer, *, opened: bool) 
     content = scored.token_id[first:]
     content = content[:-1] if scored.finish == "eos" else content  # an end may spell its name
     thought = _clean("".join(text[a:b] for a, b in blocks.inside))
-    return replace(scored.after(first, tokenizer.decode(content.tolist())), thinking=thought)
+    return replace(
+        scored.after(first, tokenizer.decode(content.tolist())),
+        thinking=thought,
+        thought=scored.first(first, thought),
+    )
 
 
 @lru_cache(maxsize=256)

@@ -19,6 +19,7 @@ from specialize.errors import ConfigurationError, InputError, StoreError
 from specialize.formats import by_name, is_chat
 from specialize.io.gguf_file import check_gguf_package, is_gguf, read_gguf
 from specialize.records import Example
+from specialize.rows.thinking import thinking_of
 from specialize.store import Store
 from specialize.students import checkpoints
 from specialize.targets.tempering import row_temperature
@@ -137,13 +138,15 @@ def check_chats(recipe: Recipe) -> None:
 
     Raises:
         ConfigurationError: a chat format, and no template in the student's tokenizer.
-        InputError: its template cannot be rendered.
+        InputError: its template cannot be rendered, or has no marks for thinking that is wanted.
     """
     formats = [objective.format for objective in recipe.objectives]
     if any(map(is_chat, [*formats, *recipe.evaluation.formats])):
         style = recipe.chat.style
         asked = by_name("chat", chat=style).prompt(Example("chat", "?", ""))
-        load_tokenizer(recipe.student).encode_prompts([asked])
+        tokenizer = load_tokenizer(recipe.student)
+        tokenizer.encode_prompts([asked])
+        thinking_of(recipe.chat, tokenizer, hard=False)
 
 
 def open_targets(path: Path, teacher: str, tokenizer: Tokenizer) -> Store:

@@ -73,7 +73,7 @@ class TargetsDataset(Dataset[Row]):
         ends = is_encoder_decoder(student)
         encoded = self.tokenizer.encode_prompts(asked, eos=ends)
         self.rows: Sequence[Row] = [
-            Row(sample.response.key, 0, np.array(ids, np.int32), *as_stored(sample, eos))
+            Row(sample.response.key, 0, np.array(ids, np.int32), *as_stored(sample.content(), eos))
             for sample, ids in zip(samples, encoded, strict=True)
         ]
 

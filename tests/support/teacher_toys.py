@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -147,6 +147,33 @@ def chat() -> Path:
     )  # fmt: skip
     GPT2LMHeadModel(config).save_pretrained(path)
     (path / "chat_template.jinja").write_text(CHAT)
+    return path
+
+
+THINKING = (
+    "{% for m in messages %}<start_of_turn>{{ m.role }}\n"
+    "{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}"
+    "{{ m.content }}<end_of_turn>\n{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>assistant\n"
+    "{% if enable_thinking is false %}<think>\n\n</think>\n\n{% elif opened %}<think>\n{% endif %}"
+    "{% endif %}"
+)
+
+
+@cache
+def thinking() -> Path:
+    """As ``chat``, with marks for thinking that are tokens but not special ones, as in Qwen3."""
+    path = _folder("thinking")
+    tokenizer = byte_level(path, turns=True)
+    tokenizer.add_tokens([AddedToken(tag, normalized=False) for tag in ("<think>", "</think>")])
+    tokenizer.save_pretrained(path)
+    torch.manual_seed(5)
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=512, n_embd=32, n_layer=2, n_head=2,
+        bos_token_id=0, eos_token_id=0, initializer_range=0.2,
+    )  # fmt: skip
+    GPT2LMHeadModel(config).save_pretrained(path)
+    (path / "chat_template.jinja").write_text(THINKING)
     return path
 
 

@@ -6,8 +6,8 @@ are listed; their mass is at most 1; the token's log-probability is that of its 
 has none, not above the smallest; and the text is what the tokens spell. A row that is shifted by
 one fails the last but one: its token is not the one that was drawn from it.
 
-Thinking that a server keeps apart from the text is cut off with its rows: what is believed is the
-text alone, and the thinking goes with it as plain text.
+Thinking that a server keeps apart from the text goes with it as plain text. Its rows, where the
+server returns them, are held against the same rules if they are to be kept, and cut off if not.
 
 A model may write more ids than its tokenizer has: its output is padded to a round size. Entries
 with such ids join the tail; a token with one is not believed, since it spells nothing.
@@ -34,11 +34,15 @@ TOLERANCE = 1e-3  # nats between a token and its entry, and of mass above 1: rou
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a reply is held against: K entries of a vocabulary of ``width`` ids."""
+    """What a reply is held against: K entries of a vocabulary of ``width`` ids.
+
+    ``keeps_thinking``: rows of the thinking are kept, and must be as good as those of the text.
+    """
 
     tokenizer: Tokenizer
     top_k: int
     width: int
+    keeps_thinking: bool = False
 
     @property
     def k(self) -> int:
@@ -50,7 +54,13 @@ class Proof:
         Raises:
             BadReplyError: the first rule that it breaks.
         """
-        reply = self.without_thinking(reply)
+        reply, before = self.parted(reply)
+        said = self._believe(reply)
+        if not before.tokens or not self.keeps_thinking:
+            return said
+        return replace(said, thought=self._believe(before))
+
+    def _believe(self, reply: Reply) -> ScoredText:
         count = len(reply.tokens)
         if len(reply.logprobs) != count or len(reply.entries) != count:
             raise BadReplyError("entries are not those of the tokens")
@@ -88,8 +98,8 @@ class Proof:
             raise BadReplyError("a token and its entry differ")
         return [(token, value) for token, value in row if token < self.width]
 
-    def without_thinking(self, reply: Reply) -> Reply:
-        """``reply`` from the token on in which its text begins.
+    def parted(self, reply: Reply) -> tuple[Reply, Reply]:
+        """``reply`` from the token on in which its text begins, and what came before.
 
         Some servers return the tokens of the thinking before those of the text, others the text's
         alone.
@@ -97,8 +107,9 @@ class Proof:
         Raises:
             BadReplyError: the tokens spell neither.
         """
+        nothing = replace(reply, tokens=(), logprobs=(), entries=(), text=None, finish="given")
         if not reply.thinking or reply.text is None:
-            return reply
+            return reply, nothing
         text, thinking = (t.replace("\ufffd", "").strip() for t in (reply.text, reply.thinking))
         pieces = self.tokenizer.pieces([t for t in reply.tokens if 0 <= t < self.width])
         spelled = b"".join(pieces)
@@ -108,12 +119,18 @@ class Proof:
             raise BadReplyError("the text is not what the tokens spell")
         ends = np.cumsum([len(piece) for piece in pieces])
         first = int(np.searchsorted(ends, start, side="right")) if before else 0
-        return replace(
+        said = replace(
             reply,
             tokens=reply.tokens[first:],
             logprobs=reply.logprobs[first:],
             entries=reply.entries[first:],
             text=text,
+        )
+        return said, replace(
+            nothing,
+            tokens=reply.tokens[:first],
+            logprobs=reply.logprobs[:first],
+            entries=reply.entries[:first],
         )
 
     def check_tokens(self, reply: Reply) -> str:

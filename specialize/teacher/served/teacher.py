@@ -97,7 +97,8 @@ class ServedTeacher:
         self._served = Served()
         self._verdict: Verdict | None = None
         self._key = key
-        self._proof = Proof(speaker.tokenizer, settings.top_logprobs, speaker.tokenizer.size)
+        tokenizer, keeps = speaker.tokenizer, settings.chat.thinking == "train"
+        self._proof = Proof(tokenizer, settings.top_logprobs, tokenizer.size, keeps_thinking=keeps)
         self._transport = self._run(_opened(server, key))
         self._asker = self._asks(self._transport, Journal(None))
 

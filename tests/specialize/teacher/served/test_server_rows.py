@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from specialize.config.recipe import Teacher as Settings
+from specialize.records import Response
 from specialize.teacher.protocol import Sampling, ScoredText
 from specialize.teacher.served import connect
 from specialize.teacher.served.dialects import DIALECTS, Dialect, Speaker
@@ -360,6 +361,35 @@ def test_thinking_is_kept_apart(gpt2: Tokenizer, field: str, written: str, conte
     assert text.finish == "eos"
     assert len(text) < len(gpt2.encode(TEXT)) + 4
     assert gpt2.decode(text.token_id.tolist()).strip(" \n>") == TEXT
+
+
+def test_rows_of_thinking_are_kept_where_they_are_wanted(gpt2: Tokenizer) -> None:
+    """Held against the same rules; without them only the text's rows are."""
+    written = f"<think>\n{THOUGHT}\n</think>\n\n{TEXT}"
+    message = {"content": TEXT, "reasoning_content": THOUGHT}
+    rows = spelled(gpt2, written)
+
+    def told(keeps: bool, damage: bool) -> ScoredText:
+        made = [dict(row) for row in rows]
+        if damage:  # of the thinking's second row
+            made[1] |= {"logprob": -0.1}
+        body = chat(made, TEXT, message=message, finish_reason="stop")
+        [reply] = dialect_of("openai-chat", gpt2).replies(body, 1)
+        return Proof(gpt2, 1, gpt2.size, keeps_thinking=keeps).believe(reply)
+
+    kept, left = told(True, False), told(False, True)
+    assert left.thought is None
+    assert kept.text == left.text
+    assert kept.thought is not None
+    ids = [*gpt2.encode(written), gpt2.eos]
+    assert [*kept.thought.token_id.tolist(), *kept.token_id.tolist()] == ids
+    assert (kept.thought.token_logprob == np.float32(-0.3)).all()
+    response = Response("e", 0, "Q", kept.text, thinking=kept.thinking)
+    sample = kept.behind_thought(kept.sample(response))
+    assert sample.token_id.tolist() == ids
+    assert sample.response.thinking_tokens == len(kept.thought)
+    with pytest.raises(BadReplyError, match="a token and its entry differ"):
+        told(True, True)
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"])
