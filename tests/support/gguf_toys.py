@@ -3,8 +3,8 @@
     path = write_gguf(toys.llama(), folder / "toy.gguf")
     with serve(path) as url: ...
 
-The server runs in a process of its own, with keys and values in float32, without flash attention
-and with one thread: so its numbers are those of float32 arithmetic.
+The server runs in a process of its own (``scripts/experiments/llama_server.py``), and its numbers
+are those of float32 arithmetic.
 """
 
 from __future__ import annotations
@@ -21,22 +21,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
-PROGRAM = """
-import sys
-import xllamacpp as x
-
-params = x.CommonParams()
-params.model.path, params.model_alias = sys.argv[1], ["toy"]
-params.n_ctx, params.n_parallel, params.n_batch, params.n_ubatch = 4096, 4, 512, 512
-params.kv_unified, params.n_threads_http = True, 32
-params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-params.cache_type_k = params.cache_type_v = x.ggml_type.GGML_TYPE_F32
-params.flash_attn_type = x.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-params.port, params.ui, params.warmup, params.n_gpu_layers = 0, False, False, 0
-server = x.Server(params)
-print("listening", server.listening_address, flush=True)
-sys.stdin.read()
-"""
+SERVER = Path(__file__).parents[2] / "scripts" / "experiments" / "llama_server.py"
 
 
 def write_gguf(
@@ -154,7 +139,7 @@ def _tensor_name(name: str) -> str:
 @contextlib.contextmanager
 def serve(path: Path) -> Iterator[str]:
     """The address of a server on the file at ``path``."""
-    command = [sys.executable, "-c", PROGRAM, str(path)]
+    command = [sys.executable, str(SERVER), str(path)]
     log = path.with_suffix(".log").open("w")
     with (
         log,
