@@ -63,7 +63,7 @@ def find_reusable(recipe: Recipe, source: Path) -> list[Part]:
 
 
 def take_over(parts: list[Part], source: Path, run: Path) -> list[str]:
-    """Put what can be reused into ``run``; one line a part that says what became of it."""
+    """Put what can be reused into ``run``; one line per part says what was done."""
     if run.resolve() == source.resolve():
         raise ConfigurationError(
             f"{run} is the run to take over from; to continue it, leave out --from"

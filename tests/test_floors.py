@@ -47,7 +47,7 @@ def modules() -> dict[str, Path]:
 
 
 def unit(module: str) -> str:
-    """The named floor that a module stands on: itself, or the package it is part of."""
+    """The named floor that a module is on: itself, or the package it is part of."""
     return ".".join(module.split(".")[:2])
 
 
@@ -109,7 +109,7 @@ def only_cli_imports_inside_functions(path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("module", sorted(modules()))
-def test_imports_stand_at_the_top(module: str) -> None:
+def test_imports_are_at_the_top(module: str) -> None:
     late = only_cli_imports_inside_functions(modules()[module])
     # stage bodies import what is slow, so that --help is not
     assert not late or module in LATE_IMPORTS, f"{module}: lines {late}"

@@ -74,7 +74,7 @@ def student(name: str) -> Student:
 
 
 def made_up_rows(objectives: int, examples: int = 1000) -> RowSet:
-    """Labels of 3 to 6 tokens and rationales of 20 to 59 behind prompts of 40 to 89."""
+    """Labels of 3 to 6 tokens and rationales of 20 to 59 after prompts of 40 to 89."""
     rng = np.random.default_rng(objectives)
     rows = []
     for example in range(examples):

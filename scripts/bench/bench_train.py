@@ -278,7 +278,7 @@ def step_of(student: Student, setting: Setting, variant: str) -> Callable[[], No
 
 
 def step_ratios(setting: Setting, dtype: str, repeats: int) -> dict[str, float]:
-    """Medians of pairs: every variant stands beside a cross-entropy step of the same moment."""
+    """Medians of pairs: every variant is beside a cross-entropy step of the same moment."""
     student = build(setting, dtype)
     steps = {variant: step_of(student, setting, variant) for variant in LOSSES}
     ratios: dict[str, list[float]] = {variant: [] for variant in LOSSES}

@@ -193,7 +193,7 @@ def train_causal(
     stages: tuple[Stage, ...],
     state: Path,
 ) -> None:
-    """Teach a causal model to continue prompts; ``prefix`` stands before, ``end`` behind a row."""
+    """Teach a causal model to continue prompts; ``prefix`` comes before, ``end`` after a row."""
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
 
     def encode(row: tuple[str, str]) -> tuple[list, list]:

@@ -110,7 +110,7 @@ def properties() -> Iterator[tuple[str, Callable[..., None]]]:
 
 
 def tried(name: str, test: Any, examples: int, random: Random) -> dict[str, object]:
-    """Call ``test`` until it has accepted so many examples, or one fails."""
+    """Call ``test`` until it has accepted that many examples, or one fails."""
     inner: Callable[..., None] = test.hypothesis.inner_test
     given: Mapping[str, SearchStrategy[Any]] = test.hypothesis._given_kwargs
     unwrapped: dict[SearchStrategy[Any], Any] = {}

@@ -19,7 +19,7 @@ Distribution = tuple[NDArray[np.int32], NDArray[np.float64]]  # ids, probabiliti
 
 
 class NeuralTeacher:
-    """A causal language model behind a prompt; its distributions raised to ``power``."""
+    """A causal language model after a prompt; its distributions raised to ``power``."""
 
     def __init__(self, loaded: Loaded, prompt: Sequence[int], *, power: float = 1.0) -> None:
         self.power = power

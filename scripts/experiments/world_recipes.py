@@ -155,7 +155,7 @@ def prepare(out: Path) -> None:
                 datasets.write_jsonl(path, world.examples(family, split, count))
         for name, model in TEACHERS.items():
             why = Teacher(model=str(model), mode="rationale", temperature=0.7, max_new_tokens=96)
-            # the set's own solutions, answer included, behind the prompt that the teachers know
+            # the set's own solutions, answer included, after the prompt that the teachers know
             given = Teacher(model=str(model), mode="score", format="zero-shot-cot")
             for store, settings in ((name, why), (f"{name}-gold", given)):
                 if family == PROBLEMS or store == "tiny":

@@ -136,4 +136,4 @@ def _by_arm(axes: Axes, rows: Sequence[Row]) -> None:
         )  # fmt: skip
         axes.plot(row["values"], [place] * len(row["values"]), "o", color="tab:orange", alpha=0.7)
     axes.set_yticks(range(len(rows)), labels=[row["method"] for row in rows])
-    axes.set_xlabel("test accuracy behind the student's own rationale, %")
+    axes.set_xlabel("test accuracy after the student's own rationale, %")

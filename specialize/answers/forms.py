@@ -29,7 +29,7 @@ _ARTICLE = re.compile(r"^(?:the|an|a) (?=.)")
 
 
 def plain_text(text: str) -> str:
-    """``text`` as it is compared: one case, no article in front, no punctuation between words."""
+    """``text`` as it is compared: one case, no leading article, no punctuation between words."""
     folded = unicodedata.normalize("NFKC", clean(text)).casefold()
     words = " ".join(_WORD.findall(folded.replace("'", "").replace("’", "")))
     return _ARTICLE.sub("", words) or folded.strip()

@@ -96,7 +96,7 @@ def canonical(answer: str, *, kind: Kind = "number") -> str:
 
 
 def _bare_gold(gold: str) -> str:
-    """A gold answer without the solution, ``####`` or ``A:`` in front of it."""
+    """A gold answer without the solution, ``####`` or ``A:`` before it."""
     bare = gold.rsplit("####", 1)[-1].strip()
     if "\n" in bare:
         bare = bare.rsplit("\n", 1)[-1].strip()

@@ -115,7 +115,7 @@ def palm(
 def tinyllm(
     source: Path, out: Path, name: str, path: str, split: str, restart: bool, as_json: bool
 ) -> None:
-    """Convert the joint rationales of two teachers (Tian et al. 2024) into stores below OUT."""
+    """Convert the joint rationales of two teachers (Tian et al. 2024) into stores in OUT."""
     from specialize import datasets
     from specialize.imports.tinyllm import import_tinyllm
 
@@ -187,27 +187,27 @@ def _examples(name: str | None, path: str | None) -> tuple[list[Example], Kind]:
 @import_.command()
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--behind", default=None, help="The response starts after the last occurrence of this text."
+    "--after", default=None, help="The response starts after the last occurrence of this text."
 )
 @click.option(
     "--config",
     default=None,
     metavar="FILE|YAML",
-    help="How the bytes read.  [default: compression_config.yaml beside the data]",
+    help="How the bytes are encoded.  [default: compression_config.yaml beside the data]",
 )
 @_rows_of_a_teacher
 def distillkit(
-    source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, behind: str | None,
+    source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, after: str | None,
     config: str | None,
     temperature: float | None, name: str | None, path: str | None, restart: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Convert DistillKit's parquet, packed or not, present or legacy, below SOURCE."""
+    """Convert DistillKit's parquet files in SOURCE, packed or not, current or legacy."""
     from specialize.imports.distillkit import import_distillkit
 
     examples, kind = _examples(name, path)
     found = import_distillkit(
         source, out, tokenizer=tokenizer, teacher=teacher, top_k=top_k, config=config,
-        behind=behind, temperature=temperature, examples=examples, kind=kind, restart=restart,
+        after=after, temperature=temperature, examples=examples, kind=kind, restart=restart,
     )  # fmt: skip
     print_result(found, as_json)
 

@@ -38,8 +38,8 @@ def pair(
 ) -> None:
     """Forecast what STUDENT's vocabulary keeps of TEACHER's distributions, before a dump.
 
-    TEACHER is a tokenizer (a stand-in takes the teacher's place, whose five best tokens hold .92),
-    a store of responses, or, with --score, a model whose rows are measured.
+    TEACHER is a tokenizer (its rows are then simulated: the five best tokens hold .92), a store of
+    responses, or, with --score, a model whose rows are measured.
     """
     from time import process_time
 

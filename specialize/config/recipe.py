@@ -1,7 +1,7 @@
 """A recipe: everything that decides a run, typed, checked before anything starts.
 
 The resolved recipe is written into the run's directory, so that a run can be read and repeated
-from what it left behind. ``yaml_files`` reads one from YAML::
+from what it left. ``yaml_files`` reads one from YAML::
 
     name: specialization
     student: google/flan-t5-base

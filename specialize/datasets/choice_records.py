@@ -7,7 +7,7 @@ CQA, OBQA, ARC, PIQA, RiddleSense ... ::
 
 The layouts of the sets' own releases and of the hub are read too: ``question.stem``, choices as
 ``{text, label}``, ``answerKey``; PIQA's ``goal``, ``sol1``, ``sol2``, ``label``; PubMedQA's
-``context.contexts`` and ``final_decision``. PubMedQA and BioASQ have an abstract in front of the
+``context.contexts`` and ``final_decision``. PubMedQA and BioASQ have an abstract before the
 question, which becomes ``context``: it may be cut where a prompt is too long, the question not.
 
 ANLI, e-SNLI: question "Premise: ...\nHypothesis: ...", answer one of ``NLI_LABELS``.

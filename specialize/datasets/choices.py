@@ -73,7 +73,7 @@ class ChoiceFiles:
         split = check_split(self.name, split)
         held_out = self._file(path, "validation")
         if split != "test" and not held_out.is_file():
-            return part_train(self._read_file(self._file(path, "train"), "train"), split)
+            return split_train(self._read_file(self._file(path, "train"), "train"), split)
         return self._read_file(self._file(path, split), split)
 
     def load(self, split: str | None) -> list[Example]:
@@ -92,8 +92,8 @@ class ChoiceFiles:
             self.record(row.record, f"{self.name}/{own}/{row.at:05d}", row.where)
             for row in rows_of(self.hub_id, self.config, part)
         ]
-        parted = published["validation"] is None and own == "train"
-        return part_train(found, split) if parted else found
+        splits = published["validation"] is None and own == "train"
+        return split_train(found, split) if splits else found
 
     def _file(self, folder: Path, split: str) -> Path:
         """The file of a split, by the first of its names that is there."""
@@ -124,7 +124,7 @@ def check_split(name: str, split: str | None) -> str:
     return split
 
 
-def part_train(train: list[Example], split: str) -> list[Example]:
+def split_train(train: list[Example], split: str) -> list[Example]:
     """Train without the held-out tenth, or that tenth ("validation"), both in published order.
 
     The draw is that of ``datasets.Dataset.train_test_split(0.1, seed=0)``, which the published code

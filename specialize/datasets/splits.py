@@ -33,9 +33,9 @@ _log = logging.getLogger(__name__)
 def paper_split(
     name: str, examples: Sequence[Example], *, seed: int = SEED
 ) -> dict[str, list[Example]]:
-    """``examples`` parted into "validation" and "test", each in the order given.
+    """``examples`` split into "validation" and "test", each in the order given.
 
-    A set that is not the published one is parted by the same rule, and a warning is logged.
+    A set that is not the published one is split by the same rule, and a warning is logged.
 
     Raises:
         ConfigurationError: the protocol does not cover the set, or there are too few examples.

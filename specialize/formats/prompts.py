@@ -119,7 +119,7 @@ class Format:
         return "" if self._cue.endswith("\n") else " "
 
     def prompt(self, example: Example, demonstrations: Sequence[Example] = ()) -> str:
-        """The text in front of the answer to ``example``.
+        """The text before the answer to ``example``.
 
         Raises:
             ValueError: not as many demonstrations as the format has, or the example itself among
@@ -132,17 +132,17 @@ class Format:
         refuse_earlier_turns(example, self.name)
         shown = [self._demonstration(each) for each in demonstrations]
         head = [self.instruction] if self.instruction else []
-        asked = self.style.question + example.text + self._cue
-        return self.style.between.join([*head, *shown, asked])
+        question = self.style.question + example.text + self._cue
+        return self.style.between.join([*head, *shown, question])
 
     def target(self, rationale: str, answer: str) -> str:
         """The text that the model should write: rationale and answer, or the answer alone."""
-        said = self.style.answer + answer + self.style.end
+        stated = self.style.answer + answer + self.style.end
         if not self.cot:
-            return said
+            return stated
         if not rationale.strip():
             raise ValueError(f"format {self.name} needs a rationale for answer {answer!r}")
-        return rationale + self.style.after_rationale + said
+        return rationale + self.style.after_rationale + stated
 
     @property
     def _cue(self) -> str:

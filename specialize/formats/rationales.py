@@ -30,7 +30,7 @@ _RUN_ON = re.compile(
 )
 _SAYS = re.compile(
     r"(?:\b(?:so|thus|therefore|hence),?\s+)?\bthe answer is:?\s+"
-    r"(?P<said>(?:(?!the answer is)[^\n])*)",
+    r"(?P<answer>(?:(?!the answer is)[^\n])*)",
     re.IGNORECASE,
 )
 
@@ -54,12 +54,12 @@ class RationaleTemplate:
     cue: str = "\nLet's think step by step\n"  # between question and rationale
     answer: str = "\nThe answer is "  # between rationale and answer
     end: str = ""  # after the answer
-    letters: bool = False  # an answer among choices is said with its letter: "(b) wooded area"
+    letters: bool = False  # an answer among choices is stated with its letter: "(b) wooded area"
 
     def few_shot(self, example: Example, demonstrations: Sequence[Example] = ()) -> str:
         """The prompt after which the teacher writes rationale and answer."""
         shown = [
-            f"{self.question}{d.text}{self.cue}{self._rationale(d)}{self.answer}{self.said(d)}"
+            f"{self.question}{d.text}{self.cue}{self._rationale(d)}{self.answer}{self.stated(d)}"
             f"{self.end}"
             for d in demonstrations
         ]
@@ -70,8 +70,8 @@ class RationaleTemplate:
         shown = [self._given(d, shown=True) for d in demonstrations]
         return _BETWEEN.join([*shown, self._given(example)])
 
-    def said(self, example: Example) -> str:
-        """The gold answer as a demonstration says it."""
+    def stated(self, example: Example) -> str:
+        """The gold answer as a demonstration states it."""
         if self.letters and example.answer in example.choices:
             letter = chr(ord("a") + example.choices.index(example.answer))
             return f"({letter}) {example.answer}"
@@ -84,10 +84,10 @@ class RationaleTemplate:
                 f"example {example.id!r} has no answer to give the teacher; ask for rationales of "
                 f"unlabelled questions without forcing"
             )
-        asked = f"Question: {example.text}\nAnswer: {self.said(example)}"
+        question = f"Question: {example.text}\nAnswer: {self.stated(example)}"
         if shown and not example.rationale.strip():
-            return asked
-        return f"{asked}\nRationale: {_FORCED_CUE}\n{example.rationale.strip() if shown else ''}"
+            return question
+        return f"{question}\nRationale: {_FORCED_CUE}\n{example.rationale.strip() if shown else ''}"
 
     def _rationale(self, shown: Example) -> str:
         if not shown.rationale.strip():
@@ -121,11 +121,11 @@ def read_rationale(text: str) -> Reading:
     start = len(text) - len(text.lstrip())
     stop = _RUN_ON.search(text, start)
     own = text[: stop.start()] if stop else text
-    said = None
-    for said in _SAYS.finditer(own):  # noqa: B007
+    announced = None
+    for announced in _SAYS.finditer(own):  # noqa: B007
         pass
-    if said is None:
+    if announced is None:
         return Reading(own.strip(), None, len(own.rstrip()))
-    rationale = own[: said.start()].rstrip()
-    answer = said["said"].strip().removesuffix(".").strip()
+    rationale = own[: announced.start()].rstrip()
+    answer = announced["answer"].strip().removesuffix(".").strip()
     return Reading(rationale.strip(), answer or None, len(rationale))

@@ -44,7 +44,7 @@ def import_distillkit(
     teacher: str,
     top_k: int = 5,
     config: Path | str | None = None,
-    behind: str | None = None,
+    after: str | None = None,
     temperature: float | None = None,
     examples: Sequence[Example] = (),
     kind: Kind = "number",
@@ -56,7 +56,7 @@ def import_distillkit(
         tokenizer: the teacher's, a directory or hub id.
         top_k: entries a position, of those that were kept.
         config: how the bytes read, a file or YAML; None: the file beside the data.
-        behind: the response is what comes after this text; None: all but the first token.
+        after: the response is what comes after this text; None: all but the first token.
         temperature, examples: as in ``vllm_json.import_json``.
 
     Raises:
@@ -75,9 +75,9 @@ def import_distillkit(
     def read() -> Iterator[Kept]:
         for file in files:
             for number, row in enumerate(_rows(file, codec)):
-                yield from _texts(f"{file.stem}/{number:06d}", row, codec, made, behind)
+                yield from _texts(f"{file.stem}/{number:06d}", row, codec, made, after)
 
-    settings: dict[str, Json] = {"format": "distillkit", "behind": behind, "codec": repr(codec)}
+    settings: dict[str, Json] = {"format": "distillkit", "after": after, "codec": repr(codec)}
     return write_kept(
         out, files, read, made, settings=settings, restart=restart, shard_samples=SHARD_SAMPLES
     )
@@ -102,7 +102,7 @@ def _rows(file: Path, codec: Codec | LegacyCodec) -> Iterator[Arrays]:
 
 
 def _texts(
-    name: str, row: Arrays, codec: Codec | LegacyCodec, made: Import, behind: str | None
+    name: str, row: Arrays, codec: Codec | LegacyCodec, made: Import, after: str | None
 ) -> Iterator[Kept]:
     tokens = row["input_ids"].astype(np.int64).ravel()
     segments = row[_SEGMENTS].astype(np.int64).ravel() if _SEGMENTS in row else None
@@ -119,7 +119,7 @@ def _texts(
     for number, run in enumerate(each):
         own = name if len(each) == 1 else f"{name}/{number:04d}"
         whole = tokens[run.first - 1 : run.end]
-        yield _text(own, whole, ids[run.rows], logprobs[run.rows], made, behind)
+        yield _text(own, whole, ids[run.rows], logprobs[run.rows], made, after)
 
 
 def _text(
@@ -128,11 +128,11 @@ def _text(
     ids: NDArray[np.int64],
     logprobs: NDArray[np.float64],
     made: Import,
-    behind: str | None,
+    after: str | None,
 ) -> Kept:
     """One text; row i foretells token i + 1."""
     tokenizer = made.tokenizer
-    first = 1 if behind is None else _first_behind(tokens.tolist(), behind, tokenizer)
+    first = 1 if after is None else _first_after(tokens.tolist(), after, tokenizer)
     if isinstance(first, str):
         return Kept(name, "", first)
     written = tokens[first:]
@@ -147,7 +147,7 @@ def _text(
     return Kept(name, tokenizer.decode(tokens[:first].tolist()), scored)
 
 
-def _first_behind(tokens: Sequence[int], marker: str, tokenizer: Tokenizer) -> int | str:
+def _first_after(tokens: Sequence[int], marker: str, tokenizer: Tokenizer) -> int | str:
     """The first token after ``marker``, or why there is none."""
     pieces = tokenizer.pieces([token for token in tokens if token < tokenizer.size])
     place = b"".join(pieces).find(marker.encode())

@@ -13,7 +13,7 @@ Three explanations of the tokens of a record are compared by likelihood:
 Under the first the ratio of any other to it has a mean of at most 1, so that it exceeds 1 / a in at
 most a share a of honest records (Ville 1939), at any entropy, length and temperature up to 1: to
 sample colder than the rows only adds to the likely entries. Texts that were drawn hotter miss more
-often than the mass says; they are told from unrelated rows by the tokens that they do hit
+often than the mass says; they differ from unrelated rows in the tokens that they do hit
 (``_HOT``). A record too short to say anything is kept, and its evidence counts for its file.
 """
 
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 _SHIFTS = tuple(s for s in range(-8, 9) if s)
 _FARTHEST = 512  # places over which the shift of a refused record is looked for
 _DOUBT = math.log(1e3)  # an honest record or file is refused once in a thousand at most
-_LEAST_TAIL = 0.01  # of a row whose entries are said to hold everything
+_LEAST_TAIL = 0.01  # of a row whose entries should hold everything
 _BACKGROUND = 1e-4  # of a token that no row of the record lists
 _HOT = 0.5  # share of tokens that a hot sampler may draw from anywhere
 _RELATED = 3.0  # nats by which a hot record must hit more than unrelated rows would
@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 Value = TypeVar("Value", bound=np.generic)
 
 UNRELATED = "the tokens are not among the entries of their rows as often as the mass says"
-_STAND = "rows stand"
+_SHIFTED = "rows are"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +159,13 @@ def fault_of(
 
 def names_shift(fault: str) -> bool:
     """Whether a fault says which shift would fit."""
-    return fault.startswith(_STAND)
+    return fault.startswith(_SHIFTED)
 
 
 def _shifted(shift: int) -> str:
     """The fault of rows that fit the tokens ``shift`` places further on: > 0 is too early."""
     places = "one place" if abs(shift) == 1 else f"{abs(shift)} places"
-    return f"{_STAND} {places} too {'early' if shift > 0 else 'late'}: shift them by {shift:+d}"
+    return f"{_SHIFTED} {places} too {'early' if shift > 0 else 'late'}: shift them by {shift:+d}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ class Verdict(NamedTuple):
 
 @dataclass(slots=True)
 class _Counts:
-    """What became of the records so far."""
+    """What was done with the records so far."""
 
     records: int = 0
     samples: int = 0
@@ -230,10 +230,10 @@ def _other_text(shown: str | None, scored: ScoredText, tokenizer: Tokenizer) -> 
         return None
     for name in tokenizer.special_tokens():
         shown = shown.replace(name, "")
-    said, spelled = ("".join(t.replace("\ufffd", "").split()) for t in (shown, scored.text))
-    if spelled.startswith(said):
+    stated, spelled = ("".join(t.replace("\ufffd", "").split()) for t in (shown, scored.text))
+    if spelled.startswith(stated):
         return None
-    if said.startswith(spelled):
+    if stated.startswith(spelled):
         return "the text goes on after its tokens"
     return "the text is not what the tokens spell"
 

@@ -1,4 +1,4 @@
-"""A teacher's response beside the targets made of it, parted into aligned groups.
+"""A teacher's response beside the targets made of it, split into aligned groups.
 
     teacher   [" $" | "12"]        {" $": .90, " a": .10}  {"12": .70, "10": .20}
     student   [" $12"]             {" $12": .63, " $10": .18}   kept .81   dropped .19

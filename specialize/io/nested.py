@@ -29,7 +29,7 @@ def flatten(values: Mapping[str, object], *, separator: str = ".") -> dict[str, 
 
 
 def _children(value: object) -> Mapping[str, object] | None:
-    """What stands below ``value``; None for a leaf."""
+    """What is below ``value``; None for a leaf."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, list | tuple) and any(isinstance(each, Mapping) for each in value):

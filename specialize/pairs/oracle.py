@@ -22,7 +22,7 @@ PRUNED = 2e-5  # continuations below this mass are not followed
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """One student token and where the teacher stands before it.
+    """One student token and where the teacher is before it.
 
     ``before`` are the teacher's tokens up to the place, ``word`` the text of the current word up to
     it, ``read`` the student's tokens of that word, ``emitted`` the bytes of the teacher's next
@@ -41,7 +41,7 @@ class Continuation:
     """A text that may follow the place up to its word's end, and its probability."""
 
     text: bytes
-    ends: bool  # the teacher's end of sequence comes behind it
+    ends: bool  # the teacher's end of sequence follows
     mass: float
 
 
@@ -86,7 +86,7 @@ def positions(
 
 
 def _fold(text: bytes) -> tuple[bytes, list[int]]:
-    """``text`` with runs of whitespace as one space, none in front; the origin of each byte."""
+    """``text`` with runs of whitespace as one space, none at the start; the origin of each byte."""
     folded, origin = bytearray(), []
     for at, byte in enumerate(text):
         if bytes([byte]).isspace():
@@ -134,7 +134,7 @@ def continuations(
 
 
 def _ended_word(text: bytes) -> bytes | None:
-    """The first word of ``text`` with the space in front of it, if something stands behind it."""
+    """The first word of ``text`` with the space before it, if something follows it."""
     match = re.match(rb"(\s*\S+)\s", text)
     return match.group(1) if match else None
 
@@ -164,7 +164,7 @@ def text_of(position: Position, continuation: Continuation) -> bytes:
 
 
 def class_of(piece: bytes, position: Position) -> str:
-    """What kind of place a student token stands at."""
+    """The class of a student token by its place."""
     if any(48 <= byte < 58 for byte in piece):
         return "number"
     if any(byte >= 128 for byte in piece):

@@ -2,7 +2,7 @@
 
 Per objective of the recipe: ``answer`` gives one hard row per example (its gold target in the
 objective's format) or, with a teacher, per response that has an answer; ``rationale`` one hard row
-per kept response, ``solution`` the same with the teacher's answer behind it, ``distribution`` one
+per kept response, ``solution`` the same followed by the teacher's answer, ``distribution`` one
 row per kept response with the teacher's projected distributions, or with those of several teachers
 averaged. An example for which a teacher has nothing simply has no row there: it is masked.
 """
@@ -111,8 +111,10 @@ class _Builder:
             made.append(
                 Row(key, number, fitted.ids, target.ids, target.distributions, target.learned)
             )
-        said = any(count for reason, count in lost.items() if reason != "no_response")
-        if objective.missing == "refuse" or said:  # masked is only who never said anything
+        answered = any(count for reason, count in lost.items() if reason != "no_response")
+        if (
+            objective.missing == "refuse" or answered
+        ):  # only a teacher without any response is masked
             _refuse_nothing(objective, made, lost)
         return made, lost
 
@@ -156,7 +158,7 @@ class _Builder:
         return average_targets(found, objective.average)
 
     def _said(self, objective: Objective, form: PromptFormat) -> _Targets:
-        """The teacher's own answers, with its rationale in front where the target is both."""
+        """The teacher's own answers, after its rationale where the target is both."""
         lead = "" if self.encoder_decoder else form.separator
         store = self.stores[objective.teachers[0]]
         limits, asked = self._limits(objective), self._asked(objective)

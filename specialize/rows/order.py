@@ -4,7 +4,7 @@ An epoch is one permutation of the units, cut into windows. Inside a window the 
 are sorted on a grid of prompt and target length and cut into blocks; the blocks of a format are
 shuffled and spread evenly over the window. A step then sees every format in its share (the weight
 of an objective would suffer from steps without it) and several lengths, while a micro-batch finds
-rows that hardly need padding. How a step is parted into micro-batches has no part in this.
+rows that hardly need padding. How a step is split into micro-batches does not matter here.
 """
 
 from __future__ import annotations

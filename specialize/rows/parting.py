@@ -1,4 +1,4 @@
-"""The cheapest way to part sorted rows into micro-batches.
+"""The cheapest way to split sorted rows into micro-batches.
 
 A micro-batch costs its padded tokens plus what every micro-batch costs whatever it holds. Over
 rows in a fixed order the best cuts are found by dynamic programming:

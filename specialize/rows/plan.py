@@ -3,7 +3,7 @@
 A step takes the next ``batch_rows x accumulation`` rows of an endless stream; epoch after epoch
 every row comes once, in an order that is a function of the recipe's seed and the epoch. How many
 rows a micro-batch may hold, and how many processes share the step, change only how its rows are
-parted: 16 x 1, 4 x 4 and two processes of 8 train on the same rows in every step. Nothing is
+split: 16 x 1, 4 x 4 and two processes of 8 train on the same rows in every step. Nothing is
 remembered between steps, so a run goes on in the middle of an epoch as if it had never stopped.
 
 ``pooled`` mixing streams rows, whatever their objective. ``joint`` mixing streams examples: all

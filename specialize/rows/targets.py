@@ -70,7 +70,7 @@ def gold_targets(
     """The dataset's own answers, in the format's words, as hard rows.
 
     Args:
-        lead: what stands between prompt and target where both are one text.
+        lead: what is between prompt and target where both are one text.
         target_tokens: longer ones are left out.
 
     Returns:

@@ -93,7 +93,8 @@ def _fitting(sets: Sequence[ScoredSet], rule: Rule) -> tuple[Rule, tuple[str, ..
     if missing == ["out-of-distribution"] and rule.name == "mean":
         used = BEST_IN_DISTRIBUTION
         return used, (
-            f"rule {rule.name!r} became {used.name!r}: the recipe has no out-of-distribution set",
+            f"rule {rule.name!r} is replaced by {used.name!r}: the recipe has no "
+            f"out-of-distribution set",
         )
     if missing:
         raise ConfigurationError(
@@ -270,22 +271,22 @@ def _warnings(
     incomplete: Sequence[str],
     rule: Rule,
 ) -> list[str]:
-    said = []
+    warnings = []
     values = [weighted_value(j.candidate, rule.weights) for j in allowed]
     if incomplete:
-        said.append(f"not considered, for want of a score on every set: {', '.join(incomplete)}")
+        warnings.append(f"not considered, because a set has no score: {', '.join(incomplete)}")
     if before is None:
-        said.append("the student before training was not evaluated, so gains are unknown")
+        warnings.append("the student before training was not evaluated, so gains are unknown")
     elif max(values) <= weighted_value(before, rule.weights):
-        said.append("no checkpoint scores higher than the student before training by this rule")
+        warnings.append("no checkpoint scores higher than the student before training by this rule")
     if max(values) < _HOPELESS:
-        said.append(
+        warnings.append(
             f"no checkpoint reaches {100 * _HOPELESS:.0f} %; a choice among such scores means "
             f"nothing"
         )
     if len(allowed) > 1 and chosen.candidate.step == max(j.candidate.step for j in allowed):
-        said.append("the last checkpoint was chosen; longer training may give a better one")
-    return said
+        warnings.append("the last checkpoint was chosen; longer training may give a better one")
+    return warnings
 
 
 def _inseparable(chosen: Judged, compared: Sequence[Comparison]) -> list[str]:

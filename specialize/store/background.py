@@ -1,4 +1,4 @@
-"""Reading ahead and committing behind, each in a thread of its own, while a shard is computed.
+"""Reading ahead and committing afterwards, each in a thread of its own, while a shard is computed.
 
     with committing(writer) as commit:
         for number, shard in ahead(read(), threads):

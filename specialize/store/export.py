@@ -140,8 +140,8 @@ def _groups(store: Store) -> Iterator[list[Sample]]:
             yield samples[start : start + _ROWS]
 
 
-def _row(sample: Sample, told: Callable[[float], float | None]) -> dict[str, object]:
-    """``sample`` in the types of JSON; ``told`` says what stands for a log-probability."""
+def _row(sample: Sample, as_json: Callable[[float], float | None]) -> dict[str, object]:
+    """``sample`` in the types of JSON; ``as_json`` makes numbers of log-probabilities."""
     response = sample.response
     rows = sample.distributions
     ids, logprobs, ends = rows.ids.tolist(), rows.logprobs.tolist(), rows.indptr.tolist()
@@ -159,12 +159,12 @@ def _row(sample: Sample, told: Callable[[float], float | None]) -> dict[str, obj
         "thinking": response.thinking,
         "thinking_tokens": response.thinking_tokens,
         "token_id": sample.token_id.tolist(),
-        "token_logprob": [told(v) for v in sample.token_logprob.astype(np.float32).tolist()],
+        "token_logprob": [as_json(v) for v in sample.token_logprob.astype(np.float32).tolist()],
         "topk_id": [ids[start:end] for start, end in spans],
         "topk_logprob": [logprobs[start:end] for start, end in spans],
-        "tail_logprob": [told(v) for v in rows.tail.astype(np.float32).tolist()],
+        "tail_logprob": [as_json(v) for v in rows.tail.astype(np.float32).tolist()],
         "tempered_tails": [
-            [told(v) for v in row] for row in sample.tempered_tails.astype(np.float32).tolist()
+            [as_json(v) for v in row] for row in sample.tempered_tails.astype(np.float32).tolist()
         ],
     }
 

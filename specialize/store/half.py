@@ -38,6 +38,6 @@ def are_logprobs(values: NDArray[Number]) -> bool:
 
 
 def never_rise(values: NDArray[Number]) -> bool:
-    """Whether no row (R, K) of log-probabilities rises; False may be wrong where -0.0 stands."""
+    """Whether no row (R, K) of log-probabilities rises; False may be wrong beside a -0.0."""
     bits = _bits(values)
     return bool((bits[:, 1:] >= bits[:, :-1]).all())

@@ -3,7 +3,7 @@
     k = 3, padded    topk_id [[7, 3, 0], [9, 0, 0]]        topk_logprob [[-.1, -2.4, -inf], ...]
     ragged           entries [2, 1]   entry_id [7, 3, 9]   entry_logprob [-.1, -2.4, -.0]
 
-On disk only; whoever reads a sample gets k slots.
+On disk only; a sample that is read has k slots.
 """
 
 from __future__ import annotations

@@ -123,9 +123,9 @@ def _total_problems(root: Path, summary: Summary, manifest: Manifest) -> list[st
         "counts": (total_counts(records), dict(summary.counts)),
     }
     return [
-        f"{root / MANIFEST} has {found} {name}, the summary {said}"
-        for name, (found, said) in counted.items()
-        if found != said
+        f"{root / MANIFEST} has {found} {name}, the summary {stated}"
+        for name, (found, stated) in counted.items()
+        if found != stated
     ]
 
 
@@ -162,9 +162,9 @@ class _Walk:
         rows = file.rows(0, record.positions)
         for position, problem in row_problems(rows, self._description):
             yield f"{arrays_path(root, shard)}: at position {position} {problem}"
-        for row, (key, said) in enumerate(zip(keys, responses, strict=True)):
-            if key != said:
-                yield f"{texts_path(root, shard)}: line {row + 1} is of {said}, not of {key}"
+        for row, (key, own) in enumerate(zip(keys, responses, strict=True)):
+            if key != own:
+                yield f"{texts_path(root, shard)}: line {row + 1} is of {own}, not of {key}"
             first = self._keys.setdefault(key, (shard, row))
             if first != (shard, row):
                 yield f"{arrays_path(root, shard)}: {key} is in shard {first[0]} already"

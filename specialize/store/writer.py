@@ -223,7 +223,7 @@ class StoreWriter:
         return path.is_file() and not path.is_symlink() and path.read_bytes() == content
 
     def ids_in_use(self) -> NDArray[np.int64]:
-        """Every id that stands in a committed shard, sorted.
+        """Every id in a committed shard, sorted.
 
         Shards that this writer wrote are not read for it; those that it found are, once.
         """

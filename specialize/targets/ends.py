@@ -4,7 +4,7 @@
     ends <eos>, <end_of_turn>            <eos> .7                      "\\n" .2   "." .05
     and the text was cut at line ends    <eos> .9                                 "." .05
 
-Where a text is cut behind the line of its answer, a line break there ends it: the probability that
+Where a text is cut after the line of its answer, a line break there ends it: the probability that
 the cut text ends is that of an end or of any token that begins with a line break.
 """
 

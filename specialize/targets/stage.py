@@ -94,7 +94,7 @@ def describe_targets(
 
 
 def _refuse_nothing(store: Store, summary: Mapping[str, object], keep: Keep) -> None:
-    """A teacher that said nothing has empty targets; one of whom nothing is left is a mistake."""
+    """A teacher without responses has empty targets; to leave out every response is a mistake."""
     if not summary["samples"] and len(store):
         raise NothingPassedError(
             f"none of {len(store):,} responses in {store.path} is left with keep={keep!r}"

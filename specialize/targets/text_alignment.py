@@ -3,9 +3,9 @@
     "In\\n½ cup"   T5   " In"  " 1"  "⁄"  "2"  " cup"
     ends                 2      5    5    5     9       the three tokens share one character
 
-What the library says of tokens' places in the text is repaired first: the marker that stands before
-a text covers nothing; a dropped mark of a composed character belongs to the character; dropped
-whitespace belongs to the bare marker before it, else to the token behind; tokens that share a
+What the library says of tokens' places in the text is repaired first: the marker before a
+text covers nothing; a dropped mark of a composed character belongs to the character; dropped
+whitespace belongs to the bare marker before it, else to the token after it; tokens that share a
 character are glued; places never fall. Every block is verified: the normalizer must make of its
 text what its tokens spell.
 
@@ -58,7 +58,7 @@ def known_blocks(
     """The finest blocks of samples of which the text is known; how many were read by their text.
 
     Args:
-        source: the pieces of the source, as they stand in the text.
+        source: the pieces of the source, as they are in the text.
         source_tokens, target_tokens: without end of sequence.
         texts: one for each sample. Where the source does not spell it, or a block cannot be
             verified (offsets of texts with control characters are wrong in the library), the
@@ -129,7 +129,7 @@ def _kind(one: bytes, other: bytes) -> int:
 def piece_ends(pieces: Sequence[bytes], text: str) -> NDArray[np.int32] | None:
     """Where each piece ends in ``text``; None where together they do not spell it."""
     plain, written = text.encode(), b"".join(pieces)
-    virtual = 1 if written == b" " + plain else 0  # the space that a marker puts in front
+    virtual = 1 if written == b" " + plain else 0  # the space that a marker puts first
     if not virtual and written != plain:
         return None
     return np.maximum(np.cumsum([len(piece) for piece in pieces]) - virtual, 0).astype(np.int32)
@@ -186,7 +186,7 @@ def verified(
 
 
 def _may_spell(pieces: Sequence[bytes], text: bytes) -> bool:
-    """Whether ``pieces`` spell ``text`` where an unknown one stands for any bytes but none."""
+    """Whether ``pieces`` spell ``text`` where an unknown one is any bytes but none."""
     known = [re.escape(piece) if piece else b"(?s:.)+" for piece in pieces]
     pattern = rb"\s*" + b"".join(known).removeprefix(rb"\ ")
     return re.fullmatch(pattern, text.rstrip()) is not None

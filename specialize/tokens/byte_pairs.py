@@ -31,7 +31,7 @@ _AS_WRITTEN: dict[str, Json] = {
     "lstrip": False,
     "rstrip": False,
     "normalized": False,
-}  # an added token is found wherever its text stands
+}  # an added token is found wherever its text is
 _ROLES = ("bos", "eos", "unk", "pad", "sep", "cls", "mask")
 
 

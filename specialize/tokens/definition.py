@@ -174,7 +174,7 @@ def encoder(definition: Definition) -> Backend:
     A question may hold ``</s>`` or ``<|endoftext|>`` as text. Splitting at special tokens is
     switched off, and special tokens that the model itself could produce from their characters are
     made unreachable: merges that spell one are left out, and in a Unigram lattice, which looks up
-    any piece, their names get a space in front, which every such model has replaced by then.
+    any piece, their names get a space before them, which every such model has replaced by then.
     """
     special = {token.content for token in definition.added if token.special}
     if definition.unknown is not None:

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer as Backend
 from specialize.tokens.definition import Content, Json
 
 
-def ids_in_front(post_processor: Json) -> tuple[int, ...]:
+def first_ids(post_processor: Json) -> tuple[int, ...]:
     """The ids that a ``tokenizer.json``'s post-processor puts before a text."""
     if post_processor is None:
         return ()
@@ -43,12 +43,12 @@ def front_of(
         post_processor: of the definition.
         configuration: the content of ``tokenizer_config.json``; empty where there is none.
         bos: the id that begins a text, where one is named.
-        whole: the definition is a ``tokenizer.json``, which leaves nothing to be said beside it.
+        whole: the definition is a ``tokenizer.json``, which leaves nothing open.
     """
-    said = configuration.get("add_bos_token")
-    if whole or not isinstance(said, bool):
-        return ids_in_front(post_processor)
-    return (bos,) if said and bos is not None else ()
+    adds = configuration.get("add_bos_token")
+    if whole or not isinstance(adds, bool):
+        return first_ids(post_processor)
+    return (bos,) if adds and bos is not None else ()
 
 
 def with_front(content: Content, front: tuple[int, ...]) -> dict[str, object]:
@@ -56,7 +56,7 @@ def with_front(content: Content, front: tuple[int, ...]) -> dict[str, object]:
 
     Unchanged where it does so already.
     """
-    if ids_in_front(content["post_processor"]) == front:
+    if first_ids(content["post_processor"]) == front:
         return dict(content)
     return {**content, "post_processor": template_of(front)}
 

@@ -28,7 +28,7 @@ from specialize.tokens.chat_template import ChatTemplate
 from specialize.tokens.definition import Definition
 from specialize.tokens.ends import template_end
 from specialize.tokens.families import GGUF_NAMES, Family, gguf_family
-from specialize.tokens.front import ids_in_front
+from specialize.tokens.front import first_ids
 from specialize.tokens.sentencepiece_model import (
     BPE,
     BYTE,
@@ -70,7 +70,7 @@ def load_gguf_tokenizer(path: Path) -> Tokenizer:
         f"{path.resolve().parent.name}/{path.name}",
         special,
         ends=tuple(dict.fromkeys(token for token in ends if token is not None)),
-        front=ids_in_front(definition.content["post_processor"]),
+        front=first_ids(definition.content["post_processor"]),
         chat=chat,
         turn_end=turn_end,
     )

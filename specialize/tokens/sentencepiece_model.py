@@ -126,7 +126,7 @@ def _added(model: ModelFile, extra_ids: int) -> list[Json]:
 
 
 def _normalizer(spec: _NormalizerSpec) -> Json:
-    """The file's character map, then folding, then the space in front, then ``▁`` for spaces."""
+    """The file's character map, then folding, then the first space, then ``▁`` for spaces."""
     steps: list[Json] = []
     if spec.precompiled_charsmap:
         charsmap = base64.b64encode(spec.precompiled_charsmap).decode()

@@ -1,4 +1,4 @@
-"""What every id spells: the bytes as they stand in the text, and the flags of alignment.
+"""What every id spells: the bytes as they are in the text, and the flags of alignment.
 
 ``▁She`` and ``ĠShe`` spell ``b" She"``, ``<0xE2>`` the byte E2, ``</s>`` and ``<unk>`` nothing. A
 WordPiece model drops whitespace without a trace: ``she`` spells ``b"she"``, ``##ing`` ``b"ing"``.

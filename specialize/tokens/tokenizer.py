@@ -1,6 +1,6 @@
 """A tokenizer as a value: text to ids, ids to text, ids to the bytes that they spell.
 
-    "She earns $12."  <->  [451, 9528, 7, 1514, 2122, 5]          (T5; with eos=True a 1 behind)
+    "She earns $12."  <->  [451, 9528, 7, 1514, 2122, 5]          (T5; with eos=True also a 1)
     pieces            ->   b" She" b" earn" b"s" b" $" b"12" b"."
 
 No text ever becomes a special token: ``</s>`` in a question is five characters.
@@ -191,7 +191,7 @@ class Tokenizer:
         encoding = self._backend.encode(text, add_special_tokens=False)
         spelled = self.pieces(encoding.ids)
         plain, written = text.encode(), b"".join(spelled)
-        virtual = 1 if written == b" " + plain else 0  # the space that a marker puts in front
+        virtual = 1 if written == b" " + plain else 0  # the space that a marker puts first
         if virtual or written == plain:
             ends = np.cumsum([0] + [len(piece) for piece in spelled]) - virtual
             return encoding.ids, np.maximum(np.stack([ends[:-1], ends[1:]], axis=1), 0)
@@ -219,7 +219,7 @@ class Tokenizer:
         """Write ``tokenizer.json``, ``tokenizer_config.json`` and the chat template, if any.
 
         ``load_tokenizer`` reads the same tokenizer from ``directory``: with the same fingerprint,
-        the same ids in front, and chats that are rendered alike.
+        the same ids before a text, and chats that are rendered alike.
         """
         written = self._definition.written
         named = {"eos_token": self.eos, "pad_token": self.pad, "unk_token": self.unk}

@@ -1,6 +1,6 @@
 """The invariants of exact alignment, P1 to P8, P12 and P16 to P19, each by its name.
 
-P9 stands in test_dtw.py, P10 in test_band.py, P11 in test_token_spans.py, those of projection
+P9 is in test_dtw.py, P10 in test_band.py, P11 in test_token_spans.py, those of projection
 (P4, P13 to P15, P18, P20) in test_project_rule.py and test_project_exact.py.
 """
 
@@ -160,9 +160,9 @@ def test_p12_p18_a_batch_is_its_samples(samples: list[tuple[Pieces, Pieces]], th
 def test_p16_an_unknown_token_disturbs_only_its_surroundings(
     sides: tuple[Pieces, Pieces], where: int
 ) -> None:
-    """Blocks before the window and behind its anchor stay as they were."""
+    """Blocks before the window and after its anchor stay as they were."""
     head = [b"before ", b"the window"]
-    tail = [b" behind the", b" anchor of", b" eight bytes"]
+    tail = [b" after the", b" anchor of", b" eight bytes"]
     source, target = (head + side + tail for side in sides)
     stray = [*target]
     stray.insert(2 + min(where, len(sides[1])), b"")

@@ -1,4 +1,4 @@
-"""The faults of ``scripts/checks/check_mutants.py`` are faults of the code as it stands."""
+"""The faults of ``scripts/checks/check_mutants.py`` are faults of the code as it is."""
 
 from __future__ import annotations
 

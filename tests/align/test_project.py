@@ -38,7 +38,7 @@ def projector(*, in_context: bool = True) -> Projector:
 def project(
     written: list[bytes], rows: SparseDistributions, *, in_context: bool = True
 ) -> tuple[list[str], list[dict[bytes | None, float]]]:
-    """Kinds, and rows as {piece: probability}; the tail stands under ``None``."""
+    """Kinds, and rows as {piece: probability}; the tail is under ``None``."""
     tokens = [*STUDENT.encode(b"".join(written)), 0]
     source = ragged([[TEACHER.index(piece) for piece in written]])
     got = projector(in_context=in_context).project(source, rows, ragged([tokens]))
@@ -140,7 +140,7 @@ def test_the_end_of_sequence_is_carried_over_or_hard():
     assert found[1] == {b"": 1.0}
 
 
-def test_the_end_behind_dropped_whitespace_follows_the_whitespace():
+def test_the_end_after_dropped_whitespace_follows_the_whitespace():
     kinds, found = project(
         [b"She", b"\n", b""], rows_of({b"She": 1.0}, {b"\n": 0.6, b"": 0.4}, {b"": 0.5, b"He": 0.5})
     )
@@ -189,7 +189,7 @@ def test_a_row_with_nothing_that_can_follow_is_hard():
     assert rows[1] == {b" a": 1.0}
 
 
-def test_differing_texts_are_hard_behind_the_first_token_of_a_block():
+def test_differing_texts_are_hard_after_the_first_token_of_a_block():
     source = ragged([[TEACHER.index(piece) for piece in (b"She", b"12", b"")]])
     tokens = ragged([[STUDENT.pieces.index(piece) for piece in (b" She", b"5", b"0", b" a")] + [0]])
     got = projector().project(source, rows_of({b"She": 1.0}, {b"12": 1.0}, {b"": 1.0}), tokens)

@@ -43,7 +43,7 @@ def unknowns(side: Pieces) -> dict[int, int]:
 
 CASES = {
     "one to one": (["a", " b"], ["a", " b"], "a|a  b| b"),
-    "virtual space in front": (["She"], [" She"], "She| She"),
+    "virtual leading space": (["She"], [" She"], "She| She"),
     "newline goes forward": ([".", "\n", "She"], [".", " She"], ".|. \nShe| She"),
     "bare marker": (["a", "\n", "\n", "b"], ["a", " ", "b"], "a|a \n\n|  b|b"),
     "many to one": ([" $", "12"], [" $12"], " $12| $12"),
@@ -59,16 +59,16 @@ CASES = {
     "no-break space": (["a\u00a0b", "cdefghij"], ["a b", "cdefghij"],
                        "a\xa0b|a b cdefghij|cdefghij"),
     "ligature": (["ﬁ", "ne day here"], ["fi", "ne day here"], "ﬁ|fi ne day here|ne day here"),
-    "special behind": (["a"], ["a", b""], "a|a"),
+    "special after": (["a"], ["a", b""], "a|a"),
     "nothing in common": (["foo"], ["qux"], "foo|qux"),
     "word left out": (["one ", "two ", "three"], ["one ", "three"], "one |one  two three|three"),
     "blank run inside a token": (["a", " \n", " b"], ["a", " b"], "a|a  \n b| b"),
-    "blank behind the stop": (["a", ". ", "\n", "B"], ["a", ".", " B"], "a|a . \nB|. B"),
+    "blank after the stop": (["a", ". ", "\n", "B"], ["a", ".", " B"], "a|a . \nB|. B"),
     "bare marker and unknown": (
         ["1", "\n", "<<", "48/2=24"], ["1", " ", "", "48/2=24"], "1|1 \n|  <<| 48/2=24|48/2=24",
     ),
-    "marker in front alone": (["a"], [" ", "a"], "a| a"),
-    "blank in front on both": ([" ", " a"], [" a"], "  a| a"),
+    "leading marker alone": (["a"], [" ", "a"], "a| a"),
+    "leading blank on both": ([" ", " a"], [" a"], "  a| a"),
     "trailing blanks": (["a", " ", " \n"], ["a"], "a  \n|a"),
     "unknown between": (["x{y", "}z"], ["x", "", "y", "", "z"], "x{y|xy }z|z"),
     "unknown word": (["ab", " 你", "好", " cd"], ["ab", " ", "", " cd"], "ab|ab  你好|   cd| cd"),
@@ -164,7 +164,7 @@ def test_links_join_tokens_that_share_bytes(sides: tuple[Pieces, Pieces]) -> Non
     )
 )
 @example(([b"", b" "], [b" ", b""]))
-@example(([b"b", b"1\na"], [b"b", b"1 a"]))  # a token goes on behind its gap
+@example(([b"b", b"1\na"], [b"b", b"1 a"]))  # a token goes on after its gap
 @settings(max_examples=300)
 def test_kinds_are_true(sides: tuple[Pieces, Pieces]) -> None:
     """A literal block spells the same on both sides, a folded one does but for gaps.
@@ -238,7 +238,7 @@ def test_samples_without_tokens_need_no_vocabulary() -> None:
 
 @pytest.mark.parametrize("size", [40, 700, 9000])
 def test_after_a_long_window_both_sides_agree_again(size: int) -> None:
-    head, tail = [b"before ", b"it"], [b" and behind", b" it"]
+    head, tail = [b"before ", b"it"], [b" and after", b" it"]
     digits = [b"%d" % (k * k % 97) for k in range(size // 2)]
     letters = [b"x", b"yz"] * (size // 4)
     groups = align_pieces([*head, *digits, *tail], [*head, *letters, *tail]).groups()
@@ -307,7 +307,7 @@ def test_plain_texts_are_read_as_all_are(text: str, front: bool, blank: str, siz
 
 
 def test_what_the_quick_scan_takes() -> None:
-    """A space in front, one blank for another, unknown tokens against ink."""
+    """A leading space, one blank for another, unknown tokens against ink."""
     for text, written, plain in [
         ("ab\ncd", " ab cd", True), ("a<bcdefghi", " a?bcdefghi", True), ("a", "a", True),
         ("", "", True), ("a  b", " a b", False), ("a\n\nb", " a b", False), (" a", "a", False),

@@ -67,7 +67,7 @@ def test_pieces_that_begin_alike_are_counted_byte_by_byte(spelled, data):
             assert counts[vocabulary.indptr[v] + k] == begin
 
 
-def test_equal_pieces_stand_whole_ones_first():
+def test_equal_pieces_are_in_order_whole_ones_first():
     index = index_prefixes(build_vocabulary([b"A", b"B", b"A", b"A"], flags={0: BYTE}))
     assert index.order.tolist() == [2, 3, 0, 1]
 

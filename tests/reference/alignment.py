@@ -1,4 +1,4 @@
-"""Slow, obvious twins of the alignment kernels."""
+"""Slow, obvious reference implementations of the alignment kernels."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def common_boundaries(source: Sequence[bytes], target: Sequence[bytes]) -> list[
 def ends_in_text(folded: Sequence[bytes], text: bytes) -> list[int]:
     """Where pieces of the folded ``text`` end in it.
 
-    The space in front of the first word ends at the text's start, unless the text begins with
-    whitespace; a piece that ends with a space ends behind the whole run; the last one, with the
+    The space before the first word ends at the text's start, unless the text begins with
+    whitespace; a piece that ends with a space ends after the whole run; the last one, with the
     text.
     """
-    behind = [0]  # in ``text``, behind each byte of the folded one
+    after = [0]  # in ``text``, after each byte of the folded one
     at = 0
     for byte in b"".join(folded):
         start = at
         while byte == 32 and at < len(text) and text[at : at + 1].isspace():
             at += 1
         at += byte != 32
-        behind.append(at if byte != 32 or at > start else start)
+        after.append(at if byte != 32 or at > start else start)
     ends, position = [], 0
     for piece in folded:
         position += len(piece)
-        ends.append(behind[position])
+        ends.append(after[position])
     return [*ends[:-1], len(text)] if ends else []
 
 
@@ -85,7 +85,7 @@ def without_gaps(text: bytes) -> bytes:
 def folded_boundaries(source: Sequence[bytes], target: Sequence[bytes]) -> list[Group]:
     """Blocks of two texts of the same words, between blanks that may differ.
 
-    A place is (words before it, bytes of the word before it, whether the blanks behind that are
+    A place is (words before it, bytes of the word before it, whether the blanks after that are
     read). Inside blanks that both sides have but write differently there is no place. Where only
     one side has blanks all of it is one place, of which the first boundary counts; a blank that
     comes last belongs to what is before it.
@@ -126,7 +126,7 @@ def _runs(text: bytes) -> dict[int, bytes]:
 def _place(
     text: bytes, position: int, mine: dict[int, bytes], its: dict[int, bytes]
 ) -> tuple[int, int] | None:
-    """Where a boundary at ``position`` is: word bytes before it, and blanks read behind them."""
+    """Where a boundary at ``position`` is: word bytes before it, and blanks read after them."""
     ink = sum(not bytes([byte]).isspace() for byte in text[:position])
     read = 0
     while read < position and bytes([text[position - 1 - read]]).isspace():
@@ -217,7 +217,7 @@ def price_together(a: int, b: int) -> int | float:
 
 
 def price_alone(a: int, beside: int | None) -> int:
-    """The price of an element that stands behind ``beside`` of the other side, without partner."""
+    """The price of an element that is after ``beside`` of the other side, without partner."""
     if a == GAP:
         return 1
     return 4 if beside == UNKNOWN else 16

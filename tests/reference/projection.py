@@ -26,7 +26,7 @@ DEPTH = 4
 class ToyTokenizer:
     """Ids 0 (end of sequence) and 1 (unknown), then ``pieces``; longest match inside words.
 
-    Where it ``folds``, runs of whitespace are one space, one stands in front of the text, and what
+    Where it ``folds``, runs of whitespace are one space, one comes before the text, and what
     trails is dropped.
     """
 
@@ -78,7 +78,7 @@ def fold(text: bytes, folds: bool) -> tuple[bytes, list[int]]:
 
 
 def place(student: ToyTokenizer, tokens: Sequence[int], text: bytes, i: int) -> int:
-    """The byte of the teacher's ``text`` right behind what the student has read before ``i``."""
+    """The byte of the teacher's ``text`` right after what the student has read before ``i``."""
     folded, origin = fold(text, student.folds)
     before = b"".join(student.pieces[token] for token in tokens[:i])
     if student.folds:
@@ -94,7 +94,7 @@ def stand(
     tokens: Sequence[int],
     i: int,
 ) -> tuple[int, int]:
-    """Where row ``i`` stands: the byte, and the teacher's token."""
+    """Where row ``i`` is: the byte, and the teacher's token."""
     text = b"".join(teacher[token] for token in written)
     starts = [len(b"".join(teacher[token] for token in written[:j])) for j in range(len(written))]
     at = place(student, tokens, text, i)
@@ -126,7 +126,7 @@ def spread(
     found: dict[int, float] = defaultdict(float)
     masses = {"tail": 0.0, "wrong": 0.0}
 
-    def give(outcome: int | str, mass: float) -> None:
+    def assign(outcome: int | str, mass: float) -> None:
         if isinstance(outcome, str):
             masses[outcome] += mass
         else:
@@ -145,16 +145,16 @@ def spread(
                 continue
             outcome = _outcome(teacher, student, tokens, i, at, so_far, candidate)
             parts = part(outcome, candidate, r) if part and candidate else {outcome: 1.0}
-            for became, of_it in parts.items():
-                give(became, reach * share * of_it)
+            for token, of_it in parts.items():
+                assign(token, reach * share * of_it)
         rest = reach * max(0.0, 1 - sum(rows[r].values()))
         if d == 0:
             consistent = _unstored_share(teacher, rows[r], emitted)
-            give("tail", rest * consistent)
-            give("wrong", rest * (1 - consistent))
+            assign("tail", rest * consistent)
+            assign("wrong", rest * (1 - consistent))
         else:
             ended = _ended(student, tokens, i, at, so_far)
-            give("tail" if ended == "wrong" else ended, rest)
+            assign("tail" if ended == "wrong" else ended, rest)
         reach = followed
         if reach == 0 or _certain(text, at, starts[r], teacher[written[r]], written[r] == 0, d):
             break
@@ -183,7 +183,7 @@ def _ended(student, tokens, i, at, text) -> int | str:
 
 
 def _certain(text, at, start, piece, ends, d) -> bool:
-    """Whether the student's token at ``at`` is settled once ``piece`` stands at ``start``."""
+    """Whether the student's token at ``at`` is settled once ``piece`` is at ``start``."""
     if ends:
         return True
     after = text[at : start + len(piece)]
@@ -213,7 +213,7 @@ def exact_next(
 ) -> dict[int, float]:
     """The student's token ``i`` under everything that the teacher may write from its place on.
 
-    ``after`` is the teacher: rows by the last token (0 at the start); behind ``longest`` more
+    ``after`` is the teacher: rows by the last token (0 at the start); after ``longest`` more
     tokens it ends for certain.
     """
     text = b"".join(teacher[token] for token in written)

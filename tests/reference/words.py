@@ -12,7 +12,7 @@ Word = tuple[str, tuple[int, ...], int]  # where it comes from, its teacher toke
 
 
 def word_of(teacher: Sequence[bytes], written: Sequence[int], candidate: int | None = None) -> Word:
-    """The last word of what was written, or of what would be with ``candidate`` behind it."""
+    """The last word of what was written, or of what would be with ``candidate`` after it."""
     root, tokens, start, inked, at = "start", (), 0, False, 0
     for token in written:
         piece = teacher[token]
@@ -37,13 +37,13 @@ def is_ink(byte: int) -> bool:
 
 
 class Words:
-    """What student tokens each word became, as often as it was written."""
+    """What student tokens each word continued as, as often as it was written."""
 
     def __init__(
         self, teacher: Sequence[bytes], student: ToyTokenizer, *, keep: int | None = None
     ) -> None:
         self.teacher, self.student, self.keep = teacher, student, keep
-        self.became: dict[tuple, list[tuple[int, ...]]] = defaultdict(list)
+        self.continued: dict[tuple, list[tuple[int, ...]]] = defaultdict(list)
 
     def observe(self, written: Sequence[int], tokens: Sequence[int]) -> None:
         places = [
@@ -58,7 +58,7 @@ class Words:
             last = first
             while last < min(first + FAR, len(tokens)) and places[last] < here:
                 last += 1
-            self.became[root, word].append(tuple(tokens[first:last]))
+            self.continued[root, word].append(tuple(tokens[first:last]))
 
     @staticmethod
     def anchor(root: str, places: Sequence[int], start: int) -> int | None:
@@ -67,16 +67,16 @@ class Words:
             return 0
         return places.index(start) if start in places else None
 
-    def parted(
+    def split_shares(
         self, outcome: int | str, word: Word, read: tuple[int, ...]
     ) -> dict[int | str, float]:
-        """Shares of a candidate whose word, as it stands, would be followed by ``outcome``."""
-        became = self.became[word[:2]]
-        if not became:
+        """Shares of a candidate whose word, as it is, would be followed by ``outcome``."""
+        continued = self.continued[word[:2]]
+        if not continued:
             return {outcome: 1.0}
-        alike = [tokens for tokens in became if tokens[: len(read)] == read[:FAR]]
+        alike = [tokens for tokens in continued if tokens[: len(read)] == read[:FAR]]
         after = Counter(tokens[len(read)] for tokens in alike if len(tokens) > len(read))
-        if len(read) > FAR and outcome == "wrong":  # what was not looked at goes on as it stands
+        if len(read) > FAR and outcome == "wrong":  # what was not looked at goes on as it is
             alike = []
         met = len(alike) + (outcome != "wrong")
         if isinstance(outcome, int):
@@ -86,5 +86,5 @@ class Words:
             spelled = [(c, v) for c, v in spelled if PART * self.keep * c >= met][: self.keep]
         shares: dict[int | str, float] = {-minus: count for count, minus in spelled}
         shares["tail"] = met - sum(shares.values())
-        shares["wrong"] = len(became) + 1 - met
-        return {key: count / (len(became) + 1) for key, count in shares.items()}
+        shares["wrong"] = len(continued) + 1 - met
+        return {key: count / (len(continued) + 1) for key, count in shares.items()}

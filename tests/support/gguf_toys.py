@@ -39,7 +39,7 @@ def write_gguf(
     Args:
         template: of its chat, in Jinja.
         stored: the type of matrices whose rows are whole blocks of it; the rest is in float32.
-        pre: the word for how a text is parted.
+        pre: the word for how a text is split.
         without: a tensor that is left out.
         extra: further tensors.
     """

@@ -96,7 +96,7 @@ def exact(values: np.ndarray, dtype: str) -> np.ndarray:
 def distillkit_folder(
     path: Path, texts: Sequence[ScoredText], *, dtype: str = "float32", delta: bool = False
 ) -> Path:
-    """DistillKit's parquet with its configuration; a token 7 stands before every text."""
+    """DistillKit's parquet with its configuration; a token 7 comes before every text."""
     path.mkdir()
     k = topk_id(texts[0]).shape[1]
     config = {

@@ -1,6 +1,6 @@
 """A language model by hashing, and its answers in the words of every kind of server.
 
-The distribution behind a context is a function of the context alone, so that what a client should
+The distribution after a context is a function of the context alone, so that what a client should
 hold for any text can be computed here, and sampled and scored rows agree.
 """
 
@@ -44,7 +44,7 @@ class ScriptedModel:
     def draw(
         self, prompt: Sequence[int], seed: int, temperature: float, most: int
     ) -> tuple[list[int], str]:
-        """The tokens written behind ``prompt``, and ``stop`` or ``length``."""
+        """The tokens written after ``prompt``, and ``stop`` or ``length``."""
         rng = np.random.default_rng([seed, *hashlib.sha256(bytes(str(prompt), "ascii")).digest()])
         tokens: list[int] = []
         while len(tokens) < most:
@@ -57,7 +57,7 @@ class ScriptedModel:
         return tokens, "length"
 
     def entries(self, context: Sequence[int], token: int, k: int) -> list[tuple[int, float]]:
-        """The first ``k``, and the token itself behind them if it is not among them."""
+        """The first ``k``, and the token itself after them if it is not among them."""
         row = list(self.row(context)[:k])
         own = (token, self.logprob(context, token))
         return row if own in row else [*row, own]

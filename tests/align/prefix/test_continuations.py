@@ -1,4 +1,4 @@
-"""What words became, against reading whole texts; and what it does to rows."""
+"""How words continued, against reading whole texts; and what it does to rows."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_every_row_follows_the_rule(drawn, keep):
             first = words.anchor(word[0], places, word[2])
             if first is None or first > i:
                 return {outcome: 1.0}
-            return words.parted(outcome, word, tuple(case.tokens[first:i]))
+            return words.split_shares(outcome, word, tuple(case.tokens[first:i]))
 
         found, tail, wrong = oracles.spread(
             case.teacher, case.student, case.written, case.rows, case.tokens, i, part
@@ -103,15 +103,15 @@ def project(store, row, keep=None):
     return {STUDENT.pieces[v]: p for v, p in entries(got.distributions, 0).items()}, got
 
 
-def test_a_candidate_becomes_what_its_word_became():
+def test_a_candidate_continues_as_its_word_did():
     """Of three words that began with " $", two went on as " $1" and one as " $12"; the word as it
-    stands counts once more."""
+    is counts once more."""
     store = [[b" $", b"1"], [b" $", b"1", b" a"], [b" $", b"12"]]
     row, _ = project(store, {b" a": 0.6, b" $": 0.4})
     assert row == pytest.approx({b" a": 0.6, b" $1": 0.2, b" $12": 0.1, b" $": 0.1})
 
 
-def test_a_word_that_was_never_met_stays_as_it_stands():
+def test_a_word_that_was_never_met_stays_as_it_is():
     row, _ = project([[b" a", b" a"]], {b" a": 0.6, b" $": 0.4})
     assert row == pytest.approx({b" a": 0.6, b" $": 0.4})
 
@@ -146,7 +146,7 @@ def test_rare_continuations_are_tail():
         made.observe(ragged([ids]), ragged([student.encode(b" x" + digit)]))
     got = made.project(ragged([[2]]), sparse(({2: 0.5, 1: 0.5},)), ragged([student.encode(b" a")]))
     assert got.distributions.mass() == pytest.approx(1)
-    # the word as it stands begins with " ", the lowest id of those that came once
+    # the word as it is begins with " ", the lowest id of those that came once
     assert len(entries(got.distributions, 0)) == 1 + MOST
     assert np.exp(got.distributions.tail[0]) == pytest.approx(0.5 * 5 / (MOST + 5))
 

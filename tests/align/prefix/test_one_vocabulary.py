@@ -74,7 +74,7 @@ def test_rows_are_the_teachers(shard: list[tuple[list[int], bool, bool]], seed: 
 
 
 def dense(rows: SparseDistributions, row: int) -> np.ndarray:
-    """Probabilities of all tokens, and of the tail behind them."""
+    """Probabilities of all tokens, and of the tail after them."""
     one = rows[row : row + 1]
     made = np.zeros(len(PIECES) + 1)
     np.add.at(made, one.ids, np.exp(one.logprobs))

@@ -117,7 +117,7 @@ def test_p15_storing_more_keeps_more(world):
 
     It does not hold elsewhere: a candidate that just spells what was already read, stored, makes
     known that its mass says nothing about the next token; and inside a source token the unstored
-    mass is parted by a count of the unstored ids, which changes as more are stored.
+    mass is split by a count of the unstored ids, which changes as more are stored.
     """
     case = world.case()
     rule, kept = projector(case), np.zeros(len(case.tokens))

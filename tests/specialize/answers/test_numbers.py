@@ -267,7 +267,7 @@ BEHIND = [
 
 
 @pytest.mark.parametrize(("text", "answer"), BEHIND)
-def test_what_is_behind_an_announcement(text: str, answer: str) -> None:
+def test_what_follows_an_announcement(text: str, answer: str) -> None:
     assert is_correct(text, answer)
     assert is_correct(text, answer, mode="strict")
     assert not is_correct(text, "1")

@@ -26,7 +26,7 @@ def commands(
 COMMANDS = commands(cli)
 
 
-def test_every_command_stands_in_one_section() -> None:
+def test_every_command_is_in_one_section() -> None:
     listed = [name for names in type(cli).sections.values() for name in names]
     assert sorted(listed) == sorted(cli.commands)
 

@@ -101,7 +101,7 @@ def test_refused_with_its_line(name: str, tmp_path: Path) -> None:
 
 
 def test_a_file_from_another_system(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    """A byte-order mark in front and carriage returns at line ends are no part of the text."""
+    """A byte-order mark at the start and carriage returns at line ends are no part of the text."""
     path = tmp_path / "hostile.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + lines("Ärger?", "So.").replace(b"\n", b"\r\n"))
     assert scored(path, tokenizer)["toy/1", 0].response.prompt.startswith("Q: Ärger?\n")

@@ -53,7 +53,7 @@ def test_killed_at_random_moments_and_resumed(stage: str, kills: int) -> None:
     told = campaign("random", stage, str(kills))
     assert told["differing"] == []
     assert told["killed"] == kills
-    if kills >= 200:  # then kills came before, between and behind all commits
+    if kills >= 200:  # then kills came before, between and after all commits
         assert all(told["committed_when_killed"][:4])
         assert told["killed_twice"] > 20
 

@@ -11,7 +11,7 @@ import pytest
 from specialize import datasets
 from specialize.answers import is_correct
 from specialize.datasets import hub
-from specialize.datasets.choices import part_train
+from specialize.datasets.choices import split_train
 from specialize.errors import ConfigurationError, InputError
 from specialize.records import Example
 
@@ -149,7 +149,7 @@ def test_sets_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     train, held_out = (datasets.load("cqa", split=split) for split in ("train", "validation"))
     assert asked == [("Salesforce/cos_e", "v1.11", "train")] * 2
     assert (len(train), len(held_out)) == (18, 2)
-    assert held_out == part_train(sorted(train + held_out, key=lambda e: e.id), "validation")
+    assert held_out == split_train(sorted(train + held_out, key=lambda e: e.id), "validation")
     datasets.load("cqa", split="test")
     datasets.load("arc", split="validation")
     assert asked[2:] == [

@@ -44,7 +44,7 @@ def test_prompts_of_rows_begin_and_end_as_the_model_reads_them(
     text = f"Q: {words}How many?\nA:"
     (whole,) = encode([Question(text)], tokenizer, most=1000, eos=eos)
     assert whole.ids.tolist() == [*front, *tokenizer.encode(text), *end]
-    # what is cut to fit counts the ids in front, and keeps them
+    # what is cut to fit counts the first ids, and keeps them
     most = len(whole.ids) - 5
     (cut,) = encode([Question(text, context=words)], tokenizer, most=most, eos=eos)
     assert cut.cut

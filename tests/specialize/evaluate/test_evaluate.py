@@ -339,7 +339,7 @@ def test_kept_predictions_are_graded_by_the_present_rules(world: tuple[Recipe, P
     assert [p.correct for p in file.read()][:2] == [True, True]
 
 
-def test_test_split_and_teacher_stand_apart(world: tuple[Recipe, Path], tmp_path: Path) -> None:
+def test_test_split_and_teacher_are_separate(world: tuple[Recipe, Path], tmp_path: Path) -> None:
     recipe, run = world
     teacher = write_model(tiny_gpt2(seed=1), tmp_path / "big")
     recipe = recipe.model_copy(

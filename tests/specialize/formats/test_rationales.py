@@ -67,7 +67,7 @@ READINGS = [
 
 
 @pytest.mark.parametrize(("text", "rationale", "answer"), READINGS)
-def test_a_text_is_parted(text: str, rationale: str, answer: str | None) -> None:
+def test_a_text_is_split(text: str, rationale: str, answer: str | None) -> None:
     found = read_rationale(text)
     assert (found.rationale, found.answer) == (rationale, answer)
     assert text[: found.end].strip() == rationale

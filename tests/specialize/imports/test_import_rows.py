@@ -200,10 +200,10 @@ def test_the_rest_of_the_codec(tmp_path: Path) -> None:
         codec.logprobs(np.array([content[:-1]], np.uint8))
 
 
-def test_distillkit_behind_a_marker(scored: list[ScoredText], tmp_path: Path) -> None:
+def test_distillkit_after_a_marker(scored: list[ScoredText], tmp_path: Path) -> None:
     source = distillkit_folder(tmp_path / "dk", scored)
     told = import_distillkit(
-        source, tmp_path / "s", tokenizer=TEACHER, teacher="big", top_k=K, behind=".\n",
+        source, tmp_path / "s", tokenizer=TEACHER, teacher="big", top_k=K, after=".\n",
     )  # fmt: skip
     assert told["samples"] == 2
     assert told["dropped"] == {"the marker is not in the text": 1}

@@ -283,7 +283,7 @@ def test_any_columns(
 
 
 def test_nemo_aligner_has_an_exact_tail(texts: list[ScoredText], tmp_path: Path) -> None:
-    """Rows stand beside the labels; what the loss leaves out is prompt or padding."""
+    """Rows are beside the labels; what the loss leaves out is prompt or padding."""
     rows = []
     for text in texts:
         logits = topk_logprob(text).astype(np.float64) + 3.25

@@ -63,7 +63,7 @@ def test_groups_by_hand() -> None:
     assert dropped == [[b"He"], [b" a"], []]
 
 
-def test_every_token_stands_in_one_group(stores: tuple[Path, Path]) -> None:
+def test_every_token_is_in_one_group(stores: tuple[Path, Path]) -> None:
     responses, targets = stores
     source, made = Store.open(responses), Store.open(targets)
     for example, number in made.keys:

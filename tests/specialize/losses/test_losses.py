@@ -211,7 +211,7 @@ def test_row_of_tail_alone_says_nothing_and_weight_zero_is_not_read():
     assert (leaf.grad[1] != 0).all()
 
 
-def test_unused_slots_may_stand_anywhere_and_repeat_ids():
+def test_unused_slots_may_be_anywhere_and_repeat_ids():
     logits = torch.randn(1, 9)
     want = sparse_kl(
         logits, torch.tensor([[4]]), torch.tensor([[0.0]]), torch.tensor([NONE]), torch.ones(1)

@@ -90,7 +90,7 @@ def test_the_ids_are_those_of_the_directory(tmp_path: Path) -> None:
         ("deepseek-v3", ["It", "'s", " ", "123", "4", ",", " ok"]),
     ],
 )
-def test_a_text_is_parted_as_the_file_says(pre: str, parts: list[str], tmp_path: Path) -> None:
+def test_a_text_is_split_as_the_file_says(pre: str, parts: list[str], tmp_path: Path) -> None:
     tokenizer = load_tokenizer(write_gguf(toys.llama(), tmp_path / "toy.gguf", pre=pre))
     found = tokenizer._backend.pre_tokenizer.pre_tokenize_str("It's 1234, ok")
     assert [piece.replace("Ġ", " ") for piece, _ in found] == parts
@@ -166,7 +166,7 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
         load_teacher_model(str(path))
 
 
-def test_an_unknown_way_of_parting_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_pre_tokenizer_is_refused(tmp_path: Path) -> None:
     path = write_gguf(toys.llama(), tmp_path / "toy.gguf", pre="tomorrow")
     with pytest.raises(InputError, match="splits a text as 'tomorrow' does, which is not known"):
         load_tokenizer(path)

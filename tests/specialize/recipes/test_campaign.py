@@ -89,7 +89,7 @@ def test_forty_solutions_a_question() -> None:
 
 @pytest.mark.realdata
 def test_published_prompts_ask_gsm8k(data_dir: Path) -> None:
-    """Every published prompt file stands in front of every question but its own."""
+    """Every published prompt file comes before every question but its own."""
     questions = [Example(f"q/{i}", f"What is {i} and {i}?", str(2 * i)) for i in range(3)]
     files = sorted(data_dir.glob("prompts/*.txt"))
     assert len(files) == 7

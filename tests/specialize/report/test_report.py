@@ -145,7 +145,7 @@ def test_figures_have_ids_of_their_own_and_every_reference_is_met(
     assert wanted <= set(ids)
 
 
-def test_figures_and_tables_stand_beside_it(made: tuple[Recipe, Path]) -> None:
+def test_figures_and_tables_are_beside_it(made: tuple[Recipe, Path]) -> None:
     _, run = made
     names = {path.name for path in (run / "figures").iterdir()}
     assert {
@@ -426,7 +426,7 @@ def test_labels_of_points_do_not_touch() -> None:
     assert touching == []
 
 
-def test_names_break_behind_their_marks_alone() -> None:
+def test_names_break_after_their_marks_alone() -> None:
     made = environment().from_string("{{ name | breakable }}")
     assert made.render(name="evaluate_boolean") == "evaluate_<wbr>boolean"
     assert made.render(name="a-b/c.d_") == "a-<wbr>b/<wbr>c.<wbr>d_"

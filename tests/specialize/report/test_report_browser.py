@@ -150,7 +150,7 @@ def _page(tmp_path: Path, kind: str) -> Path:
 
 
 def _with_script(html: str, more: str) -> str:
-    """The page with ``more`` behind its own script, and the policy that allows just that."""
+    """The page with ``more`` after its own script, and the policy that allows just that."""
     script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
     longer = script + more
     before, after = (

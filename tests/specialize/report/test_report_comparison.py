@@ -103,7 +103,7 @@ def test_markup_in_a_comparison_stays_text(tmp_path: Path) -> None:
     assert yaml.safe_load(cards[1].split("---\n", 2)[1])
 
 
-def test_without_test_scores_validation_stands_in(
+def test_without_test_scores_validation_is_used(
     runs: list[tuple[Recipe, Path]], tmp_path: Path
 ) -> None:
     run = tmp_path / "run9"

@@ -216,7 +216,7 @@ def test_every_row_once_an_epoch_in_homogeneous_micro_batches(
         assert plan.tokens_of(step).tolist() == [expected[o] for o in range(len(rows.objectives))]
 
 
-def test_the_rows_of_a_step_do_not_depend_on_how_it_is_parted():
+def test_the_rows_of_a_step_do_not_depend_on_how_it_is_split():
     rows = toys.random_rows(37)
     plans = [
         plan_of(rows, batch_rows=b, accumulation=a) for b, a in ((16, 1), (4, 4), (2, 8), (1, 16))
@@ -251,7 +251,7 @@ def test_joint_mixing_keeps_an_example_together():
     assert plan_of(rows, batch_rows=1, accumulation=1, mixing="joint").rows_of(3).size == 2
 
 
-def test_lengths_stand_together_and_formats_keep_their_share():
+def test_similar_lengths_share_batches_and_formats_keep_their_share():
     rows = toys.random_rows(1200, objectives=3)
     plan = plan_of(rows, batch_rows=4, accumulation=12)
     parts = [part for step in range(10) for part in plan.micro_batches(step)]

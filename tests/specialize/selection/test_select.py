@@ -180,7 +180,7 @@ def test_a_better_winner_stays_the_winner(table, rule, gain) -> None:
 
 
 @given(tables, st.integers(0, 3), st.sampled_from(PLAIN_RULES))
-def test_a_test_score_is_refused_wherever_it_stands(table, place, rule) -> None:
+def test_a_test_score_is_refused_wherever_it_is(table, place, rule) -> None:
     scores = scores_of(table)
     scores.insert(place, score(10, "near", 99, split="test"))
     with pytest.raises(ConfigurationError, match="chosen by validation scores only"):
@@ -223,7 +223,7 @@ def test_warnings() -> None:
     scores = [*scores_of({10: (30, 30, 30, 30)}), score(20, "near", 99)]
     found = choose(scores, SETS, BEST_MEAN, format_=FORMAT)
     assert found.warnings == (
-        "not considered, for want of a score on every set: step-000020",
+        "not considered, because a set has no score: step-000020",
         "the student before training was not evaluated, so gains are unknown",
     )
 
@@ -405,10 +405,10 @@ def test_select_without_what_it_needs(tmp_path: Path) -> None:
     _write_run(tmp_path, TABLE)
     with pytest.raises(ConfigurationError, match="needs out-of-distribution sets, of which the"):
         _select(tmp_path, "within-drop", sets=near)
-    became = _select(tmp_path, sets=near)
-    assert became.rule == "in-distribution"
-    assert became.warnings[0] == (
-        "rule 'mean' became 'in-distribution': the recipe has no out-of-distribution set"
+    used = _select(tmp_path, sets=near)
+    assert used.rule == "in-distribution"
+    assert used.warnings[0] == (
+        "rule 'mean' is replaced by 'in-distribution': the recipe has no out-of-distribution set"
     )
     (tmp_path / "selection.json").write_text("{}")
     with pytest.raises(InputError, match="is no selection"):

@@ -233,7 +233,7 @@ def test_the_vocabulary_keeps_the_pieces_in_use(tmp_path: Path) -> None:
     )
     with StoreWriter(tmp_path, description(k=1), shard_samples=1) as writer:
         writer.write(0, [one])
-        assert writer.ids_in_use().tolist() == [1, 2, 5]  # 9 stands in an unused slot
+        assert writer.ids_in_use().tolist() == [1, 2, 5]  # 9 is in an unused slot
         writer.finish(pieces, {})
     store = Store.open(tmp_path)
     assert store.vocabulary() == {1: b"", 2: b" ", 5: b"5"}

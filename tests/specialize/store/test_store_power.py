@@ -16,7 +16,7 @@ from tests.support.store_samples import memory_folder
 
 
 def record(stage: Stage, out: Path) -> list[Operation]:
-    """The operations of ``stage``; a mark stands where a commit has returned."""
+    """The operations of ``stage``; a mark is where a commit has returned."""
     write = StoreWriter.write
 
     with recorded(out) as log, pytest.MonkeyPatch.context() as patch:

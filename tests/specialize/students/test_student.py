@@ -88,7 +88,7 @@ def test_a_fused_student_gives_the_states_of_its_projection(students, kind):
     )
 
 
-def test_a_cap_behind_the_projection_is_not_plain(students):
+def test_a_cap_after_the_projection_is_not_plain(students):
     folder, _ = students
     model = load_model(folder / "gpt2")
     model.lm_head.register_forward_hook(lambda module, inputs, output: output.tanh())

@@ -67,8 +67,8 @@ def check_cover(groups: Sequence[Sequence[int]], n: int, m: int) -> None:
     """Groups follow one another on both sides and cover both."""
     assert [groups[0][0], groups[0][2]] == [0, 0]
     assert [groups[-1][1], groups[-1][3]] == [n, m]
-    for before, behind in pairwise(groups):
-        assert [before[1], before[3]] == [behind[0], behind[2]]
+    for before, after in pairwise(groups):
+        assert [before[1], before[3]] == [after[0], after[2]]
 
 
 @pytest.mark.realdata

@@ -1,4 +1,4 @@
-"""Which entries of a row are kept: top k, so many as reach a mass, or drawn; tails are exact."""
+"""Which entries of a row are kept: top k, as many as reach a mass, or drawn; tails are exact."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_mass_and_other_temperatures(
     assert rows.tempered_tails.shape == (3, len(temperatures))
     assert (rows.ids[~used] == 0).all()
     before = (rows.logprobs.exp().cumsum(-1) - rows.logprobs.exp())[used]
-    assert (before < mass + 1e-5).all(), "an entry behind the mass"
+    assert (before < mass + 1e-5).all(), "an entry after the mass"
     short = used.sum(-1) < k
     assert (rows.logprobs.exp().sum(-1)[short] >= mass - 1e-5).all(), "an entry is missing"
 

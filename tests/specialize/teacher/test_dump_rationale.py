@@ -47,7 +47,7 @@ def settings_of(**values: object) -> TeacherSettings:
     return TeacherSettings.model_validate({"mode": "rationale", "max_new_tokens": 30, **values})
 
 
-def test_few_shot_texts_are_parted_and_judged(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_few_shot_texts_are_split_and_judged(tokenizer: Tokenizer, tmp_path: Path) -> None:
     teacher = teacher_of(tokenizer)
     found = dump(teacher, ASKED, tmp_path / "out", settings_of(num_fewshot=2), kind="choice")
     responses = [sample.response for sample in Store.open(tmp_path / "out")]

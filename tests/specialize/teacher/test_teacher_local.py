@@ -125,7 +125,7 @@ def test_logits_of_a_long_text_are_never_held_at_once() -> None:
     score_batch(teacher._model, [item], Sampling(1), positions=10)
     hook.remove()
     assert max(shapes) == 10
-    assert sum(shapes) == len(item.tokens) + 1  # and one behind the prompt, which is not used
+    assert sum(shapes) == len(item.tokens) + 1  # and one after the prompt, which is not used
 
 
 def test_scoring_gives_the_rows_of_sampling() -> None:
@@ -299,7 +299,7 @@ def test_sparse_rows_against_float64(values: np.ndarray, k: int) -> None:
 def test_large_vocabularies_are_searched_by_blocks(width: int) -> None:
     generator = torch.Generator().manual_seed(width)
     logits = torch.randn(40, width, generator=generator) * 4
-    logits[0, -5:] += 50  # all entries behind the last whole block
+    logits[0, -5:] += 50  # all entries after the last whole block
     logits[1, 256:261] += 50  # all in one block
     logits[2, :] = 1.5  # all equal
     tokens = torch.randint(width, (40,), generator=generator)

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Backend
 from transformers import AutoTokenizer
 
 from specialize.tokens import load_tokenizer
-from specialize.tokens.front import ids_in_front, template_of
+from specialize.tokens.front import first_ids, template_of
 
 MODELS = Path(__file__).parents[3] / "specialize" / "quickstart" / "models"
 TEXTS = (
@@ -72,7 +72,7 @@ BYTE_LEVEL = {
     ],
 )  # fmt: skip
 def test_what_a_post_processor_puts_in_front(post_processor: object, front: tuple[int, ...]):
-    assert ids_in_front(post_processor) == front
+    assert first_ids(post_processor) == front
 
 
 @pytest.mark.parametrize(

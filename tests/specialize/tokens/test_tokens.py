@@ -99,7 +99,7 @@ def write_ranks(path: Path, backend: Backend) -> None:
 
 
 def write_tekken(path: Path, ranks: Path) -> None:
-    """The same tokens behind three special ones; the last rank is beyond those in use."""
+    """The same tokens after three special ones; the last rank is beyond those in use."""
     lines = [line.split() for line in ranks.read_text().splitlines()]
     vocabulary = [{"rank": int(rank), "token_bytes": token} for token, rank in lines]
     beyond = {"rank": len(lines), "token_bytes": base64.b64encode(b"beyond").decode()}
@@ -418,7 +418,7 @@ def test_a_family_that_does_not_spell(tmp_path: Path) -> None:
 
 
 def test_cl100k_splits_otherwise(tmp_path: Path) -> None:
-    """Three digits at most in a piece, and a letter may take any sign in front of it."""
+    """Three digits at most in a piece, and a letter may take any sign before it."""
     joined = [b"12", b"123", b"1234", b"(a", b" a", b"\n\n", b".\n"]
     tokens = [*(bytes([byte]) for byte in range(256)), *joined]
     lines = [f"{base64.b64encode(token).decode()} {rank}" for rank, token in enumerate(tokens)]

@@ -16,7 +16,7 @@ from tests.reference.tokens import rank_encode
 
 pytestmark = pytest.mark.realdata
 
-# Hard cases; a combining mark behind a ligature is read otherwise by the library and is left out.
+# Hard cases; a combining mark after a ligature is read otherwise by the library and is left out.
 ALPHABET = "abc ABC 123 $%<>{}\\\n\t½ﬁ²… éè你好😀\u00a0\u3000\u200b▁  .,'/\x01\x7f"
 
 

@@ -1,4 +1,4 @@
-"""The trainer: one loss however a step is parted, what a run writes, what it refuses."""
+"""The trainer: one loss however a step is split, what a run writes, what it refuses."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def gradient_of(trainer, number):
 
 
 @pytest.mark.parametrize("mixing", ["pooled", "joint"])
-def test_a_step_has_one_loss_and_gradient_however_it_is_parted(world, tmp_path, mixing):
+def test_a_step_has_one_loss_and_gradient_however_it_is_split(world, tmp_path, mixing):
     rows = toys.random_rows(41, vocabulary=60)
     whole, *others = (
         trainer_of(world, tmp_path, rows, b, a, mixing=mixing)

@@ -156,7 +156,7 @@ def test_a_checkpoint_of_an_interruption_takes_no_place_and_goes_with_the_next(t
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_run_behind_the_step_and_saves(
+def test_a_signal_ends_the_run_after_the_step_and_saves(
     world, fresh, tmp_path, number, monkeypatch
 ):
     recipe = toys.toy_recipe(world, optimization=SHORT)

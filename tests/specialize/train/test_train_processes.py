@@ -44,7 +44,7 @@ PARTED = ((1, 16), (1, 4), (2, 8), (2, 1))  # processes, rows of a micro-batch
 
 
 @pytest.mark.parametrize("mixing", [pytest.param("pooled", marks=pytest.mark.slow), "joint"])
-def test_however_a_step_is_parted_the_curve_is_one(tmp_path, mixing):
+def test_however_a_step_is_split_the_curve_is_one(tmp_path, mixing):
     context = toys.forkserver()
     toys.write_world(tmp_path)
     found = {}

@@ -55,7 +55,7 @@ class Processed(ScriptedModel):
 
 @dataclass(frozen=True)
 class Shifted(ScriptedModel):
-    """Rows of the position behind, consistent in themselves: the fault of an ``echo``."""
+    """Rows of the position after, consistent in themselves: the fault of an ``echo``."""
 
     def row(self, context: Sequence[int]) -> tuple[tuple[int, float], ...]:
         return super().row([*context, 7])

@@ -47,7 +47,7 @@ def settings_of(
 
 
 def texts(count: int) -> tuple[list[str], list[str]]:
-    """Prompts, and texts behind them with characters of one to four bytes."""
+    """Prompts, and texts after them with characters of one to four bytes."""
     examples = toys.examples(count)
     prompts = [f"Q: {e.question}\nLet's think step by step\n" for e in examples]
     return prompts, [f"{e.rationale} é🍎\nThe answer is {e.answer}" for e in examples]

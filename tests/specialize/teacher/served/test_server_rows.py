@@ -254,7 +254,7 @@ BY_ID = ("vllm", "vllm-tokens", "vllm-chat", "sglang", "llama.cpp")
 
 @dataclass(frozen=True)
 class Ending(ScriptedModel):
-    """Letters, and behind five of them the ends in turn."""
+    """Letters, and after five of them the ends in turn."""
 
     def row(self, context: Sequence[int]) -> tuple[tuple[int, float], ...]:
         letters = [self.tokenizer.encode(letter)[0] for letter in "abcdefgh"]
