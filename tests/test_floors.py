@@ -124,6 +124,7 @@ LATE_IMPORTS = {
     "specialize.cli.data",
     "specialize.cli.dump",
     "specialize.cli.environment",
+    "specialize.cli.evaluate",
     "specialize.cli.imports",
     "specialize.cli.inspect",
     "specialize.cli.pair",

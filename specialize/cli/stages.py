@@ -30,6 +30,7 @@ from specialize.cli.console import (
 )
 from specialize.cli.data import data
 from specialize.cli.dump import dump
+from specialize.cli.evaluate import evaluate
 from specialize.cli.imports import export, import_
 from specialize.cli.inspect import env, inspect, recipes, schema, verify
 from specialize.cli.pair import pair
@@ -37,7 +38,6 @@ from specialize.selection.rules import rules_table
 
 if TYPE_CHECKING:
     from align.project import Policy
-    from specialize.datasets.recipe_sets import Split
 
 
 class _Commands(Sectioned):
@@ -247,48 +247,6 @@ def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) ->
     print_result(train_run(resolved, run), as_json)
 
 
-@cli.command()
-@click.argument("run", type=FOLDER)
-@click.option(
-    "--split",
-    default="validation",
-    show_default=True,
-    type=click.Choice(["validation", "test"]),
-    help="Which split; selection sees validation only.",
-)
-@click.option(
-    "--step",
-    "steps",
-    multiple=True,
-    type=int,
-    help="Only the checkpoint of this step; may be repeated.",
-)
-@click.option(
-    "--shard", default=None, metavar="I/N", help="Only shard I of N (0-based): every Nth example."
-)
-@click.option(
-    "--processes",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Number of worker processes.",
-)
-@overrides_option
-@allow_code_option
-@as_json_option
-def evaluate(
-    run: Path, split: Split, steps: tuple[int, ...], shard: str | None, processes: int,
-    overrides: tuple[str, ...], as_json: bool,
-) -> None:  # fmt: skip
-    """Evaluate every checkpoint of RUN on its evaluation sets; predictions are kept and reused."""
-    from specialize.pipeline import evaluate_run
-
-    found = evaluate_run(
-        run, split=split, steps=steps, overrides=overrides, shard=shard, processes=processes
-    )
-    print_result(found, as_json)
-
-
 @cli.command(epilog=f"\b\nRules:\n{rules_table()}")
 @click.argument("run", type=FOLDER)
 @click.option(
@@ -342,5 +300,18 @@ def average(run: Path, out: Path, steps: str, as_json: bool) -> None:
     print_result({"averaged": names, "out": str(out)}, as_json)
 
 
-for _command in (pair, compare, data, dump, import_, export, verify, inspect, recipes, schema, env):
+for _command in (
+    pair,
+    compare,
+    data,
+    dump,
+    evaluate,
+    import_,
+    export,
+    verify,
+    inspect,
+    recipes,
+    schema,
+    env,
+):
     cli.add_command(_command)

@@ -45,14 +45,18 @@ def find_predictions(path: Path) -> list[PredictionFile]:
 
 
 def read_predictions(files: Sequence[PredictionFile], choice: Choice) -> System:
-    """The answers of one model; a set that was asked in several formats is a task a format."""
-    settings = [(file, file.settings()) for file in files]
-    complete = [(file, each) for file, each in settings if each is not None]
-    asked = Counter((each.set, each.split) for _, each in complete)
+    """The answers of one model; a set that was asked in several formats is a task a format.
+
+    Of a set with both splits the test split counts, as in a report.
+    """
+    settings = [(file, each) for file in files if (each := file.settings()) is not None]
+    tested = {each.set for _, each in settings if each.split == "test"}
+    kept = [(file, each) for file, each in settings
+            if each.split == "test" or each.set not in tested]  # fmt: skip
+    asked = Counter(each.set for _, each in kept)
     tasks: dict[str, tuple[Answer, ...]] = {}
-    for file, each in complete:
-        several = asked[each.set, each.split] > 1
-        name = f"{each.set} ({each.split}{f', {each.format}' if several else ''})"
+    for file, each in kept:
+        name = f"{each.set} ({each.format})" if asked[each.set] > 1 else each.set
         tasks[name] = _answers(file, each, name, choice)
     return System(tasks)
 

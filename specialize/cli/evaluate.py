@@ -1,0 +1,159 @@
+"""The ``evaluate`` command: checkpoints of a run, or a model as it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from specialize.cli.console import (
+    FOLDER,
+    allow_code_option,
+    as_json_option,
+    own_file,
+    print_result,
+)
+from specialize.io.visible import visible_lines
+
+if TYPE_CHECKING:
+    from specialize.datasets.recipe_sets import Split
+
+_STANDING = ("path", "formats", "limit", "demonstrations")
+_OF_RUNS = ("steps", "shard", "processes")
+
+
+@click.command()
+@click.argument("run", type=FOLDER, required=False)
+@click.option(
+    "--split",
+    default="validation",
+    show_default=True,
+    type=click.Choice(["validation", "test"]),
+    help="Which split of a run's sets; selection sees validation only.",
+)
+@click.option(
+    "--step",
+    "steps",
+    multiple=True,
+    type=int,
+    help="Only the checkpoint of this step; may be repeated.  [default: all]",
+)
+@click.option(
+    "--shard", default=None, metavar="I/N", help="Only shard I of N (0-based): every Nth example."
+)
+@click.option(
+    "--processes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of worker processes.",
+)
+@click.option(
+    "--model",
+    default=None,
+    metavar="MODEL",
+    help="Ask this model (directory, GGUF file or hub id) in place of a run's checkpoints.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME|KEY=VALUE",
+    help="The set to ask a model that stands alone, or a recipe key such as "
+    "evaluation.max_new_tokens=64; may be repeated.",
+)
+@click.option(
+    "--path",
+    default=None,
+    help="File or directory of the set as published.  [default: from the hub]",
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="FORMAT",
+    help="Of the prompts, such as chat; may be repeated.  [default: zero-shot-cot]",
+)
+@click.option(
+    "--limit",
+    default=None,
+    type=click.IntRange(min=1),
+    help="Only the first examples, of every task.  [default: all]",
+)
+@click.option(
+    "--demonstrations",
+    default=None,
+    metavar="FILE",
+    help="Examples of the same set that in-context formats show.",
+)
+@click.option(
+    "--out",
+    default=None,
+    type=FOLDER,
+    help="Where the answers of a model that stands alone go.  [default: standing/MODEL]",
+)
+@allow_code_option
+@as_json_option
+def evaluate(
+    run: Path | None, split: Split, steps: tuple[int, ...], shard: str | None, processes: int,
+    model: str | None, settings: tuple[str, ...], path: str | None, formats: tuple[str, ...],
+    limit: int | None, demonstrations: str | None, out: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Evaluate every checkpoint of RUN on its evaluation sets; predictions are kept and reused.
+
+    With --model another model is asked: the sets of RUN, to stand beside its teachers in the
+    report, or without a RUN the one set that --set names. The same call continues.
+    """
+    overrides = tuple(each for each in settings if "=" in each)
+    sets = [each for each in settings if "=" not in each]
+    _refuse_misplaced(run, model, sets)
+    if run is None and model is not None:
+        from specialize.evaluate.standing import Asked, evaluate_standing, label_of, table
+
+        asked = Asked(sets[0], path, formats or ("zero-shot-cot",), limit, demonstrations)
+        found = evaluate_standing(
+            model, asked, out or Path("standing") / label_of(model), overrides=overrides
+        )
+    elif run is not None and model is not None:
+        from specialize.evaluate.standing import evaluate_beside, table
+
+        found = evaluate_beside(run, model, split=split, overrides=overrides)
+    elif run is not None:
+        from specialize.pipeline import evaluate_run
+
+        print_result(
+            evaluate_run(
+                run, split=split, steps=steps, overrides=overrides, shard=shard,
+                processes=processes,
+            ),
+            as_json,
+        )  # fmt: skip
+        return
+    if as_json:
+        print_result(found, as_json)
+    else:
+        click.echo(visible_lines(table(found)))
+
+
+def _refuse_misplaced(run: Path | None, model: str | None, sets: list[str]) -> None:
+    """Options that say nothing of what is asked for are mistakes, not to be passed over."""
+    context = click.get_current_context()
+    given = {
+        name
+        for name in context.params
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    if run is None and model is None:
+        raise click.UsageError("name a RUN, or a model with --model MODEL --set NAME --path FILE")
+    if run is not None and (wrong := sets or sorted(given & {*_STANDING, "out"})):
+        raise click.UsageError(
+            f"{wrong[0]}: the sets of a run are those of its recipe; leave out RUN to ask a model "
+            f"that stands alone, or write --set as KEY=VALUE"
+        )
+    if model is not None and (wrong := sorted(given & {*_OF_RUNS, *([] if run else ["split"])})):
+        raise click.UsageError(f"--{wrong[0]} is for the checkpoints of a run; leave it out")
+    if run is None and len(sets) != 1:
+        raise click.UsageError(f"--set NAME names one set of a model alone, got {len(sets)}")
+    if run is None:
+        own_file(context, context.command.params[0], sets[0])
