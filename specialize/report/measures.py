@@ -190,11 +190,16 @@ def _facts(path: Path) -> StoreFacts:
 def _plain(value: object, key: str) -> str:
     """A number or a small table as people write it; shares in percent."""
     if isinstance(value, dict):
-        parts = ", ".join(f"{name}: {_plain(each, name)}" for name, each in value.items())
-        return parts or "none"
+        return ", ".join(_part(name, each) for name, each in value.items()) or "none"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, int):
         return f"{value:,}"
     is_share = 0 <= value <= 1 and "nats" not in key
     return f"{100 * value:.1f} %" if is_share else f"{value:,.4g}"
+
+
+def _part(name: str, value: object) -> str:
+    """One line of a small table; a table within it stands in brackets."""
+    shown, label = _plain(value, name), name.replace("_", " ")
+    return f"{label} ({shown})" if isinstance(value, dict) else f"{label}: {shown}"

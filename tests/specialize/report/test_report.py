@@ -27,7 +27,7 @@ from specialize.report.canvas import label_points
 from specialize.report.cases import shorten
 from specialize.report.gather import gather
 from specialize.report.markdown import fenced, plain
-from specialize.report.measures import pace, store_facts
+from specialize.report.measures import _plain, pace, store_facts
 from specialize.report.page import environment
 from tests.support.report_toys import SETS, regraded, renamed, toy_recipe, with_texts, write_toy_run
 
@@ -189,6 +189,15 @@ def test_shares_are_in_percent_and_nats_are_not(tmp_path: Path) -> None:
     write_toy_run(tmp_path, toy_recipe(("shop",)), count=4, steps=(0, 100))
     [facts] = store_facts(tmp_path)
     assert (facts.summary["soft share"], facts.summary["nats per token"]) == ("98.1 %", "0.41")
+
+
+def test_a_table_within_a_summary_is_in_words() -> None:
+    by_class = {"word start": {"rows": 8361, "soft_share": 1.0}, "number": {"rows": 44}}
+    assert _plain(by_class, "by class") == (
+        "word start (rows: 8,361, soft share: 100.0 %), number (rows: 44)"
+    )
+    assert _plain({"cut by length": 261}, "dropped") == "cut by length: 261"
+    assert _plain({}, "dropped") == "none"
 
 
 def test_markup_in_data_stays_text(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_the_comparison_is_one_page_and_tables(
     assert found.tags["script"] == 0
     assert found.tags["svg"] == 1
     assert not re.search(r'(href|src)="(?!#|data:,")', html)
+    assert html.count('<th scope="col" class="reason">') == 2  # heads of texts stand over them
     rows = list(csv.DictReader((tmp_path / "c" / "comparison.csv").read_text().splitlines()))
     assert len(rows) == 6
     for row in rows:
