@@ -13,6 +13,8 @@ answers are held against ``generate`` as well. OUT/rows.json has, for each store
     rows, texts          compared
     ids                  texts whose tokens the template gives (score), or spell the text (sample)
     mass_max, mass_mean  |stored - computed| probability over all entries and tails
+    rounded              share of entries and tails that are the computed ones, rounded as a store
+                         rounds them, to the last bit
     own_nats_max, _mean  the same of every text's own tokens, in nats
     top_k, first         share of rows with the same k ids, and with the same most probable one
     swapped_max          largest difference in probability of ids that took each other's place
@@ -38,6 +40,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from align.sparse import SparseDistributions
 from specialize import datasets
 from specialize.config.recipe import Teacher as Settings
 from specialize.evaluate.generation import Limits, generate
@@ -45,7 +48,7 @@ from specialize.formats import by_name
 from specialize.io.files import write_atomically
 from specialize.quickstart import world
 from specialize.records import ChatPrompt, Example, Json
-from specialize.store import Sample, Store
+from specialize.store import Sample, Store, stored_rows
 from specialize.students.student import load_model
 from specialize.teacher.dump import dump
 from specialize.teacher.local.teacher import load_teacher
@@ -54,7 +57,7 @@ from specialize.teacher.served import connect
 from specialize.tokens import load_tokenizer
 
 K = 20
-LONGEST = 48  # new tokens of a sampled or greedy answer
+LONGEST = 96  # new tokens of a sampled or greedy answer
 SERVED = (("llama.cpp", "score"), ("llama.cpp", "sample"), ("openai-chat", "sample"))
 
 
@@ -132,6 +135,7 @@ class Comparison:
     ids: int = 0
     mass: list[NDArray[np.float64]] = field(default_factory=list)
     own: list[NDArray[np.float64]] = field(default_factory=list)
+    rounded: list[bool] = field(default_factory=list)
     top_k: list[bool] = field(default_factory=list)
     first: list[bool] = field(default_factory=list)
     swapped: float = 0.0
@@ -143,28 +147,49 @@ class Comparison:
         stored, rows = sample.distributions, np.arange(len(sample))
         self.own.append(np.abs(sample.token_logprob - log_p[rows, sample.token_id]))
         for row in rows:
-            at = slice(*stored.indptr[row : row + 2])
-            ids, p = stored.ids[at], np.exp(log_p[row].astype(np.float64))
-            masses = [*np.exp(stored.logprobs[at].astype(np.float64)), np.exp(stored.tail[row])]
-            self.mass.append(np.abs(masses - np.array([*p[ids], p.sum() - p[ids].sum()])))
-            best = np.argsort(-p, kind="stable")[: len(ids)]
-            self.first.append(bool(ids[0] == best[0]))
-            self.top_k.append(set(ids.tolist()) == set(best.tolist()))
-            if not self.top_k[-1]:
-                lost, taken = np.setdiff1d(best, ids), np.setdiff1d(ids, best)
-                self.swapped = max(self.swapped, float(p[lost].max() - p[taken].min()))
-            if not self.first[-1]:
-                self.swapped = max(self.swapped, float(p[best[0]] - p[ids[0]]))
+            self._add_row(stored[row : row + 1], log_p[row].astype(np.float64))
+
+    def _add_row(self, stored: SparseDistributions, log_p: NDArray[np.float64]) -> None:
+        ids, p = stored.ids, np.exp(log_p)
+        own, tail = _sparse(log_p, ids), float(stored.tail[0])
+        masses = np.exp([*stored.logprobs.astype(np.float64), tail])
+        self.mass.append(np.abs(masses - np.exp([*own.logprobs, *own.tail])))
+        best = np.argsort(-p, kind="stable")[: len(ids)]
+        self.first.append(bool(ids[0] == best[0]))
+        self.top_k.append(set(ids.tolist()) == set(best.tolist()))
+        kept = stored_rows(own, len(ids))
+        in_order = np.array_equal(kept.ids, ids)
+        self.rounded += [
+            in_order and theirs == ours
+            for theirs, ours in zip(
+                [*kept.logprobs, *kept.tail], [*stored.logprobs, *stored.tail], strict=True
+            )
+        ]
+        if not self.top_k[-1]:
+            lost, taken = np.setdiff1d(best, ids), np.setdiff1d(ids, best)
+            self.swapped = max(self.swapped, float(p[lost].max() - p[taken].min()))
+        if not self.first[-1]:
+            self.swapped = max(self.swapped, float(p[best[0]] - p[ids[0]]))
 
     def as_json(self) -> dict[str, Json]:
         mass, own = np.concatenate(self.mass), np.concatenate(self.own)
         return {
             "texts": self.texts, "ids": self.ids, "rows": len(own), "entries": len(mass) - len(own),
             "mass_max": float(mass.max()), "mass_mean": float(mass.mean()),
+            "rounded": float(np.mean(self.rounded)),
             "own_nats_max": float(own.max()), "own_nats_mean": float(own.mean()),
             "top_k": float(np.mean(self.top_k)), "first": float(np.mean(self.first)),
             "swapped_max": self.swapped,
         }  # fmt: skip
+
+
+def _sparse(log_p: NDArray[np.float64], ids: NDArray[np.int32]) -> SparseDistributions:
+    """The row of all log-probabilities (V,) with these entries and everything else as its tail."""
+    own = log_p[ids]
+    rest = np.delete(log_p, ids)
+    tail = rest.max() + np.log(np.exp(rest - rest.max()).sum())
+    pointers = np.array([0, len(ids)])
+    return SparseDistributions(pointers, ids, own.astype(np.float32), np.float32([tail]))
 
 
 def compare(store: Store, library: Library) -> Comparison:

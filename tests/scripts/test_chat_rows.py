@@ -45,6 +45,7 @@ def test_rows_and_greedy_answers_are_the_librarys(script: ModuleType, tmp_path: 
         assert rows["lost"] == 0
         assert rows["rows"] > 100
         assert rows["mass_max"] < 3e-4  # half of what float16 leaves of a probability near 1
+        assert rows["rounded"] > 0.97
         assert rows["own_nats_max"] < 5e-3
         assert rows["top_k"] > 0.99
         assert rows["swapped_max"] < 1e-5
