@@ -87,9 +87,6 @@ done
 
 step "held-out texts"
 last="$(ls distribution/checkpoints | grep '^step-' | tail -1)"
-for run in distribution labels; do  # both after as many steps, whatever was selected
-  "$bin/specialize" evaluate "$run" --split test --step "$((10#${last#step-}))" --json
-done
 [ -f likelihood.json ] || "$bin/python" "$own/likelihood.py" questions/held_out.jsonl likelihood.json \
   --teacher SmolLM2.gguf --model before=student --model "labels=labels/checkpoints/$last" \
   --model "distribution=distribution/checkpoints/$last"

@@ -1,10 +1,10 @@
-"""Writes the results of ``scripts/real_model.sh`` as one short table.
+"""Writes the results of ``scripts/real_model.sh`` as two short tables.
 
     python scripts/real_model/table.py OUT.md LIKELIHOOD.json RUN RUN ...
 
-One line for the teacher, for the student before training, and for the last checkpoint of each run:
-all have made the same number of steps, and none was chosen. Accuracy is that of the test split; the
-report has that of what was selected.
+Accuracy on the test split, which is kept for what was selected: of the teacher, of the student
+before training, and of each run's selected step. Nats and KL on the held-out texts, which selection
+never saw: of the last step of each run, after as many steps in all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import click
 from specialize.artifacts.scores import Accuracy, CheckpointScore, read_scores
 from specialize.io.files import write_atomically
 
-HEAD = "| model | {sets} | nats a token | KL from the teacher | same first choice |"
+MEASURED = "| model, last step | nats a token | KL from the teacher | same first choice |"
 
 
 def rows_of(runs: Sequence[Path]) -> dict[str, list[CheckpointScore]]:
@@ -33,11 +33,33 @@ def rows_of(runs: Sequence[Path]) -> dict[str, list[CheckpointScore]]:
     return found
 
 
-def line(name: str, scores: Sequence[CheckpointScore], means: Mapping[str, list[float]]) -> str:
-    parts = [part for score in scores for part in _shares(score)]
-    nats, kl, first = (means[key] for key in ("nats", "kl", "first"))
-    measured = [_with_error(*nats), _with_error(*kl), f"{100 * first[0]:.1f} %"]
-    return "| " + " | ".join([name, *parts, *measured]) + " |"
+def accuracies(found: Mapping[str, Sequence[CheckpointScore]]) -> list[str]:
+    """The first table."""
+    sets = [
+        score.set + (f", {task}" if task else "")
+        for score in found["before"]
+        for task in (score.by_task or {"": score.accuracy})
+    ]
+    lines = [_row("model, test questions", *sets), "|---" * (1 + len(sets)) + "|"]
+    for name, scores in found.items():
+        step = scores[0].step if name not in ("teacher", "before") else None
+        shown = name if step is None else f"{name}, step {step}"
+        lines.append(_row(shown, *(part for score in scores for part in _shares(score))))
+    return lines
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def likelihoods(models: Mapping[str, Mapping[str, list[float]]]) -> list[str]:
+    """The second table."""
+    lines = [MEASURED, "|---" * 4 + "|"]
+    for name, means in models.items():
+        nats, kl, first = (means[key] for key in ("nats", "kl", "first"))
+        agreed = f"{100 * first[0]:.1f} %"
+        lines.append(_row(name, _with_error(*nats), _with_error(*kl), agreed))
+    return lines
 
 
 def _shares(score: CheckpointScore) -> list[str]:
@@ -59,17 +81,9 @@ def _with_error(value: float, error: float) -> str:
 @click.argument("runs", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True)
 def main(out: Path, likelihood: Path, runs: tuple[Path, ...]) -> None:
     measured = json.loads(likelihood.read_text())
-    found = rows_of(runs)
-    sets = [
-        score.set + (f", {task}" if task else "")
-        for score in found["before"]
-        for task in (score.by_task or {"": score.accuracy})
-    ]
-    lines = [HEAD.format(sets=" | ".join(sets)), "|---" * (4 + len(sets)) + "|"]
-    lines += [line(name, found[name], measured["models"][name]) for name in found]
+    lines = [*accuracies(rows_of(runs)), "", *likelihoods(measured["models"])]
     size = f"{measured['texts']} held-out texts, {measured['tokens']:,} tokens"
-    lines += ["", f"{size}; ± is one standard error over texts."]
-    lines += ["Accuracy: greedy answers to the test questions.", ""]
+    lines += ["", f"{size}; ± is one standard error over texts.", ""]
     for pair, means in measured["more_than"].items():
         nats, kl = _with_error(*means["nats"]), _with_error(*means["kl"])
         lines.append(f"- {pair}: nats {nats}, KL {kl}")

@@ -136,6 +136,10 @@ def test_the_whole_in_short(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     lines = (tmp_path / "runs" / "results.md").read_text().splitlines()
     named = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
-    assert named == ["model", "teacher", "before", "distribution", "labels"]
+    measured = ["teacher", "before", "labels", "distribution"]
+    assert named == [
+        "model, test questions", "teacher", "before", "distribution, step 2", "labels, step 2",
+        "model, last step", *measured,
+    ]  # fmt: skip
     assert "no vocabulary of gpt2: --data DATA_DIR" in done.stderr
     assert (tmp_path / "runs" / "comparison" / "comparison.html").is_file()
