@@ -8,13 +8,19 @@ is really fetched.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 from specialize.datasets.reading import Record
 from specialize.errors import ConfigurationError, InputError, first_line
 from specialize.records import Example
+
+_PATIENCE = 10.0  # seconds in which a hub that can be reached has answered
 
 
 class Row(NamedTuple):
@@ -76,10 +82,29 @@ def rows_of(hub_id: str, config: str | None, split: str) -> list[Row]:
 def _fetch(hub_id: str, config: str | None, split: str) -> list[Record]:
     import datasets as hub
 
+    there = not hub.config.HF_HUB_OFFLINE and _answers(hub.config.HF_ENDPOINT)
+    hub.config.HF_HUB_OFFLINE = not there  # then what is in its cache is read, or nothing
     try:
         return list(hub.load_dataset(hub_id, config, split=split))
     except (OSError, ValueError, RuntimeError) as error:
+        why = f"{type(error).__name__}: {first_line(error)}"
+        if not there:
+            why = f"no connection to {hub.config.HF_ENDPOINT}, and the set is not in the cache"
         raise InputError(
-            f"{hub_id} cannot be read from the hub ({type(error).__name__}: "
-            f"{first_line(error)}); give the published file as path instead"
+            f"{hub_id} cannot be read from the hub ({why}); give the published file as path instead"
         ) from error
+
+
+@lru_cache
+def _answers(endpoint: str) -> bool:
+    """Whether the hub can be reached; where it cannot, its library tries for over a minute."""
+    try:
+        urlopen(Request(endpoint, method="HEAD"), timeout=_PATIENCE).close()
+    except HTTPError:
+        return True  # an answer, if not a welcoming one
+    except URLError as error:
+        # the library may know the certificate that this request does not
+        return isinstance(error.reason, ssl.SSLError)
+    except (OSError, ValueError):
+        return False
+    return True

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import threading
 from collections.abc import Callable
-from types import ModuleType
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from specialize import datasets
+from specialize.datasets import hub as module
 from specialize.datasets.sets.asdiv import PROBLEMS
 from specialize.errors import ConfigurationError, InputError
 
@@ -44,6 +50,10 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception | None], None]:
             return ROWS[hub_id, config, split]
 
         library = ModuleType("datasets")
+        library.config = SimpleNamespace(  # type: ignore[attr-defined]
+            HF_HUB_OFFLINE=False, HF_ENDPOINT="http://hub.invalid"
+        )
+        monkeypatch.setattr(module, "_answers", lambda _endpoint: True)
         library.load_dataset = load_dataset  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "datasets", library)
 
@@ -119,3 +129,52 @@ def test_rows_of_the_hub_are_checked(
     monkeypatch.setitem(ROWS, ("ChilleD/SVAMP", None, "train"), [{"ID": "x"}])
     with pytest.raises(InputError, match="ID 'x' is not of the form chal-1"):
         datasets.load("svamp")
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A hub that answers, though not kindly."""
+
+    def do_HEAD(self) -> None:
+        self.send_error(403)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Nothing."""
+
+
+def test_whether_the_hub_answers() -> None:
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert module._answers(address)
+        server.shutdown()
+    module._answers.cache_clear()
+    assert not module._answers(address)
+    assert not module._answers("no address")
+
+
+def test_without_a_network_nothing_is_tried_again(
+    hub: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub(ConnectionError("OfflineModeIsEnabled"))
+    monkeypatch.setattr(module, "_answers", lambda _endpoint: False)
+    message = "svamp.* hub .no connection to http://hub.invalid, and the set is not in the cache.;"
+    with pytest.raises(InputError, match=f"(?i){message}"):
+        datasets.load("svamp")
+    assert sys.modules["datasets"].config.HF_HUB_OFFLINE
+
+
+@pytest.mark.slow
+def test_one_line_without_a_network(tmp_path: Path) -> None:
+    nowhere = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "specialize", "data", "gsm8k", "--split", "test"],
+        env={**os.environ, **nowhere},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 3
+    assert done.stderr == (
+        "error: openai/gsm8k cannot be read from the hub (no connection to http://127.0.0.1:9, and "
+        "the set is not in the cache); give the published file as path instead\n"
+    )
