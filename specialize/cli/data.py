@@ -35,6 +35,8 @@ def data(name: str, path: str | None, split: str | None, show: int, as_json: boo
     if name == "check":
         _check(path, split, as_json)
         return
+    if path is None and _is_data(name):
+        raise click.UsageError(f"{name} is a file, not a set: specialize data check {name}")
     examples = datasets.load(name, path, split=split)
     shown = [_fields(example) for example in examples[:show]]
     if as_json:
@@ -44,6 +46,13 @@ def data(name: str, path: str | None, split: str | None, show: int, as_json: boo
     for example in shown:
         lines = (f"{key}: {visible_lines(value)}" for key, value in example.items())
         click.echo("\n" + "\n".join(lines))
+
+
+def _is_data(name: str) -> bool:
+    """Whether a file was given where a set's name belongs; one with code is a set."""
+    from specialize import datasets
+
+    return name not in datasets.SETS and not name.endswith(".py") and Path(name).exists()
 
 
 def _fields(example: Example) -> dict[str, str]:

@@ -65,7 +65,7 @@ MASS_NOTES = {
 )
 @click.version_option(__version__)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notices.")
-@click.option("-v", "--verbose", is_flag=True, help="Off a terminal, progress every 5 s, not 30.")
+@click.option("-v", "--verbose", is_flag=True, help="Off a terminal, progress every 5 s, not 25.")
 def cli(quiet: bool, verbose: bool) -> None:
     """Specialize a small language model with a large one's token distributions, offline.
 

@@ -63,10 +63,23 @@ class FileCheck:
             shown = {"id": self.first.id, "question": self.first.text, "answer": self.first.answer}
             found += [f"first {key}: {visible(value)[:200]}" for key, value in shown.items()]
         found.append(f"problems: {len(self.problems):,}")
-        found += [f"  {visible(problem)}" for problem in self.problems[:SHOWN]]
-        if len(self.problems) > SHOWN:
-            found.append(f"  and {len(self.problems) - SHOWN:,} more")
+        alike = list(self._alike().values())
+        found += [
+            f"  {visible(first)}{f' (and {count - 1:,} more like it)' if count > 1 else ''}"
+            for first, count in alike[:SHOWN]
+        ]
+        if len(alike) > SHOWN:
+            found.append(f"  and {sum(count for _, count in alike[SHOWN:]):,} more")
         return found
+
+    def _alike(self) -> dict[str, tuple[str, int]]:
+        """Problems that differ in nothing but the line: the first of each, and how many."""
+        alike: dict[str, tuple[str, int]] = {}
+        for problem in self.problems:
+            what = problem.removeprefix(str(self.path)).partition(": ")[2] or problem
+            first, count = alike.get(what, (problem, 0))
+            alike[what] = first, count + 1
+        return alike
 
     def as_json(self) -> dict[str, object]:
         """The report for a program."""

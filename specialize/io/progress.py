@@ -2,8 +2,8 @@
 
     train: 120 of 300, 2.1/s, 1 min 26 s left
 
-Off a terminal a stage says that it begins, how far it is every half minute, and that it is done, so
-that a log is never silent for longer and stays readable.
+Off a terminal a stage says that it begins, how far it is, and that it is done: a log is never
+silent for half a minute, also where the machine has much else to do, and stays readable.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rich.text import Text
 
 Advance = Callable[[int], None]
 Verbosity = Literal["quiet", "normal", "verbose"]
-_EVERY: dict[Verbosity, float] = {"normal": 30.0, "verbose": 5.0}  # seconds between lines
+_EVERY: dict[Verbosity, float] = {"normal": 25.0, "verbose": 5.0}  # seconds between lines
 
 
 class _Setting:

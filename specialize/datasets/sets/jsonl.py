@@ -58,7 +58,7 @@ def own_example(record: Record, id_: str, where: str) -> Example:
     for key in ("id", "question", "answer"):
         if not values.get(key, "").strip():
             unknown = sorted(map(str, record.keys() - set(FIELDS)))
-            also = f"; unknown field {named(unknown)}" if unknown else ""
+            also = f"; unknown field {named(unknown)}: rename what holds it" if unknown else ""
             raise InputError(f"{where}: no {key!r}{also}")
     choices = _choices(present.get("choices", []), where)
     return Example(**values, choices=choices, earlier=earlier)

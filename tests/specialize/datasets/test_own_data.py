@@ -168,6 +168,25 @@ def test_a_check_names_what_is_wrong_by_line(tmp_path: Path) -> None:
     assert twice == f"{path}, line 4: the id 'own/1' is there already"
 
 
+def test_problems_of_one_kind_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(lines([{"prompt": "2 + 3?", "completion": "5"}] * 30 + [{"question": "Why?"}]))
+    assert check_file(path).lines()[-3:] == [
+        "problems: 31",
+        f"  {path}, line 1: no 'question'; unknown field completion, prompt: rename what holds it"
+        " (and 29 more like it)",
+        f"  {path}, line 31: no 'answer'",
+    ]
+
+
+def test_a_file_in_place_of_a_set(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(lines(RECORDS))
+    done = CliRunner().invoke(data, [str(path)])
+    assert done.exit_code == 2
+    assert f"{path} is a file, not a set: specialize data check {path}" in done.output
+
+
 def test_the_command_prints_the_check(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(lines([{**RECORDS[0], "source": "x\x1b[31m"}, RECORDS[1]]))
