@@ -21,6 +21,7 @@ import pty
 import re
 import select
 import shlex
+import signal
 import struct
 import sys
 import termios
@@ -107,6 +108,8 @@ def record(command: list[str], press_at: list[str], every: float, columns: int) 
     transcript, waiting = Transcript(every), list(press_at)
     child, terminal = pty.fork()
     if child == 0:
+        # a shell starts what runs in its background with Ctrl-C ignored, and that is inherited
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execvp(command[0], command)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     started, rest, unseen = time.monotonic(), b"", ""
