@@ -31,6 +31,7 @@ from specialize.config.yaml_files import (
 from specialize.datasets.recipe_sets import Split, training_examples
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
+from specialize.io.large_imports import importing
 from specialize.io.progress import notice, waiting
 from specialize.records import Example
 from specialize.selection.stage import select as choose_checkpoint
@@ -98,7 +99,7 @@ def train_run(recipe: Recipe, run: str | Path) -> dict[str, object]:
         return done.as_json()
     prepared = prepare(recipe, run)
     record_recipe(recipe, run)  # only now: a run keeps no recipe that cannot be trained
-    with waiting("loading torch"):
+    with waiting("loading torch"), importing():
         from specialize.train.session import train_prepared
 
     return train_prepared(prepared).as_json()

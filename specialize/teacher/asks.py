@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 
@@ -43,28 +44,63 @@ class Ask:
     text: str | None = None
 
 
+class Entries(Sequence[Ask]):
+    """All asks in order, made when they are looked at: a thousand samples take the room of one."""
+
+    __slots__ = ("_firsts", "_samples", "_seed")
+
+    def __init__(self, firsts: tuple[Ask, ...], samples: int, seed: int) -> None:
+        self._firsts, self._samples, self._seed = firsts, samples, seed
+
+    def __len__(self) -> int:
+        return len(self._firsts) * self._samples
+
+    @overload
+    def __getitem__(self, index: int) -> Ask: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Ask, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Ask | tuple[Ask, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(len(self))[index])
+        question, sample = divmod(range(len(self))[index], self._samples)
+        first = self._firsts[question]
+        if sample == 0:
+            return first
+        return replace(first, sample=sample, seed=sample_seed(self._seed, first.example.id, sample))
+
+
 @dataclass(frozen=True, slots=True)
 class Asks:
     """The whole list, and the examples left out.
 
+    ``firsts`` has sample 0 of every example that is asked, ``entries`` all ``samples`` of each.
     ``left_out`` have no rationale to score, or no answer to give; ``too_long`` do not fit into the
     teacher's context.
     """
 
-    entries: tuple[Ask, ...]
+    firsts: tuple[Ask, ...]
+    samples: int = 1
+    seed: int = 0
     left_out: tuple[str, ...] = ()
     too_long: tuple[str, ...] = ()
 
     @property
+    def entries(self) -> Entries:
+        """Sample 0, 1, ... of the first example, then those of the second, and so on."""
+        return Entries(self.firsts, self.samples, self.seed)
+
+    @property
     def prompt_digest(self) -> str:
         """sha256 of every prompt and given text: whatever changes one of them changes it."""
-        return _digest([_asked(ask) for ask in self.entries])
+        return _digest(map(_asked, self.entries))
 
     @property
     def dataset_digest(self) -> str:
         """sha256 of the examples that are asked, with their answers."""
-        examples = {ask.example.id: ask.example for ask in self.entries}
-        return _digest([[e.id, e.text, e.answer, e.rationale] for e in examples.values()])
+        examples = {ask.example.id: ask.example for ask in self.firsts}
+        return _digest([e.id, e.text, e.answer, e.rationale] for e in examples.values())
 
 
 def _asked(ask: Ask) -> Json:
@@ -93,7 +129,7 @@ def build_asks(
         InputError: a prompt that is no text.
     """
     prompter = _prompter(examples, settings, pool, seed)
-    entries: list[Ask] = []
+    firsts: list[Ask] = []
     left_out: list[str] = []
     for example in _of_tasks(examples, settings.tasks):
         if settings.forced and not example.answer.strip():
@@ -108,15 +144,13 @@ def build_asks(
                 continue
             target = form.target(example.rationale, example.answer)
             text = form.separator + target if continues else target
-        for sample in range(settings.samples):
-            own_seed = sample_seed(seed, example.id, sample)
-            entries.append(Ask(example, sample, prompt, own_seed, text))
-    if not entries:
+        firsts.append(Ask(example, 0, prompt, sample_seed(seed, example.id, 0), text))
+    if not firsts:
         raise ConfigurationError(
             f"nothing to ask: {len(examples)} examples, {len(left_out)} of them without a "
             f"rationale to score"
         )
-    return Asks(tuple(entries), tuple(left_out))
+    return Asks(tuple(firsts), settings.samples, seed, tuple(left_out))
 
 
 def _of_tasks(examples: Sequence[Example], tasks: Sequence[str]) -> Sequence[Example]:
@@ -221,5 +255,11 @@ def _prompter(
     return _Prompter(form, None, seed, published.demonstrations)
 
 
-def _digest(value: list[Json]) -> str:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()
+def _digest(values: Iterable[Json]) -> str:
+    """sha256 of ``values`` as one JSON list, of which only one value is in memory at a time."""
+    found = hashlib.sha256(b"[")
+    for number, value in enumerate(values):
+        found.update(b", " if number else b"")
+        found.update(json.dumps(value, ensure_ascii=False).encode())
+    found.update(b"]")
+    return found.hexdigest()

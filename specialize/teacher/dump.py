@@ -88,24 +88,25 @@ def dump(
 def _write(writer: StoreWriter, job: _Job, asks: Asks) -> DumpSummary:
     """Write the shards that are missing, and close the store."""
     started = time.monotonic()
-    shards = job.shards(asks)
-    resumed = sum(len(shards[i]) for i in writer.committed)
-    missing = [i for i in range(len(shards)) if i not in writer.committed]
+    count = -(-len(asks.entries) // job.shard_samples)
+    committed = [ask for i in sorted(writer.committed) for ask in job.shard(asks, i)]
+    missing = [i for i in range(count) if i not in writer.committed]
     tally = Tally(job.kind)
     for responses in _committed_responses(writer):
         tally.add(responses)
     with (
-        progress(f"dump {writer.path.name}", len(asks.entries), done=resumed) as advance,
+        progress(f"dump {writer.path.name}", len(asks.entries), done=len(committed)) as advance,
         committing(writer) as commit,
     ):
-        quarantine = Quarantine(writer.path, [a for i in writer.committed for a in shards[i]])
+        quarantine = Quarantine(writer.path, committed)
         for i in missing:
-            samples, counts, rejected = job.answer(shards[i])
+            shard = job.shard(asks, i)
+            samples, counts, rejected = job.answer(shard)
             quarantine.add(rejected)
             quarantine.check((i + 1) * writer.shard_samples)
             commit(i, samples, counts)
             tally.add(sample.response for sample in samples)
-            advance(len(shards[i]))
+            advance(len(shard))
     summary = DumpSummary(
         mode=job.settings.mode,
         statistics=tally.statistics(),
@@ -116,7 +117,7 @@ def _write(writer: StoreWriter, job: _Job, asks: Asks) -> DumpSummary:
         left_out=len(asks.left_out),
         too_long=len(asks.too_long),
         seconds=time.monotonic() - started,
-        resumed=resumed,
+        resumed=len(committed),
     )
     if not writer.finished:
         vocabulary = job.teacher.tokenizer.vocabulary()
@@ -142,9 +143,10 @@ class _Job:
     seed: int
     shard_samples: int
 
-    def shards(self, asks: Asks) -> list[tuple[Ask, ...]]:
-        size = self.shard_samples
-        return [asks.entries[i : i + size] for i in range(0, len(asks.entries), size)]
+    def shard(self, asks: Asks, number: int) -> tuple[Ask, ...]:
+        """What the shard of this number holds."""
+        start = number * self.shard_samples
+        return asks.entries[start : start + self.shard_samples]
 
     def describe(self, asks: Asks) -> StoreDescription:
         """Everything that decides the store's bytes."""

@@ -27,21 +27,21 @@ def fitting(teacher: Teacher, asks: Asks, too_long: TooLong) -> Asks:
     context = teacher.context
     if context is None:
         return asks
-    firsts = [ask for ask in asks.entries if ask.sample == 0 and not _surely_fits(ask, context)]
+    firsts = [ask for ask in asks.firsts if not _surely_fits(ask, context)]
     needed = dict(zip([ask.example.id for ask in firsts], _tokens(teacher, firsts), strict=True))
     long = {id_: count for id_, count in needed.items() if count + 1 > context}
     if not long:
         return asks
-    kept = tuple(ask for ask in asks.entries if ask.example.id not in long)
+    kept = tuple(ask for ask in asks.firsts if ask.example.id not in long)
     if too_long == "skip" and kept:
-        return replace(asks, entries=kept, too_long=tuple(long))
+        return replace(asks, firsts=kept, too_long=tuple(long))
     first, count = next(iter(long.items()))
     advice = "use fewer demonstrations" + (
         "" if too_long == "skip" else ", or leave such examples out (--too-long skip)"
     )
     raise ConfigurationError(
         f"example {first!r} needs {count} tokens, which leaves no room in the teacher's context of "
-        f"{context}, and {len(long)} of {len(long) + len({a.example.id for a in kept})} examples "
+        f"{context}, and {len(long)} of {len(long) + len(kept)} examples "
         f"are as long; {advice}"
     )
 

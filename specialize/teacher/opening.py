@@ -8,6 +8,7 @@ from pathlib import Path
 from specialize.config.teacher import Teacher as Settings
 from specialize.config.trust import check_remote_code
 from specialize.config.user_files import is_own_file, load_file
+from specialize.io.large_imports import importing
 from specialize.io.progress import waiting
 from specialize.teacher.protocol import Teacher
 
@@ -33,7 +34,8 @@ def open_teacher(settings: Settings, store: Path | None) -> AbstractContextManag
     if settings.trust_remote_code:
         check_remote_code(model, settings.revision)
     with waiting(f"loading the teacher {model}"):
-        from specialize.teacher.local.teacher import load_teacher
+        with importing():
+            from specialize.teacher.local.teacher import load_teacher
 
         local = load_teacher(
             model,

@@ -80,8 +80,7 @@ def plan(
     """
     asks = build_asks(examples, settings, pool=pool, seed=seed, continues=teacher.continues)
     asks = fitting(teacher, asks, settings.too_long)
-    entries = asks.entries
-    firsts = [ask for ask in entries if ask.sample == 0]
+    entries, firsts = asks.entries, asks.firsts
     prompts = teacher.prompt_tokens([ask.prompt for ask in firsts])
     pilot, sums, seconds = _try(teacher, entries, settings, kind)
     per_row = sum(map(len, pilot)) / len(pilot)
