@@ -24,7 +24,7 @@ class Projection:
             byte) and ``mid`` (inside a source token) come from the teacher; one-hot are ``eos``
             (the teacher stored nothing for it), ``unknown``, ``apart`` (the texts differ here),
             ``empty`` (nothing stored can follow) and ``rule`` (the policy gives it up).
-        kept: (rows,) float32, the mass of all tokens that were told apart, kept in the row or not.
+        kept: (rows,) float32, the mass of all tokens that were distinguished, stored or not.
         inconsistent: (rows,) float32, the teacher's mass that contradicted the row and that it
             was conditioned on not happening.
     """

@@ -18,6 +18,18 @@ QUOTED = re.findall(r"`([^`\n]+)`", TEXT)
 COMPILED = {"kernel", "entry"}  # the decorators of align.kernels.jit
 
 
+# Words of a private language, and what to write: siblings, assigned, distinguished, before, cannot.
+BANNED = re.compile(r"\b(kin|gifts?|told apart|twins|in front of|can not|so often|so many)\b")
+
+
+def test_no_private_words() -> None:
+    """Except in ``answers``, which quotes what models write."""
+    pages = [*ROOT.glob("docs/*.md"), *ROOT.glob("*.md")]
+    paths = [path for path in modules().values() if path.parent.name != "answers"]
+    found = {str(path): BANNED.findall(path.read_text()) for path in [*paths, *pages]}
+    assert {path: words for path, words in found.items() if words} == {}
+
+
 def top(folder: str) -> list[str]:
     return sorted(path.name for path in (ROOT / folder).glob("*.py"))
 

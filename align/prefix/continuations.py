@@ -96,7 +96,7 @@ def count_words(
     begun[source.indptr[:-1][np.diff(source.indptr) > 0]] = False
     j = np.flatnonzero(begun)
     first, stop = anchor[j], np.repeat(target[1:], np.diff(source.indptr))[j]
-    # what the word became up to the end of what was written of it
+    # how the word went on up to the end of what was written of it
     last, token = first.copy(), np.append(table[:, TOKEN], NOWHERE)
     for _ in range(FAR):
         at = np.minimum(last, len(table))

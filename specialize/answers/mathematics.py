@@ -19,7 +19,6 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
-from types import TracebackType
 
 from specialize.errors import ConfigurationError
 
@@ -45,12 +44,7 @@ class Verifier:
     def __enter__(self) -> Verifier:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def agrees(self, given: str, gold: str) -> bool | None:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specialize.config.training import Optimization, Training
+from specialize.rows.micro_batches import cheapest_parts
 from specialize.rows.order import Lengths, epoch_order
-from specialize.rows.parting import cheapest_parts
 from specialize.rows.row import RowSet
 
 

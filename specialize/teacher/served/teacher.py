@@ -15,7 +15,6 @@ import os
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 from specialize import records
@@ -109,12 +108,7 @@ class ServedTeacher:
     def __enter__(self) -> ServedTeacher:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

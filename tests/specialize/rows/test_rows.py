@@ -15,7 +15,7 @@ from specialize.config.yaml_files import build_recipe
 from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.formats import by_name
 from specialize.rows import Row, RowSet, build_rows, plan_steps
-from specialize.rows.parting import cheapest_parts
+from specialize.rows.micro_batches import cheapest_parts
 from specialize.store import Store
 from tests.reference import training as oracles
 from tests.support import toys
