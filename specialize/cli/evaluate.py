@@ -91,7 +91,7 @@ _OF_RUNS = ("steps", "shard", "processes")
     "--out",
     default=None,
     type=FOLDER,
-    help="Where the answers of a model that stands alone go.  [default: standing/MODEL]",
+    help="Where the answers of a model that stands alone go.  [default: standing/MODEL/SET]",
 )
 @allow_code_option
 @as_json_option
@@ -113,7 +113,10 @@ def evaluate(
 
         asked = Asked(sets[0], path, formats or ("zero-shot-cot",), limit, demonstrations)
         found = evaluate_standing(
-            model, asked, out or Path("standing") / label_of(model), overrides=overrides
+            model,
+            asked,
+            out or Path("standing") / label_of(model) / Path(sets[0]).stem,
+            overrides=overrides,
         )
     elif run is not None and model is not None:
         from specialize.evaluate.standing import evaluate_beside, table

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from specialize.artifacts.predictions import PredictionFile
+from specialize.artifacts.predictions import QUESTIONS, PredictionFile
 from specialize.artifacts.scores import CheckpointScore
 from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import (
@@ -24,9 +24,11 @@ from specialize.config.yaml_files import (
 )
 from specialize.datasets.recipe_sets import Split
 from specialize.errors import ConfigurationError
+from specialize.evaluate.planning import TEACHER
 from specialize.evaluate.stage import evaluate_model
 from specialize.evaluate.subjects import TEACHER_STEP
 from specialize.formats import FORMAT_NAMES, is_format_name
+from specialize.students import checkpoints
 
 _EVERY = 10**9  # examples
 
@@ -93,8 +95,13 @@ def evaluate_beside(
 
     Raises:
         InputError: the model is missing or damaged.
-        ConfigurationError: there is no such run.
+        ConfigurationError: there is no such run, or the model is one of its checkpoints.
     """
+    if checkpoints.folder(run).resolve() in Path(model).resolve().parents:
+        raise ConfigurationError(
+            f"{model} is a checkpoint of {run} itself; leave out --model and name it by --step "
+            f"(test is scored for the selected one alone), or leave out {run} to ask it by itself"
+        )
     recipe = recorded_recipe(run)
     if overrides:
         recipe = override_recipe(recipe, overrides)
@@ -109,7 +116,8 @@ def label_of(model: str) -> str:
     """What a model's predictions are called: the last part of its name, without an ending."""
     name = Path(model).name
     label = name.removesuffix(".gguf") or "model"
-    return f"model-{label}" if label.startswith("step-") else label
+    taken = label == QUESTIONS or label.startswith(("step-", TEACHER))
+    return f"model-{label}" if taken else label
 
 
 def _recipe(model: str, asked: Asked, overrides: Sequence[str]) -> Recipe:
@@ -138,7 +146,7 @@ def _recipe(model: str, asked: Asked, overrides: Sequence[str]) -> Recipe:
             "name": "as-it-stands",
             "student": model,
             "train_on": {"set": asked.set, "path": asked.demonstrations or asked.path},
-            "objectives": [{"name": "none", "format": asked.formats[0], "target": "answer"}],
+            "objectives": [{"name": "none", "format": "zero-shot-answer", "target": "answer"}],
             "evaluation": {"formats": list(asked.formats), "sets": [spec]},
         },
         where="the options",
