@@ -100,7 +100,8 @@ def _scatter(judged: Sequence[Judged], chosen: int | None) -> Drawing:
         for a, b, j in zip(x, y, judged, strict=True):
             steps.setdefault((a, b), []).append(j.candidate.step)
         label_points(axes, {at: ", ".join(map(str, same)) for at, same in steps.items()})
-        axes.margins(0.14)
+        axes.set_xlim(*_around(x))
+        axes.set_ylim(*_around(y))
         percent(axes)
         percent(axes, "x")
         axes.set_xlabel("in-distribution accuracy")
@@ -111,6 +112,12 @@ def _scatter(judged: Sequence[Judged], chosen: int | None) -> Drawing:
         "Every checkpoint, labelled by its step: validation accuracy in- and out-of-distribution."
     )
     return draw("front", caption, paint, size=(4.6, 3.6))
+
+
+def _around(shares: Sequence[float]) -> tuple[float, float]:
+    """Limits with room around accuracies, hardly beyond 0 and 1: there is nothing there."""
+    room = max(0.14 * (max(shares) - min(shares)), 0.02)
+    return max(min(shares) - room, -room / 6), min(max(shares) + room, 1 + room / 6)
 
 
 def _set(curve: Curve, number: int, chosen: int | None) -> Drawing:

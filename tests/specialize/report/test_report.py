@@ -25,6 +25,7 @@ from specialize.errors import InputError
 from specialize.report import write_report
 from specialize.report.canvas import label_points
 from specialize.report.cases import shorten
+from specialize.report.figures import _around
 from specialize.report.gather import gather
 from specialize.report.markdown import fenced, plain
 from specialize.report.measures import _plain, pace, store_facts
@@ -189,6 +190,14 @@ def test_shares_are_in_percent_and_nats_are_not(tmp_path: Path) -> None:
     write_toy_run(tmp_path, toy_recipe(("shop",)), count=4, steps=(0, 100))
     [facts] = store_facts(tmp_path)
     assert (facts.summary["soft share"], facts.summary["nats per token"]) == ("98.1 %", "0.41")
+
+
+@pytest.mark.parametrize(
+    ("shares", "limits"),
+    [([0, 0], (-1 / 300, 0.02)), ([0.5, 1], (0.43, 1 + 0.07 / 6)), ([0.4, 0.4], (0.38, 0.42))],
+)
+def test_no_accuracy_is_shown_below_none(shares: list[float], limits: tuple[float, float]) -> None:
+    assert _around(shares) == pytest.approx(limits)
 
 
 def test_a_table_within_a_summary_is_in_words() -> None:
