@@ -24,7 +24,7 @@ from specialize.pairs.fidelity import known_rows
 from specialize.pairs.ngrams import SHARP, After, Distribution, NgramTeacher, temper
 from specialize.records import Response
 from specialize.store import Store, Texts, stored_rows
-from specialize.targets.ends import Ends
+from specialize.targets.ends import Ends, control_ids, named_control
 from specialize.targets.parting import contents
 from specialize.teacher.protocol import Sampling, Teacher
 from specialize.tokens import Tokenizer
@@ -211,12 +211,17 @@ def read(store: Store) -> Evidence:
     return Evidence(
         "stored", about.teacher, vocabulary, about.fingerprint, about.vocabulary_size, about.k,
         texts, measured, lambda k: stored_rows(rows, k),
-        None if eos is None else Ends(eos, [eos, *ends]),
+        None if eos is None else Ends(
+            eos, [eos, *ends], control=control_ids(vocabulary, named_control(about))
+        ),
     )  # fmt: skip
 
 
 def _ends(tokenizer: Tokenizer) -> Ends | None:
-    return None if tokenizer.eos is None else Ends(tokenizer.eos, tokenizer.ends)
+    if tokenizer.eos is None:
+        return None
+    control = control_ids(tokenizer.vocabulary(), tokenizer.named_control())
+    return Ends(tokenizer.eos, tokenizer.ends, control=control)
 
 
 def _spread(given: Sequence[Given]) -> list[Given]:

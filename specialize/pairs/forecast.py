@@ -249,10 +249,9 @@ def _projected(job: Job, texts: Texts, rows: SparseDistributions, prepared: Prep
     """The rows of ``texts`` in the student's vocabulary, cut to the job's k as in a store."""
     if job.projector is None:
         raise ValueError("a forecast needs rows to project")
-    tokens = texts.tokens
+    tokens, rows = texts.tokens, spelled(rows, len(job.projector.source))
     if job.ends is not None:
         rows, tokens = job.ends.merged(tokens, rows), job.ends.last_tokens(tokens)
-    rows = spelled(rows, len(job.projector.source))
     return job.projector.project(tokens, rows, prepared.tokens, blocks=prepared.blocks)
 
 

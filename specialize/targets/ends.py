@@ -4,6 +4,9 @@
     ends <eos>, <end_of_turn>            <eos> .7                      "\\n" .2   "." .05
     and the text was cut at line ends    <eos> .9                                 "." .05
 
+What else is of a chat's form and no text (``<|im_start|>``, ``<think>``) joins the tail: control
+tokens of a teacher are in no row of a student that does not have them, nor under another's name.
+
 Where a text is cut after the line of its answer, a line break there ends it: the probability that
 the cut text ends is that of an end or of any token that begins with a line break.
 """
@@ -18,7 +21,8 @@ from numpy.typing import NDArray
 
 from align import Ragged, SparseDistributions
 from align.ragged import pointers
-from align.vocabulary import Vocabulary
+from align.vocabulary import SPECIAL, Vocabulary
+from specialize.store import StoreDescription
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,14 @@ class Ends:
         breaks: (V,) True for ids that begin with a line break, and end a text that was cut there;
             None where texts were not cut at line ends.
         adds_up: False where rows stay as they are, each end with its own mass.
+        control: (V,) True for ids that are no text; None where none is known.
     """
 
     eos: int
     ids: Sequence[int]
     breaks: NDArray[np.bool_] | None = None
     adds_up: bool = True
+    control: NDArray[np.bool_] | None = None
 
     def last_tokens(self, tokens: Ragged) -> Ragged:
         """``tokens`` with ``eos`` in place of any other end of a sample."""
@@ -51,6 +57,8 @@ class Ends:
         """The ``rows`` of ``tokens``, in which ``eos`` has the mass of everything that ends."""
         if not self.adds_up:
             return rows
+        if self.control is not None:
+            rows = self._without_control(tokens, rows, self.control)
         ending = np.isin(rows.ids, self.ids)
         if self.breaks is not None:
             final = np.zeros(len(rows), np.bool_)
@@ -59,6 +67,15 @@ class Ends:
         if not (ending & (rows.ids != self.eos)).any():
             return rows
         return _added_up(rows, ending, self.eos)
+
+    def _without_control(
+        self, tokens: Ragged, rows: SparseDistributions, control: NDArray[np.bool_]
+    ) -> SparseDistributions:
+        silent = control[rows.ids]
+        if not silent.any():
+            return rows
+        said = np.repeat(tokens.ids, np.diff(rows.indptr))
+        return into_tail(rows, silent & (rows.ids != said) & ~np.isin(rows.ids, self.ids))
 
     def _last(self, tokens: Ragged) -> NDArray[np.int64]:
         """The positions at which samples end with an end."""
@@ -71,6 +88,40 @@ def without_last(tokens: Ragged, samples: NDArray[np.bool_]) -> Ragged:
     keep = np.ones(len(tokens.ids), np.bool_)
     keep[tokens.indptr[1:][samples] - 1] = False
     return Ragged(pointers(tokens.lengths - samples), tokens.ids[keep])
+
+
+def control_ids(vocabulary: Vocabulary, named: Sequence[int]) -> NDArray[np.bool_]:
+    """(V,) True for special ids, and for those ``named`` that are control tokens without being so.
+
+    One that a teacher wrote within a text is text there: a row keeps its own token.
+    """
+    found = (vocabulary.flags & SPECIAL) > 0
+    found[[token for token in named if token < len(found)]] = True
+    return found
+
+
+def named_control(about: StoreDescription) -> list[int]:
+    """The ids that the teacher's chat template names for control, as its store says."""
+    chat = about.settings.get("chat")
+    named = chat.get("control") if isinstance(chat, dict) else None
+    return [i for i in named if isinstance(i, int)] if isinstance(named, list) else []
+
+
+def into_tail(rows: SparseDistributions, silent: NDArray[np.bool_]) -> SparseDistributions:
+    """``rows`` without the entries ``silent`` (E,), whose mass joins the tail."""
+    if not silent.any():
+        return rows
+    owner = rows.row_of_entry()
+    mass = np.exp(rows.tail.astype(np.float64))
+    np.add.at(mass, owner[silent], np.exp(rows.logprobs[silent].astype(np.float64)))
+    with np.errstate(divide="ignore"):
+        tail = np.log(mass).astype(np.float32)
+    return SparseDistributions(
+        pointers(np.bincount(owner[~silent], minlength=len(rows))),
+        rows.ids[~silent],
+        rows.logprobs[~silent],
+        np.where(np.bincount(owner[silent], minlength=len(rows)) > 0, tail, rows.tail),
+    )
 
 
 def line_breaks(vocabulary: Vocabulary) -> NDArray[np.bool_]:

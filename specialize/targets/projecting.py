@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from align import Projector, Ragged, SparseDistributions, one_hot
 from align.blocks import Blocks
 from align.prefix.rule import text_of
-from align.ragged import pointers
 from specialize.store import Shard, Texts, own_logprobs, stored_rows
 from specialize.targets.counts import row_counts
-from specialize.targets.ends import Ends, without_last
+from specialize.targets.ends import Ends, into_tail, without_last
 from specialize.targets.parting import Part, joined, parted
 from specialize.targets.text_alignment import known_blocks
 from specialize.tokens import Tokenizer
@@ -103,14 +102,11 @@ class Job:
         if self.projector is None:
             hard = _targets(kept, tokens, one_hot(tokens.ids), 1)
             return hard, counts + Counter(rows=len(tokens.ids))
-        rows = kept.distributions
+        rows = spelled(kept.distributions, len(self.projector.source))
         if self.ends is not None:
             rows = self.ends.merged(kept.tokens, rows)
         projection = self.projector.project(
-            self._ended(kept.tokens),
-            spelled(rows, len(self.projector.source)),
-            tokens,
-            blocks=prepared.blocks,
+            self._ended(kept.tokens), rows, tokens, blocks=prepared.blocks
         )
         targets = _targets(kept, tokens, projection.distributions, self.top_k)
         stored = 1 - np.exp(targets.distributions.tail)
@@ -151,17 +147,4 @@ def spelled(rows: SparseDistributions, size: int) -> SparseDistributions:
 
     A model may be wider than its tokenizer, and then its rows may name ids that spell nothing.
     """
-    beyond = rows.ids >= size
-    if not beyond.any():
-        return rows
-    owner = rows.row_of_entry()
-    mass = np.exp(rows.tail.astype(np.float64))
-    np.add.at(mass, owner[beyond], np.exp(rows.logprobs[beyond].astype(np.float64)))
-    with np.errstate(divide="ignore"):
-        tail = np.log(mass).astype(np.float32)
-    return SparseDistributions(
-        pointers(np.bincount(owner[~beyond], minlength=len(rows))),
-        rows.ids[~beyond],
-        rows.logprobs[~beyond],
-        np.where(np.bincount(owner[beyond], minlength=len(rows)) > 0, tail, rows.tail),
-    )
+    return into_tail(rows, rows.ids >= size)

@@ -26,7 +26,7 @@ from specialize.store import Shard, Store, StoreDescription, StoreWriter, ahead,
 from specialize.store.reader import read_store_file
 from specialize.store.sealed import Json
 from specialize.targets.counts import summarize, token_classes
-from specialize.targets.ends import Ends, line_breaks
+from specialize.targets.ends import Ends, control_ids, line_breaks, named_control
 from specialize.targets.projecting import Job, Keep, Prepared
 from specialize.targets.spool import Spool
 from specialize.targets.tempering import ROW_TEMPERATURE, Warmth, tail_column
@@ -212,7 +212,8 @@ def _ends(store: Store, projector: Projector | None, fingerprint: str) -> Ends |
     ids = [eos, *(end for end in listed if isinstance(end, int))]
     cut = about.settings.get("cut") in ("answer", "published")
     breaks = line_breaks(projector.source) if cut else None
-    return Ends(eos, ids, breaks, adds_up=about.fingerprint != fingerprint)
+    control = control_ids(projector.source, named_control(about))
+    return Ends(eos, ids, breaks, adds_up=about.fingerprint != fingerprint, control=control)
 
 
 def _projector(

@@ -278,11 +278,12 @@ def _chat(teacher: Teacher, settings: TeacherSettings) -> dict[str, Json]:
     """What makes the turns of a chat into what the teacher reads."""
     if not is_chat(settings.format):
         return {}
-    template = teacher.tokenizer.chat
+    template, control = teacher.tokenizer.chat, teacher.tokenizer.named_control()
     return {
         "chat": {
             "template": template.digest if template and teacher.continues else "the server's",
             "arguments": dict(settings.chat.arguments),
+            **({"control": [*control]} if control else {}),
             **({} if settings.chat.thinking == "drop" else {"thinking": settings.chat.thinking}),
         }
     }

@@ -179,6 +179,16 @@ class Tokenizer:
         flags = self._vocabulary.flags
         return {w: i for i, w in self._definition.written.items() if flags[i] & SPECIAL}
 
+    def named_control(self) -> list[int]:
+        """The ids that are not special but that its chat template names: Qwen3's ``<think>``."""
+        if self.chat is None:
+            return []
+        names = _chat_encoder(self, self.chat)
+        special = set(self.special_tokens().values())
+        plain = [name for name in names.names if name not in names.special]
+        ids = {name: i for i, name in self._definition.written.items()}
+        return sorted(ids[name] for name in plain if name in ids and ids[name] not in special)
+
     def spans(self, text: str) -> tuple[list[int], NDArray[np.int64]]:
         """The ids of ``text`` and the bytes ``start:end`` of it that each one covers, (T, 2).
 

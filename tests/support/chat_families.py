@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 from tokenizers import (
     AddedToken,
@@ -20,6 +21,9 @@ from tokenizers import (
     pre_tokenizers,
     trainers,
 )
+
+from specialize.tokens import Tokenizer as Loaded
+from specialize.tokens import load_tokenizer
 
 TEMPLATES = Path(__file__).parents[1] / "data" / "chat_templates"
 TEXTS = [
@@ -104,6 +108,12 @@ def write_family(folder: Path, name: str) -> Path:
     template = (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     return folder
+
+
+@cache
+def family_tokenizer(name: str) -> Loaded:
+    """The tokenizer of family ``name``, read once by each process."""
+    return load_tokenizer(write_family(Path(mkdtemp(prefix="families-")) / name, name))
 
 
 @cache

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from align import SparseDistributions, ragged
-from align.vocabulary import build_vocabulary
+from align.vocabulary import SPECIAL, build_vocabulary
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.records import Response
 from specialize.store import Sample, Store, StoreDescription, StoreWriter
-from specialize.targets.ends import Ends, line_breaks
+from specialize.targets.ends import Ends, control_ids, line_breaks, named_control
 from specialize.targets.stage import write_targets
 from specialize.teacher.dump import dump
 from specialize.teacher.local.teacher import load_teacher
@@ -46,6 +46,7 @@ def as_dicts(rows: SparseDistributions) -> list[dict[int, float]]:
 
 
 BREAKS = np.array([False, False, True, False, False])
+CONTROL = np.array([True, True, False, False, True])
 
 
 @pytest.mark.parametrize(
@@ -160,3 +161,30 @@ def test_a_student_that_is_the_teacher_learns_the_teachers_rows(tmp_path: Path) 
         np.testing.assert_allclose(
             np.exp(after.distributions.logprobs), np.exp(before.distributions.logprobs), atol=1e-3
         )
+
+
+def test_control_tokens_join_the_tail() -> None:
+    """All but ends, and what the teacher wrote itself."""
+    ends = Ends(EOS, [EOS, TURN], control=CONTROL)
+    rows = rows_of({TEXT: 0.6, EXTRA: 0.2}, {EXTRA: 0.7, TEXT: 0.2}, {TURN: 0.6, EXTRA: 0.3})
+    merged = ends.merged(ragged([[TEXT, EXTRA, TURN]]), rows)
+    assert as_dicts(merged) == [
+        pytest.approx(row, abs=1e-6)
+        for row in ({TEXT: 0.6}, {EXTRA: 0.7, TEXT: 0.2}, {EOS: 0.6})
+    ]  # fmt: skip
+    np.testing.assert_allclose(np.exp(merged.tail), [0.4, 0.1, 0.4], atol=1e-6)
+    as_they_are = Ends(EOS, [EOS, TURN], adds_up=False, control=CONTROL)
+    assert as_they_are.merged(ragged([[TEXT, EXTRA, TURN]]), rows) is rows
+
+
+def test_ids_that_a_template_names_are_control() -> None:
+    vocabulary = build_vocabulary([b"a", b"", b"<think>"], flags={1: SPECIAL})
+    assert control_ids(vocabulary, [2, 9]).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("chat", [None, "x", {}, {"control": "x"}, {"control": [3, 4.5, "x"]}])
+def test_a_store_may_name_control_tokens(chat: object) -> None:
+    settings = {} if chat is None else {"chat": chat}
+    about = StoreDescription(kind="responses", teacher="t", tokenizer="t", fingerprint="f",
+                             vocabulary_size=5, k=3, settings=settings)  # fmt: skip
+    assert named_control(about) == ([3] if chat == {"control": [3, 4.5, "x"]} else [])

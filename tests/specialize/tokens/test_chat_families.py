@@ -177,10 +177,3 @@ NEXT = dict(zip(FAMILIES, [*list(FAMILIES)[1:], *list(FAMILIES)[:1]], strict=Tru
 @pytest.mark.parametrize("name", FAMILIES)
 def test_each_family_teaches_the_next(name: str, root: Path) -> None:
     check_pair(name, NEXT[name], root)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("student", FAMILIES)
-def test_every_family_teaches_every_other(student: str, root: Path) -> None:
-    for teacher in FAMILIES:
-        check_pair(teacher, student, root)
