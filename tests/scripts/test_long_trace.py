@@ -1,0 +1,42 @@
+"""A long trace of thinking goes from dump to step, in each form, on a shorter one here."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "bench" / "long_trace.py"
+TOKENS = 1500
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("long_trace", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("thinking", ["drop", "keep", "train"])
+def test_a_trace_goes_from_dump_to_step(script: ModuleType, tmp_path: Path, thinking: str) -> None:
+    options = script.parsed(["--tokens", str(TOKENS), "--thinking", thinking])
+    script.set_up(tmp_path, options)
+    found = {name: stage(tmp_path, options) for name, stage in script.STAGES.items()}
+    assert found["dump"]["of thinking"] >= TOKENS
+    assert found["align"]["of thinking"] < found["align"]["positions"]
+    rows = found["rows"]
+    assert rows["rows"] == 1 + script.SHORT
+    with_thought = rows["longest row"] > found["align"]["of thinking"]
+    assert with_thought == (thinking != "drop")
+    assert ("learned_tokens" in rows) == (thinking == "keep")
+    [line] = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["objectives"]["trace"]["tokens"] == rows.get(
+        "learned_tokens", rows["target_tokens"]
+    )
