@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from specialize.artifacts.learned_tokens import told_learned
 from specialize.artifacts.results import RunResults
 from specialize.artifacts.selection import ScoredOnTest, Selection
 from specialize.config.recipe import Recipe
@@ -24,6 +25,7 @@ def cautions(
 ) -> list[str]:
     """Every reason why a number in the report may mean less than it seems to."""
     cautions = _limits(recipe) + [f"The run was {each}." for each in results.lengthened]
+    cautions += told_learned(results.run)
     if selection is None:
         cautions.append("No checkpoint was selected yet: run specialize select.")
         return cautions

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from specialize.artifacts.learned_tokens import record_learned
 from specialize.config.recipe import Recipe
 from specialize.errors import LockedError, StoreError
 from specialize.io.progress import notice, progress, waiting
@@ -155,6 +156,7 @@ def _go_on(setting: Setting, rows: RowSet, before: checkpoints.Checkpoint | None
     with progress("train", steps, done=start) as advance:
         if before is None and arguments.process_index == 0:
             agreement.write(recipe, run, rows)  # first: no checkpoint may exist without it
+            record_learned(run, rows.counts())
             with checkpoints.writing(run, 0) as folder:
                 save_student(student, setting, folder)
         loader = StepLoader(

@@ -36,6 +36,7 @@ def test_a_trace_goes_from_dump_to_step(script: ModuleType, tmp_path: Path, thin
     with_thought = rows["longest row"] > found["align"]["of thinking"]
     assert with_thought == (thinking != "drop")
     assert ("learned_tokens" in rows) == (thinking == "keep")
+    assert (tmp_path / "run" / "learned_tokens.json").exists() == (thinking == "keep")
     [line] = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["objectives"]["trace"]["tokens"] == rows.get(
         "learned_tokens", rows["target_tokens"]

@@ -26,6 +26,10 @@ from specialize.teacher.local.decode import column_options, right_padded, start_
 from specialize.teacher.local.sparse_rows import SparseRows, entry_numbers, sparse_rows, to_numpy
 from specialize.teacher.protocol import Sampling, ScoredText
 
+# Of a piece's attention mask: with a small vocabulary it would outgrow the logits. The library
+# makes it of float32, 128 MiB here.
+_MASK = 1 << 25
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -175,12 +179,13 @@ def text_logits(model: PreTrainedModel, given: Sequence[Given]) -> Tensor:
 def long_text_rows(
     model: PreTrainedModel, item: Given, settings: Sampling, positions: int
 ) -> Iterator[_Rows]:
-    """The rows of one text, at most ``positions`` at a time, each read once.
+    """The rows of one text, at most ``positions`` at a time (less where it is long), read once.
 
     Every piece sees the keys and values of the pieces before it, so that its rows are those of
     one pass; only the order of sums differs.
     """
     numbers, first = _numbers(item, settings), 0
+    positions = min(positions, max(1, _MASK // len(item)))
     for logits in _pieces(model, item, positions):
         yield _rows(logits, item, first, settings, numbers)
         first += len(logits)

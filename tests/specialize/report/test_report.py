@@ -17,6 +17,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from specialize.artifacts.learned_tokens import record_learned
 from specialize.artifacts.predictions import PredictionFile, prediction_files
 from specialize.artifacts.results import RunResults
 from specialize.artifacts.scores import Accuracy, CheckpointScore, read_scores, write_scores
@@ -332,9 +333,13 @@ def test_cautions_about_limits_floors_and_cut_responses(tmp_path: Path) -> None:
         for s in read_scores(tmp_path / "scores.jsonl")
     ]  # fmt: skip
     write_scores(tmp_path / "scores.jsonl", scores)
+    counts = {"rows": 9, "target_tokens": 2000, "learned_tokens": 1400, "rows_filtered": 600}
+    record_learned(tmp_path, {"cot": {**counts, "no_row_passes": 3}, "all": {"target_tokens": 9}})
     write_report(recipe, tmp_path)
     text = _page(tmp_path).text
     for caution in (
+        "Objective cot: 1,400 of 2,000 target tokens carried the loss (row_filter took out 600, "
+        "3 responses had no row left).",
         "Not a result: a limit cut the sets shop (30), farm (30)",
         "Accuracy is near zero on shop, farm",
         "Small sets: shop (30), farm (30)",

@@ -113,7 +113,12 @@ def test_a_long_text_is_read_in_pieces(make: Callable[[], Path], settings_: Samp
         np.testing.assert_allclose(parts.token_logprob, whole.token_logprob, atol=2e-5)
 
 
-def test_logits_of_a_long_text_are_never_held_at_once() -> None:
+@pytest.mark.parametrize(("mask", "most"), [(1 << 25, 10), (500, 8)])
+def test_logits_of_a_long_text_are_never_held_at_once(
+    monkeypatch: pytest.MonkeyPatch, mask: int, most: int
+) -> None:
+    """Nor is more of an attention mask than is allowed: a piece times the whole text."""
+    monkeypatch.setattr("specialize.teacher.local.score._MASK", mask)
     teacher = teacher_of(toys.gpt2)
     [item] = teacher._given(["Q: x\n"], ["apples 3 " * 25])
     shapes = []
@@ -124,7 +129,7 @@ def test_logits_of_a_long_text_are_never_held_at_once() -> None:
     hook = teacher._model.get_output_embeddings().register_forward_hook(note)
     score_batch(teacher._model, [item], Sampling(1), positions=10)
     hook.remove()
-    assert max(shapes) == 10
+    assert max(shapes) == most == min(10, mask // len(item))
     assert sum(shapes) == len(item.tokens) + 1  # and one after the prompt, which is not used
 
 
