@@ -5,10 +5,10 @@
 
 A chat teacher scores the trace, which stands in a block of thinking before a short answer; its rows
 are aligned to the student's tokens and become a row of training, and the student takes one step on
-it and a few short ones, packed where that leaves no padding. Both models are random Llamas of two layers, so that
-what grows with the length of a text is in the figures and a real model's weights are not. Each
-stage is a process of its own: ``peak`` is its largest resident memory (VmHWM), ``above`` that less
-what was resident once everything was imported.
+it and a few short ones, packed where that leaves no padding. Both models are random Llamas of two
+layers, so that what grows with the length of a text is in the figures and a real model's weights
+are not. Each stage is a process of its own: ``peak`` is its largest resident memory (VmHWM),
+``above`` that less what was resident once everything was imported.
 """
 
 from __future__ import annotations
