@@ -25,7 +25,7 @@ from specialize.records import Example
 )
 @as_json_option
 def data(name: str, path: str | None, split: str | None, show: int, as_json: bool) -> None:
-    """Read the set NAME from PATH (the published file or directory; without it, from the hub).
+    """Read the set NAME from PATH (the published file or directory; by default, the hub).
 
     `specialize data check FILE` says what a file of your own holds: records, fields, types of
     answers, repeated questions, the first example, and what is wrong, by line.

@@ -11,7 +11,6 @@ import click
 from specialize.cli.console import (
     FOLDER,
     as_json_option,
-    overrides_option,
     own_file,
     print_result,
 )
@@ -137,7 +136,13 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Seed of the sampling.")
 @click.option("--restart", is_flag=True, help="Delete what is there and start over.")
 @click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
-@overrides_option
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a setting of the teacher, such as dtype=bfloat16; may be repeated.",
+)
 @as_json_option
 def dump(
     out: Path, teacher: str, name: str, path: str | None, split: str | None, limit: int | None,

@@ -214,7 +214,7 @@ def distillkit(
 
 @import_.command()
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--preset", default=None, metavar="NAME", help="Layout of a set that is known.")
+@click.option("--preset", default=None, metavar="NAME", help="Layout of a known set.")
 @click.option("--ids", default=None, metavar="C", help="Column of the entries' ids.")
 @click.option("--values", default=None, metavar="C", help="Column of the entries' values.")
 @click.option(

@@ -197,7 +197,7 @@ def run(
     default=1.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Of the rows: that of the loss. Other than 1 needs tails stored at it.",
+    help="Temperature of the loss; other than 1, RESPONSES must hold tails at it.",
 )
 @click.option(
     "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
