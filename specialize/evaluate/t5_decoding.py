@@ -14,70 +14,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import gelu, linear, pad, rms_norm
 from transformers import MT5ForConditionalGeneration, PreTrainedModel, T5ForConditionalGeneration
 
 from specialize.teacher.local.decode import right_padded, start_token
 
+if TYPE_CHECKING:  # MT5's modules have the same parts
+    from transformers.models.t5.modeling_t5 import (
+        T5Block,
+        T5DenseActDense,
+        T5DenseGatedActDense,
+        T5LayerCrossAttention,
+        T5LayerFF,
+        T5LayerNorm,
+        T5LayerSelfAttention,
+        T5Stack,
+    )
+
 _ROOM = 32  # positions by which the caches grow
 _PART = 1024  # padded tokens that the encoder reads at once on a processor
-
-
-class _Norm(Protocol):
-    weight: Tensor
-    variance_epsilon: float
-
-
-class _Attention(Protocol):
-    q: nn.Linear
-    k: nn.Linear
-    v: nn.Linear
-    o: nn.Linear
-    n_heads: int
-
-    def compute_bias(
-        self, query_length: int, key_length: int, *, past_seen_tokens: int = 0
-    ) -> Tensor: ...
-
-
-class _Dense(Protocol):
-    act: Callable[[Tensor], Tensor]
-    wi: nn.Linear  # of a plain one
-    wi_0: nn.Linear  # of a gated one
-    wi_1: nn.Linear
-    wo: nn.Linear
-
-
-class _Part(Protocol):
-    """A part of a block: each has a norm and one of the others."""
-
-    layer_norm: _Norm
-    SelfAttention: _Attention
-    EncDecAttention: _Attention
-    DenseReluDense: _Dense
-
-
-class _Block(Protocol):
-    layer: Sequence[_Part]
-
-
-class _Stack(Protocol):
-    """An encoder or a decoder, as far as its arithmetic is needed here."""
-
-    block: Sequence[_Block]
-    embed_tokens: nn.Embedding
-    final_layer_norm: _Norm
-
-
-class _Model(Protocol):
-    encoder: _Stack
-    decoder: _Stack
-    lm_head: nn.Linear
-    model_dim: int
 
 
 def is_t5(model: PreTrainedModel) -> bool:
@@ -90,9 +49,10 @@ class T5Decoding:
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> None:
         states, self._outside = _encode_all(model, prompts)
-        parts = cast("_Model", model)
-        self._layers = [_Layer(block, states) for block in parts.decoder.block]
-        self._positions = parts.decoder.block[0].layer[0].SelfAttention
+        parts = cast("T5ForConditionalGeneration", model)
+        blocks = cast("Sequence[T5Block]", parts.decoder.block)
+        self._layers = [_Layer(block, states) for block in blocks]
+        self._positions = cast("T5LayerSelfAttention", blocks[0].layer[0]).SelfAttention
         self._bias = states.new_empty(0)
         self._embed, self._norm = parts.decoder.embed_tokens, parts.decoder.final_layer_norm
         self._head = parts.lm_head
@@ -135,7 +95,7 @@ def _encode_all(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> tup
     ids, mask = right_padded([prompts[i] for i in heads], model.device)
     outside = ((1 - mask) * torch.finfo(model.dtype).min).to(model.dtype)[:, None, None]
     lengths, most = mask.sum(-1).tolist(), _PART if ids.device.type == "cpu" else ids.numel()
-    parts = cast("_Model", model)
+    parts = cast("T5ForConditionalGeneration", model)
     states = outside.new_zeros(*ids.shape, parts.model_dim)
     first = 0
     while first < len(ids):
@@ -150,13 +110,13 @@ def _encode_all(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> tup
     return states.repeat_interleave(counts, 0), outside.repeat_interleave(counts, 0)
 
 
-def _encode(encoder: _Stack, ids: Tensor, outside: Tensor) -> Tensor:
+def _encode(encoder: T5Stack, ids: Tensor, outside: Tensor) -> Tensor:
     """The encoder's states (B, S, d) of padded prompts (B, S)."""
     states: Tensor = encoder.embed_tokens(ids)
     length = ids.shape[1]
-    bias = encoder.block[0].layer[0].SelfAttention.compute_bias(length, length) + outside
-    for block in encoder.block:
-        own, feed = block.layer
+    blocks = [cast("tuple[T5LayerSelfAttention, T5LayerFF]", b.layer) for b in encoder.block]
+    bias = blocks[0][0].SelfAttention.compute_bias(length, length) + outside
+    for own, feed in blocks:
         attention = own.SelfAttention
         project = torch.cat([attention.q.weight, attention.k.weight, attention.v.weight])
         heads = linear(_normed(states, own.layer_norm), project)
@@ -171,8 +131,10 @@ def _encode(encoder: _Stack, ids: Tensor, outside: Tensor) -> Tensor:
 class _Layer:
     """One block of the decoder with its caches; keys are kept transposed, (rows, H, w, length)."""
 
-    def __init__(self, block: _Block, encoded: Tensor) -> None:
-        own, cross, feed = (layer for layer in block.layer)
+    def __init__(self, block: T5Block, encoded: Tensor) -> None:
+        own, cross, feed = cast(
+            "tuple[T5LayerSelfAttention, T5LayerCrossAttention, T5LayerFF]", block.layer
+        )
         attention, reading = own.SelfAttention, cross.EncDecAttention
         self._norms = [layer.layer_norm for layer in (own, cross, feed)]
         self._project = torch.cat([attention.q.weight, attention.k.weight, attention.v.weight])
@@ -218,17 +180,19 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor
     return (weights @ values).flatten(1)
 
 
-def _normed(states: Tensor, norm: _Norm) -> Tensor:
+def _normed(states: Tensor, norm: T5LayerNorm) -> Tensor:
     return rms_norm(states, norm.weight.shape, norm.weight, norm.variance_epsilon)
 
 
-def _feed_forward(dense: _Dense) -> Callable[[Tensor], Tensor]:
+def _feed_forward(dense: T5DenseActDense | T5DenseGatedActDense) -> Callable[[Tensor], Tensor]:
     """The block's feed-forward part; gated ones in one product."""
     act = _activation(dense.act)
     out = dense.wo.weight
-    if not hasattr(dense, "wi_0"):
-        return lambda states: linear(act(linear(states, dense.wi.weight)), out)
-    both = torch.cat([dense.wi_0.weight, dense.wi_1.weight])
+    if hasattr(dense, "wi"):
+        single = cast("T5DenseActDense", dense).wi.weight
+        return lambda states: linear(act(linear(states, single)), out)
+    twofold = cast("T5DenseGatedActDense", dense)
+    both = torch.cat([twofold.wi_0.weight, twofold.wi_1.weight])
 
     def gated(states: Tensor) -> Tensor:
         gate, plain = linear(states, both).chunk(2, dim=-1)
