@@ -161,7 +161,9 @@ def _in_words(key: str, value: object) -> str:
         return ", ".join(f"{name} {_in_words(str(name), each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_in_words("", each) for each in value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
         return str(value)
     words = {*key.split("_")}
     if "bytes" in words:

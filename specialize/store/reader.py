@@ -194,7 +194,9 @@ def read_store_file(root: Path) -> tuple[StoreDescription, int]:
     if shards.is_symlink() or (shards.exists() and not shards.is_dir()):
         raise StoreError(f"{shards} is not a plain directory")
     if not (root / STORE).exists():
-        raise StoreError(f"no store at {root}: {STORE} is missing")
+        inside = sorted(str(found.parent) for found in root.glob(f"*/*/{STORE}"))
+        instead = f"; there is one at {', '.join(inside)}" if inside else ""
+        raise StoreError(f"no store at {root}: {STORE} is missing{instead}")
     return read_description(read_plain(root / STORE), str(root / STORE))
 
 

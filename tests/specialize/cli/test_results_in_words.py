@@ -22,7 +22,7 @@ from specialize.cli.console import print_result
         ("seconds", 12345.6, "12,346 s"),
         ("align_hours", 0.000123456, "0.000123 h"),
         ("value", 0.71999, "0.72"),
-        ("fits", True, "True"),
+        ("fits", True, "yes"),
         ("problems", [], "none"),
         ("steps", [100, 2000], "100, 2,000"),
         ("mass", {"5": 0.92001, "20": 1.0}, "5 0.92, 20 1"),

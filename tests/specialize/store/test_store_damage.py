@@ -232,6 +232,12 @@ def test_tampering(small: Path, harm: Callable[[Path], None], message: str) -> N
     assert_found(small, message, whole)
 
 
+def test_a_run_in_place_of_its_store(tmp_path: Path) -> None:
+    store = small_store(tmp_path / "responses" / "teacher")
+    with pytest.raises(StoreError, match=f"no store at .* is missing; there is one at {store}$"):
+        Store.open(tmp_path)
+
+
 def test_rows_of_a_hostile_writer_are_found(tmp_path: Path) -> None:
     """Right hashes over wrong content: only the rules and the keys can tell."""
     root = tmp_path / "store"
