@@ -9,6 +9,7 @@ Stage bodies import what they need, so that ``--help`` starts without torch.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,8 @@ def cli(quiet: bool, verbose: bool) -> None:
 
 def main() -> None:
     """Run the command line; see ``console`` for the exit codes."""
+    # what the library warns of here is handled, such as padding behind a row that has ended
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     sys.exit(run_command(cli))
 
 
