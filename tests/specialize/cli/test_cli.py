@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from specialize import datasets
+from specialize.cli import stages
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
 from tests.support.commands import Done, specialize
@@ -79,6 +80,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return path
+
+
+@pytest.mark.parametrize(("wanted", "set_to"), [(None, "error"), ("info", "info")])
+def test_the_library_says_nothing_between_our_lines(
+    wanted: str | None, set_to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", wanted or "")
+    if wanted is None:
+        monkeypatch.delenv("TRANSFORMERS_VERBOSITY")
+    monkeypatch.setattr(sys, "argv", ["specialize", "--version"])
+    with pytest.raises(SystemExit):
+        stages.main()
+    assert os.environ["TRANSFORMERS_VERBOSITY"] == set_to
 
 
 def test_verify_says_what_a_store_holds(folder: Path) -> None:
