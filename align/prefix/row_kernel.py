@@ -21,8 +21,8 @@ bytes u of it that lie before b (none on most rows):
 * special and unknown target tokens get nothing; the source's end of sequence is the target's.
 
 The kernels, in their order: ``readings.follow`` and ``describe`` list the teacher's rows that each
-target row reads; ``assign`` and ``assign_parts`` say which tokens get their mass, ``read_on`` where
-a word began before the row; ``top_entries`` adds up and chooses. Cost: O(K) look-ups per row that
+target row reads; ``assign`` says which tokens get their mass, ``read_on`` where a word began
+before the row; ``top_entries`` adds up and chooses. Cost: O(K) look-ups per row that
 is read. Nothing is averaged, and no probability of the teacher's is multiplied off the path that
 was written. Sources: chain rule and conditioning on emitted bytes, arXiv:2410.09303 (exact
 byte-level conditioning); the target's own tokenization of each candidate's word, and how partly
@@ -125,16 +125,23 @@ def assigned_for(readings: int, candidates: int) -> Assigned:
 
 @entry
 def assign(shard: Shard, readings: Readings, assigned: Assigned) -> None:
-    """Assign the masses of the candidates that are read."""
-    entries, prob, spans, row_ptr = shard.entries, shard.prob, shard.spans, shard.row_ptr
-    rows, reaches, table, n = readings.rows, readings.mass, shard.table, 0
-    tokens, mass, asked = assigned.tokens, assigned.mass, shard.rules[ASKED] > 0
+    """Assign the masses that are read: of candidates, and the parts beside them: of new words, if
+    they have one token, of what spells nothing, of the end of sequence, of what is not stored."""
+    entries, prob, spans = shard.entries, shard.prob, shard.spans
+    rows, reaches, table, sums = readings.rows, readings.mass, shard.table, shard.sums
+    tokens, mass, asked, n = assigned.tokens, assigned.mass, shard.rules[ASKED] > 0, 0
+    parts, part_mass, counts = assigned.part_tokens, assigned.part_mass, assigned.counts
+    ptr, row_ptr = assigned.ptr, shard.row_ptr
     for p in range(len(rows)):
         i, r, reach = rows[p, TARGET_ROW], rows[p, SOURCE_ROW], reaches[p, REACH]
-        copied = table[i, OFFSET] == COPIED
+        ptr[p + 1] = n
+        if r == NOWHERE:
+            parts[p, 0], part_mass[p, 0] = table[i, ID], reach
+            continue
+        copied, one_token = table[i, OFFSET] == COPIED, rows[p, DIRECT + STARTS] != OWN_WORD
         # new words that all get one token have one mass, which is a part
-        roles = STARTS if asked and rows[p, DIRECT + STARTS] != OWN_WORD else WRITTEN
-        for e in range(row_ptr[r] if r != NOWHERE else 0, row_ptr[r + 1]):
+        roles = STARTS if asked and one_token else WRITTEN
+        for e in range(row_ptr[r], row_ptr[r + 1]):
             role, token, detail, node = entries[e, ROLE], entries[e, ID], e, entries[e, NODE]
             # the written token leads to the next reading; what spells nothing is a part
             if prob[e] == 0.0 or (role >= roles and not copied):
@@ -150,34 +157,18 @@ def assign(shard: Shard, readings: Readings, assigned: Assigned) -> None:
             tokens[n, GIVEN], tokens[n, DETAIL] = token, detail
             mass[n, MASS], mass[n, MET] = reach * prob[e], 1.0
             n += 1
-        assigned.ptr[p + 1] = n
-
-
-@entry
-def assign_parts(shard: Shard, readings: Readings, assigned: Assigned) -> None:
-    """Assign the other masses that are read: of new words, if they have one token, of what spells
-    nothing, of the end of sequence, and of what is not stored."""
-    sums, table, asked = shard.sums, shard.table, shard.rules[ASKED] > 0
-    rows, reaches = readings.rows, readings.mass
-    tokens, mass, counts = assigned.part_tokens, assigned.part_mass, assigned.counts
-    for p in range(len(rows)):
-        i, r, reach = rows[p, TARGET_ROW], rows[p, SOURCE_ROW], reaches[p, REACH]
-        if r == NOWHERE:
-            tokens[p, 0], mass[p, 0] = table[i, ID], reach
-            continue
+        ptr[p + 1] = n
         # of what is not stored, only the share that agrees with the bytes before the row can follow
         rest, share = reach * sums[r, REST], reaches[p, SHARE]
-        mass[p, 4] = rest * share
-        if table[i, OFFSET] == COPIED:
-            continue
-        if asked and rows[p, DIRECT + STARTS] != OWN_WORD:
-            tokens[p, 0], mass[p, 0] = rows[p, DIRECT + STARTS], reach * sums[r, STARTS]
-        mass[p, 1] = reach * sums[r, SILENT]
-        tokens[p, 2], mass[p, 2] = rows[p, END_TOKEN], reach * sums[r, END]
-        tokens[p, 3], mass[p, 3] = INCONSISTENT, rest * (1.0 - share)
-        tokens[p, 4] = rows[p, REST_TOKEN]
-        by_bytes = tokens[p, 0] == BY_BYTES or tokens[p, 2] == BY_BYTES
-        counts[2] += by_bytes or tokens[p, 4] == BY_BYTES
+        part_mass[p, 4] = rest * share
+        if not copied:
+            if asked and one_token:
+                parts[p, 0], part_mass[p, 0] = rows[p, DIRECT + STARTS], reach * sums[r, STARTS]
+            part_mass[p, 1], part_mass[p, 3] = reach * sums[r, SILENT], rest * (1.0 - share)
+            parts[p, 2], part_mass[p, 2] = rows[p, END_TOKEN], reach * sums[r, END]
+            parts[p, 3], parts[p, 4] = INCONSISTENT, rows[p, REST_TOKEN]
+            by_bytes = parts[p, 0] == BY_BYTES or parts[p, 2] == BY_BYTES
+            counts[2] += by_bytes or parts[p, 4] == BY_BYTES
 
 
 @entry

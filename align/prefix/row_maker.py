@@ -21,7 +21,7 @@ from align.prefix.readings import (
     readings_for,
     share_inside,
 )
-from align.prefix.row_kernel import PARTS, Assigned, assign, assign_parts, assigned_for, read_on
+from align.prefix.row_kernel import PARTS, Assigned, assign, assigned_for, read_on
 from align.prefix.shard_arrays import ID, NOWHERE
 from align.prefix.top_entries import Entries, Rows, add_up, choose, sums_for
 from align.vocabulary import PrefixIndex
@@ -86,7 +86,6 @@ class RowMaker:
         stored = shard.row_ptr[row + 1] - shard.row_ptr[row]
         assigned = assigned_for(len(row), int(stored[row != NOWHERE].sum()))
         assign(shard, readings, assigned)
-        assign_parts(shard, readings, assigned)
         read_on(shard, self.continuations, readings.rows, assigned)
         spell(assigned, readings.rows, shard, self.sides, self.index)
         return assigned

@@ -12,6 +12,11 @@ Every run is a fresh process of the command line. With ``--before``, another che
 project, both versions take turns, and the ratio of the rows a second of processor time is reported
 (median over the turns). Kernels are compiled in a run of each version that does not count.
 
+The numbers of ``--threads`` take turns too: ``wall_ratio`` is how many times as fast a run was as
+that of the same turn with the first number, in wall time. ``cores`` is the processor time a second
+of wall time; where one thread had much less than 1, others were at work and ``wall_ratio`` says
+little.
+
 ``--profile`` runs the stage once more under cProfile and prints where its time goes.
 """
 
@@ -89,23 +94,28 @@ def main() -> None:
                 continue
             for name, folder in versions.items():
                 run_stage(name, folder, store, student, (k, copies, options.threads[0]))
-            for threads in options.threads:
-                setting = (k, copies, threads)
-                turns = [
+            turns = [
+                [
                     {
-                        name: run_stage(name, folder, store, student, setting)
+                        name: run_stage(name, folder, store, student, (k, copies, threads))
                         for name, folder in versions.items()
                     }
-                    for _ in range(options.repeats)
+                    for threads in options.threads
                 ]
-                report.append(summarized(turns))
+                for _ in range(options.repeats)
+            ]
+            for runs in zip(*turns, strict=True):
+                report.append(summarized(runs, [turn[0] for turn in turns]))
                 print(json.dumps(report[-1]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
 
 
-def summarized(turns: Sequence[Mapping[str, Run]]) -> dict[str, object]:
-    """Medians over the turns, and of the turns' ratios."""
+def summarized(
+    turns: Sequence[Mapping[str, Run]], alone: Sequence[Mapping[str, Run]]
+) -> dict[str, object]:
+    """Medians over the turns, and of the turns' ratios; ``alone`` are the runs with the first
+    number of threads in the same turns."""
     first = turns[0]["now"]
     found: dict[str, object] = {
         "k": first.k, "copies": first.copies, "threads": first.threads,
@@ -117,6 +127,10 @@ def summarized(turns: Sequence[Mapping[str, Run]]) -> dict[str, object]:
             statistics.median(t[name].rate for t in turns)
         )
         found[f"{name}_wall_s"] = round(statistics.median(t[name].wall_s for t in turns), 2)
+        cores = [turn[name].processor_s / turn[name].wall_s for turn in turns]
+        found[f"{name}_cores"] = round(statistics.median(cores), 2)
+        walls = [one[name].wall_s / t[name].wall_s for one, t in zip(alone, turns, strict=True)]
+        found[f"{name}_wall_ratio"] = round(statistics.median(walls), 2)
     if "before" in turns[0]:
         ratios = [turn["now"].rate / turn["before"].rate for turn in turns]
         found["processor_ratio"] = round(statistics.median(ratios), 2)
