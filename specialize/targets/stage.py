@@ -21,6 +21,7 @@ from pathlib import Path
 from align import Projector
 from align.project import Policy
 from specialize.errors import ConfigurationError, NothingPassedError
+from specialize.io.garbage import seldom_collected
 from specialize.io.progress import progress
 from specialize.store import Shard, Store, StoreDescription, StoreWriter, ahead, committing
 from specialize.store.reader import read_store_file
@@ -34,6 +35,7 @@ from specialize.tokens import Tokenizer, load_tokenizer
 from specialize.tokens.library_threads import library_threads
 
 
+@seldom_collected()
 def write_targets(
     responses: str | Path,
     targets: str | Path,
