@@ -57,12 +57,10 @@ def run_recipe(
         SpecializeError: whatever a stage refuses; what was finished before stays.
     """
     from specialize.reuse import find_reusable, take_over
-    from specialize.train.preparation import check_chats, check_packages, check_student
+    from specialize.train.preparation import check_recipe
 
     run, source = Path(run), None if source is None else Path(source)
-    check_packages(recipe)
-    check_student(recipe.student)
-    check_chats(recipe)
+    check_recipe(recipe)
     parts = find_reusable(recipe, source) if source is not None else []
     record_recipe(recipe, run)
     if source is not None:
@@ -217,8 +215,10 @@ def plan_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dic
         SpecializeError: what the run would refuse.
     """
     from specialize.reuse import describe, find_reusable
+    from specialize.train.preparation import check_recipe
 
     check_recorded(recipe, run)
+    check_recipe(recipe)
     training = training_examples(recipe)
     parts = find_reusable(recipe, source) if source is not None else []
     plan: dict[str, object] = {

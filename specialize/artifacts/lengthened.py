@@ -47,7 +47,7 @@ def read_lengthened(run: Path) -> tuple[Lengthened, ...]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             found.append(Lengthened(**json.loads(line)))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise StoreError(f"{path}:{number} is damaged: {error}") from None
     return tuple(found)
 

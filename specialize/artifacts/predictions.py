@@ -150,7 +150,7 @@ class PredictionFile:
             return Settings(**{field.name: values[field.name] for field in fields(Settings)})
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 f"{self.settings_path} is no settings of predictions ({error!r}); remove it and "
                 f"evaluate again"
@@ -250,7 +250,7 @@ def read_questions(run: Path, set_: str, split: str) -> dict[str, Example]:
             earlier = tuple(map(message_of, values.get("earlier", ())))
             read = {"choices": tuple(values["choices"]), "earlier": earlier}
             example = Example(**values | read)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{path}:{number} is no example ({error!r})") from None
         examples[example.id] = example
     return examples
@@ -264,7 +264,7 @@ def _parse(line: bytes, path: Path, number: int) -> Prediction:
     try:
         values = json.loads(line)
         return Prediction(**values | {"samples": tuple(values.get("samples", ()))})
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path}:{number} is no prediction ({error!r}); remove the file and evaluate again"
         ) from None

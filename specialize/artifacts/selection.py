@@ -141,7 +141,7 @@ def read_selection(run: Path) -> Selection | None:
             "warnings": tuple(values["warnings"]),
         }
         return Selection(**values | made)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is no selection ({error!r}); select again") from None
 
 
@@ -179,5 +179,5 @@ def read_tested(run: Path) -> list[ScoredOnTest]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [ScoredOnTest(**json.loads(line)) for line in lines]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is no record of test scores ({error!r})") from None

@@ -105,21 +105,33 @@ def run_command(command: click.Command) -> int:
         status = command.main(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _refuse("interrupted; the same command continues where it stopped", INTERRUPTED)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.ClickException as error:
+        return _refuse(_explain_usage(error), error.exit_code)
     except SpecializeError as error:
         return _refuse(str(error), error.exit_code)
     except ValueError as error:
         return _refuse(str(error), 2)
     except OSError as error:
         return _refuse(*_explain_system(error))
+    except RecursionError:
+        return _refuse("a file is nested deeper than can be read", InputError.exit_code)
     return status if isinstance(status, int) else 0
 
 
 def _refuse(message: str, code: int) -> int:
     print(f"error: {visible(' '.join(message.split()))}", file=sys.stderr)
     return code
+
+
+def _explain_usage(error: click.ClickException) -> str:
+    """What is wrong with the arguments, and where they are explained."""
+    said = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{said.rstrip('.')}; see {error.ctx.command_path} --help"
+    return said
 
 
 def _explain_system(error: OSError) -> tuple[str, int]:

@@ -31,7 +31,7 @@ def environment() -> Mapping[str, object]:
     """Versions of what is installed, the machine, and the variables that change behaviour."""
     return {
         "specialize": f"{__version__} ({Path(__file__).parents[1]})",
-        "python": f"{platform.python_version()} ({platform.platform()})",
+        "python": f"{platform.python_version()} ({_system()})",
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
@@ -39,6 +39,11 @@ def environment() -> Mapping[str, object]:
         "device": _device(),
         **{name: os.environ.get(name, "not set") for name in VARIABLES},
     }
+
+
+def _system() -> str:
+    """As ``platform.platform`` puts it, which runs another program to ask for the processor."""
+    return f"{platform.system()}-{platform.release()}-{platform.machine()}"
 
 
 def _version(package: str) -> str:

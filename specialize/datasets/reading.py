@@ -21,7 +21,26 @@ from specialize.errors import InputError
 
 Record = Mapping[str, object]
 MAX_UNPACKED = 1 << 31  # bytes of a file that is packed
+_MANY_TIMES = 200  # text is packed to a tenth, and what is longer than this is a trap
+_BELIEVED = 1 << 25  # bytes that a file may unpack to, however small it is
+_PIECE = 1 << 20
 SHOWN = 60  # characters of a faulty line in an error
+
+
+def _unpacked(content: bytes, path: Path) -> bytes:
+    """What a gzip file holds, read as long as it is in proportion to what was read for it."""
+    pieces, size = [], 0
+    source = io.BytesIO(content)
+    with gzip.GzipFile(fileobj=source) as packed:
+        while piece := packed.read(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > min(MAX_UNPACKED, max(_BELIEVED, _MANY_TIMES * source.tell())):
+                raise InputError(
+                    f"{path} unpacks to more than {size - 1:,} bytes; unpack it yourself if it is "
+                    f"no trap"
+                )
+    return b"".join(pieces)
 
 
 def read_text(path: Path, expected: str) -> str:
@@ -37,10 +56,7 @@ def read_text(path: Path, expected: str) -> str:
     try:
         content = path.read_bytes()
         if path.suffix == ".gz":
-            with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
-                content = packed.read(MAX_UNPACKED + 1)
-            if len(content) > MAX_UNPACKED:
-                raise InputError(f"{path} unpacks to more than {MAX_UNPACKED:,} bytes")
+            content = _unpacked(content, path)
     except FileNotFoundError:
         raise InputError(f"no file {path}; expected there: {expected}") from None
     except IsADirectoryError:

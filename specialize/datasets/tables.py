@@ -116,6 +116,13 @@ def _parquet_records(path: Path) -> Iterator[tuple[str, Record]]:
     if not path.is_file():
         raise InputError(f"no file {path}; expected there: {EXPECTED}")
     try:
+        with parquet.ParquetFile(path) as file:
+            rows, size = file.metadata.num_rows, path.stat().st_size
+            if rows > size:
+                raise InputError(
+                    f"{path} says that it has {rows:,} rows in {size:,} bytes, so they are all "
+                    f"alike; each example needs a text of its own"
+                )
         yield from _rows(parquet.read_table(path), path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is not parquet ({str(error).splitlines()[0]})") from None

@@ -94,7 +94,7 @@ def read_samples(source: Path) -> Iterator[Steps]:
 def _read_json(text: str, source: Path) -> Iterator[Steps]:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{source} is not JSON: {error}") from None
     for i, sample in enumerate(content):
         where = f"{source}: sample {i}"

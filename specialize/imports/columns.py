@@ -168,13 +168,20 @@ def _array(value: object) -> Numbers:
         return np.zeros((0, 0))
 
 
+def whole_numbers(values: Numbers) -> NDArray[np.int64]:
+    """Ids as whole numbers; what is none, or larger than any id, becomes -1, which is no id."""
+    if values.dtype.kind != "f":
+        return values.astype(np.int64)
+    return np.where(np.abs(values) < 1 << 31, values, -1).astype(np.int64)
+
+
 def kept(name: str, record: Columns, layout: Layout, made: Import) -> Iterator[Kept]:
     """The texts of a record, or the record with the reason why it has none."""
-    tokens = record[layout.tokens].astype(np.int64).ravel()
+    tokens = whole_numbers(record[layout.tokens]).ravel()
     values = record[layout.values]
     segments = None
     if layout.segments is not None:
-        segments = record[layout.segments].astype(np.int64).ravel()
+        segments = whole_numbers(record[layout.segments]).ravel()
     found = runs(len(tokens), len(values), layout.beside, segments)
     if isinstance(found, str):
         yield Kept(name, "", found)
@@ -196,7 +203,7 @@ def _text(
         values = record[layout.values][run.rows].reshape(len(written), -1)
         ids = written[:, None]
         if layout.ids is not None:
-            ids = record[layout.ids][run.rows].astype(np.int64).reshape(len(written), -1)
+            ids = whole_numbers(record[layout.ids][run.rows]).reshape(len(written), -1)
         normalizer = None
         if layout.normalizer is not None:
             normalizer = record[layout.normalizer].ravel()[run.rows].astype(np.float64)

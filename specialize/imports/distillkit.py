@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 
 from specialize.answers import Kind
 from specialize.errors import InputError
-from specialize.imports.columns import SHARD_SAMPLES, files_of, nested_array, parquet_rows
+from specialize.imports.columns import (
+    SHARD_SAMPLES,
+    files_of,
+    nested_array,
+    parquet_rows,
+    whole_numbers,
+)
 from specialize.imports.distillkit_codec import CONFIG, Arrays, Codec, LegacyCodec, read_codec
 from specialize.imports.finish import finish_of
 from specialize.imports.placed_rows import runs
@@ -104,8 +110,8 @@ def _rows(file: Path, codec: Codec | LegacyCodec) -> Iterator[Arrays]:
 def _texts(
     name: str, row: Arrays, codec: Codec | LegacyCodec, made: Import, after: str | None
 ) -> Iterator[Kept]:
-    tokens = row["input_ids"].astype(np.int64).ravel()
-    segments = row[_SEGMENTS].astype(np.int64).ravel() if _SEGMENTS in row else None
+    tokens = whole_numbers(row["input_ids"]).ravel()
+    segments = whole_numbers(row[_SEGMENTS]).ravel() if _SEGMENTS in row else None
     try:
         ids, logprobs = codec.rows(row)
     except ValueError as error:

@@ -94,7 +94,7 @@ def read_metrics(path: Path) -> list[dict[str, object]]:
     for text in path.read_bytes().split(b"\n")[:-1]:
         try:
             line = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(line, dict) and isinstance(line.get("step"), int):
             lines.append(line)

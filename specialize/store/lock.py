@@ -48,5 +48,5 @@ def _owner(root: Path) -> str:
     try:
         owner = json.loads((root / OWNER).read_bytes())
         return f"process {owner['pid']} on {owner['host']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"

@@ -252,7 +252,7 @@ class ShardFile:
                 elif isinstance(line["prompt"], dict):
                     line["prompt"] = ChatPrompt.from_json(line["prompt"])
             return [Response(**line) for line in lines]
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
             # one by one, to name the line that is none
             return [self._response(row) for row in range(self.record.samples)]
 
@@ -322,7 +322,7 @@ class ShardFile:
                 line["prompt"] = self._line(texts, first)["prompt"]
             read = {**line, "prompt": _prompt(line["prompt"])}
             return Response(**cast("_Line", read))  # any other key is refused
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
             raise StoreError(
                 f"{self._texts_path}: line {row + 1} is no response: {error}"
             ) from error

@@ -82,6 +82,6 @@ def decode_vocabulary(content: bytes, path: Path, size: int) -> tuple[Vocabulary
         ):
             pieces[token], flags[token] = data[start:end], flag
         built = build_vocabulary(pieces, flags=flags, eos=about["eos"], folds=about["folds"])
-    except (ValueError, KeyError, IndexError, TypeError, SafetensorError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError, SafetensorError) as error:
         raise StoreError(f"{path} is not a vocabulary: {error}") from error
     return built, ids

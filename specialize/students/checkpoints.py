@@ -88,7 +88,7 @@ def check(checkpoint: Checkpoint) -> None:
     advice = f"; remove {where} to go on from the checkpoint before it"
     try:
         listed = json.loads((where / COMPLETE).read_text())["files"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise StoreError(f"checkpoint {where}: {COMPLETE} cannot be read{advice}") from error
     present = {path.name for path in where.iterdir()} - {COMPLETE}
     if present != set(listed):

@@ -44,7 +44,7 @@ def read_pair(vocabulary: Path, merges: Path) -> Definition:
     try:
         ids = json.loads(vocabulary.read_text(encoding="utf-8"))
         lines = merges.read_text(encoding="utf-8").split("\n")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{vocabulary} or {merges} is not what it should be: {error}") from error
     pairs = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     for number, pair in enumerate(pairs):

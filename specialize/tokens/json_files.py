@@ -19,6 +19,6 @@ def read_object(path: Path) -> dict[str, Json]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from error
     return content if isinstance(content, dict) else {}

@@ -161,7 +161,7 @@ def read_tekken(path: Path) -> Definition:
         family = Family(str(config["pattern"]), front=_TEKKEN_NAMES[1])
         named = content.get("special_tokens")
         names = {int(t["rank"]): str(t["token_str"]) for t in named} if named else _TEKKEN_NAMES
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
         raise InputError(f"{path} is no Tekken vocabulary: {error!r}") from error
     special = [(names.get(rank, f"<SPECIAL_{rank}>"), rank, True) for rank in range(first)]
     ids = {written(token): first + rank for token, rank in ranks.items()}

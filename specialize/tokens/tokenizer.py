@@ -161,9 +161,9 @@ class Tokenizer:
         return self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ``ids``; special and unknown tokens, and ids beyond ``size``, are skipped."""
+        """The text of ``ids``; special and unknown tokens, and what is no id, are skipped."""
         flags = self._vocabulary.flags
-        shown = [int(i) for i in ids if i < len(flags) and not flags[i] & (SPECIAL | UNKNOWN)]
+        shown = [int(i) for i in ids if 0 <= i < len(flags) and not flags[i] & (SPECIAL | UNKNOWN)]
         return self._backend.decode(shown, skip_special_tokens=False)
 
     def pieces(self, ids: Sequence[int]) -> list[bytes]:

@@ -101,7 +101,7 @@ def _read(run: Path) -> _Begun | None:
         return None
     try:
         return _Begun(**json.loads(path.read_text()))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: {error}; name a new directory") from error
 
 

@@ -102,9 +102,9 @@ def cut_back(path: Path, step: int) -> None:
     kept = []
     for text in path.read_text(encoding="utf-8").splitlines():
         try:
-            line = json.loads(text)
-        except ValueError:  # torn by a kill, so it is the last and of a later step
-            break
-        if line["step"] <= step:
+            before = json.loads(text)["step"] <= step
+        except (ValueError, TypeError, KeyError, RecursionError):
+            break  # torn by a kill, so it is the last and of a later step
+        if before:
             kept.append(text + "\n")
     write_atomically(path, "".join(kept).encode())

@@ -92,6 +92,18 @@ def _check_temperature(recipe: Recipe, stores: Mapping[str, Store]) -> None:
             )
 
 
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse what a run could not train, before a teacher is asked anything.
+
+    Raises:
+        ConfigurationError: a package is missing, or the student cannot be asked in a chat.
+        InputError: no student there, or a chat template that cannot be rendered.
+    """
+    check_packages(recipe)
+    check_student(recipe.student)
+    check_chats(recipe)
+
+
 def check_packages(recipe: Recipe) -> None:
     """Refuse a recipe that needs a package which is not installed.
 

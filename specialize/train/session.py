@@ -197,7 +197,7 @@ def _check_state(before: checkpoints.Checkpoint) -> None:
     path = before.path / "trainer_state.json"
     try:
         state = json.loads(path.read_bytes()) if path.is_file() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _foreign(before) from None
     wanted = ("global_step", "max_steps", "train_batch_size")
     if not isinstance(state, dict) or any(type(state.get(key, 0)) is not int for key in wanted):

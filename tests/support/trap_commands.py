@@ -56,10 +56,32 @@ def _names(path: object) -> bool:
 
 
 def commands(run: Path) -> list[list[str]]:
-    """Every command that opens ``run``, its recipe or what it holds."""
+    """Every command, on ``run``, its recipe, what it holds or what lies beside it."""
     recipe, store = str(run / "recipe.yaml"), str(run / "targets" / "toy")
-    out = run.parent / "out"
+    world, out = run.parent, run.parent / "out"
     return [
+        ["quickstart", "--out", str(run), "--questions", "10", "--steps", "1"],
+        ["recipes", recipe],
+        ["pair", str(world / "tokenizer"), str(world / "student")],
+        ["pair", store, str(world / "student")],
+        ["data", "jsonl", str(world / "train.jsonl")],
+        ["data", "check", str(world / "train.jsonl")],
+        [
+            "dump",
+            str(out / "dump"),
+            "--teacher",
+            str(world / "student"),
+            "--data",
+            "jsonl",
+            "--path",
+            str(world / "train.jsonl"),
+            "--samples",
+            "1",
+        ],
+        ["schema", "recipe"],
+        ["env"],
+        ["run", "--from", str(run), "--out", str(out / "from"), "--dry-run"],
+        *imports(world, out),
         ["inspect", str(run), "--rows", "1"],
         ["inspect", store],
         ["inspect", store, "--responses", store],
@@ -75,6 +97,23 @@ def commands(run: Path) -> list[list[str]]:
         ["run", recipe, "--out", str(out / "run"), "--dry-run"],
         ["run", recipe, "--out", str(out / "run")],
         ["train", recipe, str(run)],
+    ]
+
+
+def imports(world: Path, out: Path) -> list[list[str]]:
+    """Every import, of pickles and of what else lies there."""
+    dump, train = str(world / "dump"), str(world / "train.jsonl")
+    of = ["--teacher", "t", "--tokenizer", str(world / "tokenizer")]
+    split = ["--data", "jsonl", "--path", train]
+    columns = ["--ids", "i", "--values", "v", "--as", "logits", "--tokens", "t", "--rows", "own"]
+    return [
+        ["import", "codex", dump, str(out / "codex"), "--questions", train],
+        ["import", "palm", dump, str(out / "palm"), *split],
+        ["import", "tinyllm", dump, str(out / "tinyllm"), *split],
+        ["import", "distillkit", dump, str(out / "distillkit"), *of],
+        ["import", "columns", dump, str(out / "columns"), *of, *columns],
+        ["import", "json", str(world / "dump" / "rows.pt"), str(out / "json"), *of],
+        ["import", "texts", train, str(out / "texts"), "--teacher", "t"],
     ]
 
 

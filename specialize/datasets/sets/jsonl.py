@@ -114,7 +114,7 @@ def _choices(value: object, where: str) -> tuple[str, ...]:
     if isinstance(value, str) and value.strip()[:1] == "[":
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError(f"{where}: 'choices' is not a JSON list: {value!r:.60}") from None
     if value == "":
         return ()

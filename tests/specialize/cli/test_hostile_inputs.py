@@ -7,55 +7,17 @@ this process, as the command line does.
 from __future__ import annotations
 
 import json
-import resource
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from specialize.cli.console import run_command
-from specialize.cli.stages import cli
-
-SECONDS, MEGABYTES = 2.0, 300
+from tests.support.hostile import refuse, warm
 
 
-class Outcome:
-    """What a command printed and how it ended."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    def refused(self, says: str, codes: tuple[int, ...] = (2, 3)) -> None:
-        """One line that says it, and the right exit code."""
-        assert self.code in codes, (self.code, self.out, self.err)
-        assert "Traceback" not in self.err
-        lines = [line for line in self.err.splitlines() if line.lower().startswith("error: ")]
-        assert len(lines) == 1, self.err
-        assert says in self.err, self.err
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    """Runs a command line in this process and measures it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SPECIALIZE_TRUST", str(tmp_path / "trust.json"))
-
-    def run(*arguments: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["specialize", *arguments])
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        started = time.process_time()
-        code = run_command(cli)
-        spent = time.process_time() - started
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        assert grown < MEGABYTES, f"{grown:.0f} MB"
-        assert spent < SECONDS or run.first, f"{spent:.1f} s"
-        run.first = False
-        return Outcome(code, *capsys.readouterr())
-
-    run.first = True  # imports of the command's own stage count once
-    return run
+@pytest.fixture(scope="module", autouse=True)
+def warmed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    warm(tmp_path_factory.mktemp("warm"))
 
 
 def recipe(**changes: object) -> str:
@@ -168,12 +130,12 @@ RECIPES: list[tuple[str | bytes, str]] = [
 
 
 @pytest.mark.parametrize(("text", "says"), RECIPES, ids=range(len(RECIPES)))
-def test_recipes(command, tmp_path: Path, text: str | bytes, says: str) -> None:
+def test_recipes(tmp_path: Path, text: str | bytes, says: str) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     (tmp_path / "evil.py").write_text("raise SystemExit(99)\n")
     (tmp_path / "train.jsonl").write_text('{"id": "a", "question": "1 + 1?", "answer": "2"}\n')
-    command("run", "recipe.yaml", "--out", "run", "--dry-run").refused(says)
+    refuse(tmp_path, "run", "recipe.yaml", "--out", "run", "--dry-run").refused(says)
     assert not (tmp_path / "run").exists()
 
 
@@ -212,10 +174,12 @@ OVERRIDES = [
 
 
 @pytest.mark.parametrize(("override", "says"), OVERRIDES, ids=range(len(OVERRIDES)))
-def test_overrides(command, tmp_path: Path, override: str, says: str) -> None:
+def test_overrides(tmp_path: Path, override: str, says: str) -> None:
     (tmp_path / "recipe.yaml").write_text(recipe())
     (tmp_path / "train.jsonl").write_text('{"id": "a", "question": "1 + 1?", "answer": "2"}\n')
-    command("run", "recipe.yaml", "--out", "run", "--dry-run", "--set", override).refused(says)
+    refuse(tmp_path, "run", "recipe.yaml", "--out", "run", "--dry-run", "--set", override).refused(
+        says
+    )
 
 
 GOOD = {"id": "a", "question": "1 + 1?", "answer": "2"}
@@ -248,9 +212,9 @@ LINES: list[tuple[str | bytes, str]] = [
 
 
 @pytest.mark.parametrize(("text", "says"), LINES, ids=range(len(LINES)))
-def test_lines_of_examples(command, tmp_path: Path, text: str | bytes, says: str) -> None:
+def test_lines_of_examples(tmp_path: Path, text: str | bytes, says: str) -> None:
     (tmp_path / "set.jsonl").write_bytes(text if isinstance(text, bytes) else text.encode())
-    command("data", "jsonl", "set.jsonl").refused(says)
+    refuse(tmp_path, "data", "jsonl", "set.jsonl").refused(says)
 
 
 ARGUMENTS = [
@@ -298,14 +262,15 @@ ARGUMENTS = [
 
 
 @pytest.mark.parametrize(("arguments", "says"), ARGUMENTS, ids=range(len(ARGUMENTS)))
-def test_arguments(command, tmp_path: Path, arguments: list[str], says: str) -> None:
+def test_arguments(tmp_path: Path, arguments: list[str], says: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     (tmp_path / "good.jsonl").write_text(json.dumps(GOOD) + "\n")
-    command(*arguments).refused(says)
+    refuse(tmp_path, *arguments).refused(says)
     assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(RECIPES) + len(OVERRIDES) + len(LINES) + len(ARGUMENTS) >= 150
+    tables = [RECIPES, OVERRIDES, LINES, ARGUMENTS]
+    assert sum(len({repr(row) for row in table}) for table in tables) >= 150
