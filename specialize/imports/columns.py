@@ -168,11 +168,12 @@ def _array(value: object) -> Numbers:
         return np.zeros((0, 0))
 
 
-def whole_numbers(values: Numbers) -> NDArray[np.int64]:
+def whole_numbers(values: NDArray[np.generic]) -> NDArray[np.int64]:
     """Ids as whole numbers; what is none, or larger than any id, becomes -1, which is no id."""
     if values.dtype.kind != "f":
         return values.astype(np.int64)
-    return np.where(np.abs(values) < 1 << 31, values, -1).astype(np.int64)
+    numbers = values.astype(np.float64)
+    return np.where(np.abs(numbers) < 1 << 31, numbers, -1).astype(np.int64)
 
 
 def kept(name: str, record: Columns, layout: Layout, made: Import) -> Iterator[Kept]:
