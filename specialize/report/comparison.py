@@ -78,7 +78,8 @@ def compare(runs: Sequence[tuple[Recipe, Path]]) -> Comparison:
     for results, data in read:
         if data.selection is None:
             raise ConfigurationError(
-                f"{results.run} has no selection.json; run specialize select first"
+                f"{results.run} has no selection.json; run specialize select first (a model "
+                f"that was asked without a run is set against one by specialize compare)"
             )
     tested = all(data.outcome is not None and data.outcome.split == "test" for _, data in read)
     split = "test" if tested else "validation"

@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 
 from specialize.artifacts.predictions import PredictionFile
+from specialize.artifacts.results import RunResults
 from specialize.cli.console import run_command
 from specialize.cli.stages import cli
 from specialize.compare import compare
 from specialize.config.recipe import Recipe
+from specialize.errors import ConfigurationError
 from specialize.evaluate import asking, evaluate
 from specialize.evaluate.standing import label_of
-from tests.support.evaluation_toys import write_checkpoint, write_world
+from specialize.pipeline import report_runs, select
+from specialize.report.gather import gather
+from tests.support.evaluation_toys import tiny_gpt2, write_checkpoint, write_model, write_world
 
 FORMATS = ("zero-shot-cot", "in-context-answer")
 QUESTIONS = 6
@@ -174,3 +178,30 @@ def test_is_compared_with_a_run_that_calls_the_set_otherwise(
     (within / f"near.validation.{FORMATS[1]}.json").unlink()
     [found] = compare([within, tmp_path / "alone"]).compared
     assert (found.task, found.difference.answers) == ("near", QUESTIONS)
+
+
+def test_stands_beside_the_run_in_its_report(tmp_path: Path, command, world: Recipe) -> None:
+    run = tmp_path / "run"
+    write_checkpoint(run, 20)
+    (run / "recipe.yaml").write_text(world.to_yaml())
+    evaluate(world, run)
+    chosen = select(world, run)
+    write_model(tiny_gpt2(seed=3), tmp_path / "other")
+    code, _, err = command("run", "--model", "other")
+    assert code == 0, err
+    assert select(world, run) == chosen  # it is no candidate
+    found = gather(world, RunResults(run)).outcome
+    assert found is not None
+    assert found.teachers == ("other",)
+    scores = RunResults(run).scores
+    [score] = [s for s in scores if (s.checkpoint, s.format) == ("other", FORMATS[0])]
+    assert found.lines[0].teachers["other"].value == score.accuracy.value
+
+
+def test_a_report_sends_an_evaluation_without_a_selection_to_compare(
+    tmp_path: Path, command, world: Recipe
+) -> None:
+    assert command(*alone(world.student, "--limit", "1"))[0] == 0
+    alone_here = tmp_path / "alone"
+    with pytest.raises(ConfigurationError, match=r"alone has no selection.*specialize compare"):
+        report_runs([alone_here, alone_here], tmp_path / "out", None)
