@@ -37,7 +37,7 @@ from specialize.teacher.quarantine import PREFIX, Quarantine
 from specialize.teacher.rationale import judge_rationale
 from specialize.teacher.statistics import Tally
 from specialize.teacher.summary import DumpSummary
-from specialize.teacher.thinking import opens_thinking, without_thinking
+from specialize.teacher.thinking import marks_of, opens_thinking, without_thinking
 
 SHARD_SAMPLES = 512
 PILOT = 64  # texts that are tried to learn their length and likelihood
@@ -230,7 +230,10 @@ class _Job:
             return text
         tokenizer, writes = self.teacher.tokenizer, self.teacher.continues and not given
         opened = writes and opens_thinking(ask.prompt, tokenizer)
-        return text if text.thinking else without_thinking(text, tokenizer, opened=opened)
+        if text.thinking:
+            return text
+        marks = marks_of(ask.prompt, tokenizer)
+        return without_thinking(text, tokenizer, opened=opened, marks=marks)
 
     def pilot(self, asks: Asks) -> Counter[str]:
         """Sums over a few given texts with more entries than are stored; none of a served teacher,

@@ -60,6 +60,21 @@ def thinking_tags(
     return ThinkingTags(opening, closing, begins > ends, begins < ends)
 
 
+def content_lead(template: ChatTemplate, arguments: Mapping[str, Json] = NO_ARGUMENTS) -> str:
+    """What a model writes between its prompt and what it says where it thinks nothing.
+
+    gpt-oss's ``<|channel|>final<|message|>``; empty for most.
+
+    Raises:
+        InputError: the template cannot render a question with its answer.
+    """
+    question = Message("user", _ASKED)
+    prompt = template.render([question], arguments=arguments)
+    turns = [question, Message("assistant", _SAID)]
+    before, found, _ = template.render(turns, answer=False, arguments=arguments).partition(_SAID)
+    return before.removeprefix(prompt) if found and before.startswith(prompt) else ""
+
+
 def _around(turn: str, prompt: str) -> tuple[str, str] | None:
     """What stands before and behind the thinking in ``turn``, which follows the question."""
     before, found, behind = turn.partition(_THOUGHT)

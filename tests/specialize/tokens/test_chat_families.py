@@ -6,23 +6,27 @@ said, to the byte, closed by the end of its own turn, with no control token of e
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from transformers import AutoTokenizer
 
+from specialize.config.yaml_files import build_teacher
 from specialize.errors import InputError
-from specialize.records import ChatPrompt, Message, Response
+from specialize.formats.prompts import by_name
+from specialize.records import ChatPrompt, Example, Message, Response
 from specialize.rows.targets import Target
 from specialize.rows.turns import with_turn_end
 from specialize.store import Sample, Store, StoreDescription, StoreWriter
 from specialize.targets.stage import write_targets
 from specialize.teacher.framing import PromptReader, given_ids
 from specialize.tokens import Tokenizer, load_tokenizer
-from tests.support.chat_families import FAMILIES, TEXTS, write_family
+from tests.support.chat_families import FAMILIES, TEXTS, family_tokenizer, write_family
 from tests.support.store_samples import memory_folder, padded_sample
 
 DAY = {"strftime_now": str(date.today())}  # what the library writes
@@ -177,3 +181,25 @@ NEXT = dict(zip(FAMILIES, [*list(FAMILIES)[1:], *list(FAMILIES)[:1]], strict=Tru
 @pytest.mark.parametrize("name", FAMILIES)
 def test_each_family_teaches_the_next(name: str, root: Path) -> None:
     check_pair(name, NEXT[name], root)
+
+
+DOCUMENTED = {"llama": "llama3", "gemma": "gemma2", "mistral": "mistral_v3",
+              "phi": "phi4", "deepseek": "deepseek_r1_distil",
+              "granite": "granite3_3", "olmo": "olmo2"}  # fmt: skip
+
+
+def test_documented_teachers_of_each_family_render() -> None:
+    """The examples of docs/teachers.md, each with its family's template."""
+    page = (Path(__file__).parents[3] / "docs" / "teachers.md").read_text(encoding="utf-8")
+    found = re.search(r"A teacher of each kind.*?```yaml\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    teachers = yaml.safe_load(found.group(1))["teachers"]
+    assert len(teachers) == 11
+    for name, values in teachers.items():
+        asked = build_teacher(values, ())
+        count = asked.num_fewshot
+        shown = [Example(f"d{i}", "1 + 1?", "2", rationale="1 + 1 = 2.") for i in range(count)]
+        style = by_name(asked.format, count, chat=asked.chat.style)
+        prompt = style.prompt(Example("e", "3 + 4?", "7"), shown)
+        tokenizer = family_tokenizer(DOCUMENTED.get(name, name))
+        assert tokenizer.encode_chat(prompt.messages, arguments=prompt.arguments)

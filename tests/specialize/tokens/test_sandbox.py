@@ -66,6 +66,14 @@ def test_what_has_no_end_is_stopped(name: str) -> None:
         ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "calls itself too deeply"),
         ("{% include 'other' %}", "TypeError: no loader"),
         ("{% for %}", "TemplateSyntaxError"),
+        ("{{ messages|shout }}", "TemplateAssertionError: No filter named 'shout'"),
+        (
+            "{% for t in tools %}{{ t.name }}{% endfor %}",
+            "TypeError: 'NoneType' object is not",
+        ),
+        ("{{ documents[0].title }}", "UndefinedError: None has no element 0"),
+        ("{{ messages[0].content.__len__() }}", "reads the attribute '__len__' of a str"),
+        ("{{ messages[7].content }}", "UndefinedError: list object has no element 7"),
         (" " * 500_001, "was stopped: its text has 500,001 characters"),
     ],
 )
