@@ -84,6 +84,7 @@ COMPILING = {
     "pathlib",
     "gc",
     "contextlib",
+    "logging",
 }  # the kernels' cache, and threads
 
 

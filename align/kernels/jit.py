@@ -12,8 +12,8 @@ the arrays that it uses before the loop, once: that is faster, and compiled fast
 from __future__ import annotations
 
 import gc
+import logging
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, update_wrapper
@@ -43,6 +43,7 @@ config = cast("_Config", numba.config)
 # Gives integers one type: what is called with the literal 0 would be compiled for it alone.
 integer = cast("Callable[[int], int]", np.int64)
 
+_log = logging.getLogger(__name__)
 _compiling = Lock()  # what is set for it is of the whole process
 SOURCES = Path(__file__).parents[1]
 SECONDS = 6  # that all kernels take to compile that plain texts need in ``specialize align``
@@ -110,7 +111,7 @@ def is_cached(compiled: Callable[..., object]) -> bool:
 @lru_cache
 def announce() -> None:
     """Say once that the user has to wait."""
-    print(f"compiling kernels, once: about {SECONDS} s", file=sys.stderr, flush=True)
+    _log.warning("compiling kernels, once: about %d s", SECONDS)
 
 
 def sources_key(folder: Path, version: str) -> str:

@@ -8,6 +8,7 @@ silent for half a minute, also where the machine has much else to do, and stays 
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -42,6 +43,8 @@ class _Setting:
 def set_verbosity(verbosity: Verbosity) -> None:
     """Say nothing, what is usual, or a line every few seconds, from now on in this process."""
     _Setting.verbosity = verbosity
+    # the kernels' package says that it compiles, and knows nothing of this one
+    logging.getLogger("align").setLevel(logging.ERROR if verbosity == "quiet" else logging.NOTSET)
 
 
 class _RateColumn(ProgressColumn):

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from align.kernels.jit import announce
 from specialize.io import progress as module
-from specialize.io.progress import notice, progress, set_verbosity, waiting
+from specialize.io.progress import Verbosity, notice, progress, set_verbosity, waiting
 
 EVERY = dict(module._EVERY)
 
@@ -44,6 +45,16 @@ def test_waiting_says_for_what(capsys: pytest.CaptureFixture[str]) -> None:
     assert first == "loading the student ..."
     assert rest
     assert all(line.startswith("loading the student: ") for line in rest)
+
+
+@pytest.mark.parametrize(("verbosity", "said"), [("quiet", 0), ("normal", 1)])
+def test_kernels_are_compiled_quietly(
+    verbosity: Verbosity, said: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_verbosity(verbosity)
+    announce.cache_clear()
+    announce()
+    assert [record.message[:18] for record in caplog.records] == ["compiling kernels,"] * said
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
