@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 )
 @click.option("--split", default=None, help="Published split to read.  [default: all]")
 @click.option(
-    "--limit", default=None, type=click.IntRange(min=1), help="Only the first N examples."
+    "--limit",
+    default=None,
+    type=click.IntRange(min=1),
+    help="Only the first N examples.  [default: all]",
 )
 @click.option(
     "--mode",
@@ -68,7 +71,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Demonstrations in each prompt.",
 )
-@click.option("--prompt-file", default=None, help="File with a fixed few-shot prompt.")
+@click.option(
+    "--prompt-file", default=None, help="File with a fixed few-shot prompt.  [default: none]"
+)
 @click.option(
     "--samples",
     default=None,
@@ -97,6 +102,7 @@ if TYPE_CHECKING:
     "--entry-mass",
     "top_p_mass",
     default=1.0,
+    show_default=True,
     help="Store only as many of the top entries as reach this mass.",
 )
 @click.option(
@@ -105,7 +111,7 @@ if TYPE_CHECKING:
     "num_samples",
     default=None,
     type=int,
-    help="Store N sampled ids per position instead of the top entries.",
+    help="Store N sampled ids per position instead of the top entries.  [default: none]",
 )
 @click.option(
     "--tail-temperature",
@@ -117,10 +123,10 @@ if TYPE_CHECKING:
     "--server",
     default=None,
     metavar="KIND",
-    help="Query a server: vllm, sglang, llama.cpp, openai, openai-chat.",
+    help="Query a server: vllm, sglang, llama.cpp, openai, openai-chat.  [default: a local model]",
 )
 @click.option("--url", "urls", multiple=True, help="Server address; may be repeated.")
-@click.option("--revision", default=None, help="Hub revision of the model.")
+@click.option("--revision", default=None, help="Hub revision of the model.  [default: main]")
 @click.option(
     "--trust-remote-code",
     is_flag=True,

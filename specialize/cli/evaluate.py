@@ -40,7 +40,10 @@ _OF_RUNS = ("steps", "shard", "processes")
     help="Only the checkpoint of this step; may be repeated.  [default: all]",
 )
 @click.option(
-    "--shard", default=None, metavar="I/N", help="Only shard I of N (0-based): every Nth example."
+    "--shard",
+    default=None,
+    metavar="I/N",
+    help="Only shard I of N (0-based): every Nth example.  [default: all]",
 )
 @click.option(
     "--processes",
@@ -53,7 +56,8 @@ _OF_RUNS = ("steps", "shard", "processes")
     "--model",
     default=None,
     metavar="MODEL",
-    help="Ask this model (directory, GGUF file or hub id) in place of a run's checkpoints.",
+    help="Ask this model (directory, GGUF file or hub id) in place of a run's checkpoints.  "
+    "[default: none]",
 )
 @click.option(
     "--set",
@@ -85,7 +89,7 @@ _OF_RUNS = ("steps", "shard", "processes")
     "--demonstrations",
     default=None,
     metavar="FILE",
-    help="Examples of the same set that in-context formats show.",
+    help="Examples of the same set that in-context formats show.  [default: none]",
 )
 @click.option(
     "--out",

@@ -41,7 +41,7 @@ def import_() -> None:
 @click.option(
     "--vocabulary",
     default=None,
-    help="The p50k_base rank file, for the teacher's own token ids.",
+    help="The p50k_base rank file, for the teacher's own token ids.  [default: none]",
 )
 @as_json_option
 def codex(source: Path, out: Path, questions: str, vocabulary: str | None, as_json: bool) -> None:
@@ -140,7 +140,7 @@ _ROW_OPTIONS = (
         default=None,
         metavar="SET",
         callback=own_file,
-        help="Set whose answers grade the texts.",
+        help="Set whose answers grade the texts.  [default: none]",
     ),
     click.option(
         "--temperature",
@@ -187,7 +187,9 @@ def _examples(name: str | None, path: str | None) -> tuple[list[Example], Kind]:
 @import_.command()
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--after", default=None, help="The response starts after the last occurrence of this text."
+    "--after",
+    default=None,
+    help="The response starts after the last occurrence of this text.  [default: the first token]",
 )
 @click.option(
     "--config",
@@ -214,25 +216,50 @@ def distillkit(
 
 @import_.command()
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--preset", default=None, metavar="NAME", help="Layout of a known set.")
-@click.option("--ids", default=None, metavar="C", help="Column of the entries' ids.")
-@click.option("--values", default=None, metavar="C", help="Column of the entries' values.")
+@click.option(
+    "--preset", default=None, metavar="NAME", help="Layout of a known set.  [default: none]"
+)
+@click.option(
+    "--ids",
+    default=None,
+    metavar="C",
+    help="Column of the entries' ids.  [default: the preset's, or none]",
+)
+@click.option(
+    "--values",
+    default=None,
+    metavar="C",
+    help="Column of the entries' values.  [default: the preset's]",
+)
 @click.option(
     "--as",
     "kind_of_values",
     default=None,
     type=click.Choice(["logits", "logprobs", "probs", "weights"]),
-    help="What the values are.",
+    help="What the values are.  [default: the preset's]",
 )
-@click.option("--tokens", default=None, metavar="C", help="Column of the tokens.")
+@click.option(
+    "--tokens", default=None, metavar="C", help="Column of the tokens.  [default: the preset's]"
+)
 @click.option(
     "--rows",
     default=None,
     type=click.Choice(["next", "own", "last"]),
-    help="Token that a row is of: the next one, its own, or the last ones.",
+    help="Token that a row is of: the next one, its own, or the last ones.  "
+    "[default: the preset's]",
 )
-@click.option("--segments", default=None, metavar="C", help="Column of text numbers, or a mask.")
-@click.option("--normalizer", default=None, metavar="C", help="Column of log-sums of all logits.")
+@click.option(
+    "--segments",
+    default=None,
+    metavar="C",
+    help="Column of text numbers, or a mask.  [default: the preset's, or none]",
+)
+@click.option(
+    "--normalizer",
+    default=None,
+    metavar="C",
+    help="Column of log-sums of all logits.  [default: the preset's, or none]",
+)
 @_rows_of_a_teacher
 def columns(
     source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, preset: str | None,
@@ -284,9 +311,15 @@ def json_(
     "--teacher", default=None, metavar="NAME", help="The teacher's name.  [default: the records']"
 )
 @click.option(
-    "--data", "name", default=None, metavar="SET", help="Set whose answers grade the texts."
+    "--data",
+    "name",
+    default=None,
+    metavar="SET",
+    help="Set whose answers grade the texts.  [default: none]",
 )
-@click.option("--path", default=None, help="The set's file or directory.")
+@click.option(
+    "--path", default=None, help="The set's file or directory.  [default: download from the hub]"
+)
 @click.option("--restart", is_flag=True, help="Delete what is there and start over.")
 @as_json_option
 def texts(

@@ -38,22 +38,27 @@ def verify(store: Path, as_json: bool) -> None:
 @click.argument("store", type=FOLDER)
 @click.option("--example", default=None, help="Id of an example.  [default: the store's first]")
 @click.option("--sample", default=0, show_default=True, help="Which of the example's samples.")
-@click.option("--html", type=FILE, default=None, help="Write an HTML page to this file instead.")
+@click.option(
+    "--html",
+    type=FILE,
+    default=None,
+    help="Write an HTML page to this file instead.  [default: none]",
+)
 @click.option(
     "--responses",
     type=FOLDER,
     default=None,
-    help="Show the alignment: STORE holds the targets made from this store.",
+    help="Show the alignment: STORE holds the targets made from this store.  [default: none]",
 )
 @click.option(
     "--rows",
     "count",
     type=click.IntRange(min=1),
     default=None,
-    help="STORE is a run: show N training rows of every objective.",
+    help="STORE is a run: show N training rows of every objective.  [default: none]",
 )
 @allow_code_option
-@click.option("--objective", default=None, help="With --rows: only this objective.")
+@click.option("--objective", default=None, help="With --rows: only this objective.  [default: all]")
 def inspect(
     store: Path, example: str | None, sample: int, html: Path | None, responses: Path | None,
     count: int | None, objective: str | None,

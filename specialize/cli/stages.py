@@ -144,7 +144,7 @@ def quickstart(
     type=FOLDER,
     metavar="RUN",
     help="Take over responses and targets of RUN that would come out equal. Without RECIPE, its "
-    "recipe is used.",
+    "recipe is used.  [default: none]",
 )
 @click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
 @overrides_option
@@ -277,7 +277,8 @@ def select(run: Path, rule: str | None, as_json: bool) -> None:
     "repository",
     default=None,
     metavar="NAME/REPOSITORY",
-    help="Upload the selected checkpoint and its model card to this private repository.",
+    help="Upload the selected checkpoint and its model card to this private repository.  "
+    "[default: none]",
 )
 @allow_code_option
 @as_json_option

@@ -49,6 +49,16 @@ def test_every_option_is_explained(path: tuple[str, ...]) -> None:
             assert option.help.split("  [")[0].endswith("."), option.help
 
 
+@pytest.mark.parametrize("path", sorted(COMMANDS), ids=" ".join)
+def test_every_option_states_its_default(path: tuple[str, ...]) -> None:
+    """What may be left out and is neither a flag nor a list says what then holds."""
+    for option in COMMANDS[path].params:
+        if isinstance(option, click.Option) and not (
+            option.required or option.is_flag or option.multiple or option.show_default
+        ):
+            assert "  [default: " in (option.help or ""), f"{' '.join(path)} {option.opts[0]}"
+
+
 def test_quickstart_states_its_real_defaults() -> None:
     stated = CliRunner().invoke(cli, ["quickstart", "--help"]).output
     for name, value in vars_of(Size()).items():

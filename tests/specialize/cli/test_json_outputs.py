@@ -1,0 +1,105 @@
+"""``--json`` of every command: one JSON object on standard output, and nothing else beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+
+from specialize.cli.stages import cli
+from specialize.quickstart.run import MODELS, Outcome
+from tests.support import toys
+from tests.support.commands import specialize
+
+# What they print is itself a file or a picture: recipes is YAML, schema is JSON, inspect a table.
+WITHOUT = {("recipes",), ("schema",), ("inspect",)}
+OF = ["--teacher", "t", "--tokenizer", str(MODELS / "student")]
+SPLIT = ["--data", "jsonl", "--path", "train.jsonl"]
+STORE, STUDENT = "run/targets/toy", "student"
+# In the order in which they can run on one world.
+COMMANDS: list[list[str]] = [
+    ["train", "recipe.yaml", "run"],
+    ["evaluate", "run"],
+    ["select", "run"],
+    ["report", "run"],
+    ["run", "recipe.yaml", "--out", "new", "--dry-run"],
+    ["compare", "run/predictions/step-000000", "run/predictions/step-000003"],
+    ["average", "run", "average", "--steps", "0,3"],
+    ["verify", STORE],
+    ["export", STORE, "store.jsonl"],
+    ["dump", "dumped", "--teacher", str(MODELS / "teacher"), *SPLIT, "--mode", "score"],
+    ["align", "dumped", "aligned", "--student", STUDENT],
+    ["pair", "dumped", STUDENT],
+    ["data", "jsonl", "train.jsonl"],
+    ["data", "check", "train.jsonl"],
+    ["import", "texts", "texts.jsonl", "texts", "--teacher", "t"],
+    ["env"],
+]
+# What these need is made in other tests; here a stand-in takes the place of the work.
+REPLACED: list[tuple[list[str], str]] = [
+    (["import", "codex", "texts.jsonl", "out", "--questions", "q"], "codex.import_codex"),
+    (["import", "palm", ".", "out", *SPLIT], "palm.import_palm"),
+    (["import", "tinyllm", ".", "out", *SPLIT], "tinyllm.import_tinyllm"),
+    (["import", "distillkit", ".", "out", *OF], "distillkit.import_distillkit"),
+    (["import", "columns", ".", "out", *OF, "--preset", "apertus"], "columns.import_columns"),
+    (["import", "json", "texts.jsonl", "out", *OF], "vllm_json.import_json"),
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("json")
+    toys.write_world(folder, count=6)
+    changes = {"optimization": {"steps": 3}, "evaluation": {"max_new_tokens": 4}}
+    (folder / "recipe.yaml").write_text(toys.toy_recipe(folder, **changes).to_yaml())
+    (folder / "texts.jsonl").write_text('{"text": "So 2.", "prompt": "1 + 1?"}\n')
+    return folder
+
+
+def one_object(folder: Path, words: list[str]) -> None:
+    done = specialize(folder, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    assert isinstance(json.loads(done.stdout), dict), done.stdout
+    assert done.stdout.count("\n") == 1, done.stdout
+
+
+def test_every_command_prints_one_object(world: Path) -> None:
+    for words in COMMANDS:
+        one_object(world, words)
+
+
+@pytest.mark.parametrize(("words", "place"), REPLACED, ids=lambda v: str(v)[:24])
+def test_imports_print_one_object(
+    world: Path, words: list[str], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = {"rows": 3, "warnings": ["many"], "seconds": 1.5}
+    monkeypatch.setattr(f"specialize.imports.{place}", lambda *_, **__: summary)
+    monkeypatch.setattr("specialize.datasets.load", lambda *_, **__: [])
+    one_object(world, words)
+    done = specialize(world, *words)
+    assert done.stderr == "warning: many\n"
+    assert done.stdout.splitlines() == [f"{'rows':28} 3", f"{'seconds':28} 1.5 s"]
+
+
+def test_quickstart_prints_one_object(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Outcome.__new__(Outcome)
+    monkeypatch.setattr("specialize.quickstart.run.quickstart", lambda *_, **__: made)
+    monkeypatch.setattr("specialize.quickstart.run.summary_table", lambda _: "a table")
+    monkeypatch.setattr(Outcome, "as_json", lambda _: {"step": 3})
+    one_object(world, ["quickstart", "--out", "q"])
+
+
+def leaves(group: click.Group, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    found: set[tuple[str, ...]] = set()
+    for name, command in group.commands.items():
+        words = (*path, name)
+        found |= leaves(command, words) if isinstance(command, click.Group) else {words}
+    return found
+
+
+def test_no_command_is_forgotten() -> None:
+    tried = [*COMMANDS, *(words for words, _ in REPLACED), ["quickstart"]]
+    untried = {w for w in leaves(cli) if all(tuple(t[: len(w)]) != w for t in tried)}
+    assert untried == WITHOUT
