@@ -1,7 +1,7 @@
 """How often the interpreter looks for garbage while much is made that stays.
 
 Reading tokenizers and texts makes hundreds of thousands of objects, nearly all still in use:
-looking through them again and again took a sixteenth of the align stage.
+looking through them again and again took a twelfth of the align stage.
 """
 
 from __future__ import annotations
