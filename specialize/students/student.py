@@ -32,6 +32,7 @@ from specialize.tokens import Tokenizer
 Precision = Literal["fp32", "bf16"]
 
 _WIDE = 100_000  # from here on logits are not worth their memory
+_HELD = 1 << 28  # logits of a micro-batch that are held at once: 1 GiB in float32
 _DROPOUT = ("dropout_rate", "dropout", "attn_pdrop", "resid_pdrop", "embd_pdrop",
             "attention_dropout", "activation_dropout")  # fmt: skip
 _TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "spiece.model",
@@ -57,13 +58,19 @@ class Student(nn.Module):
     """
 
     def __init__(
-        self, model: PreTrainedModel, shape: Shape, precision: Precision, *, fused: bool = False
+        self,
+        model: PreTrainedModel,
+        shape: Shape,
+        precision: Precision,
+        *,
+        fused: bool = False,
+        fusible: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
         self.shape = shape
         self.precision = precision
-        self.fused = fused
+        self.fused, self.fusible = fused, fused or fusible
         self._positions: Tensor | None = None
         self._states: Tensor | None = None
         head = model.get_output_embeddings()
@@ -79,7 +86,7 @@ class Student(nn.Module):
         positions: Tensor,
         position_ids: Tensor | None = None,
     ) -> Tensor:
-        """Logits (N, V); with ``fused`` the states (N, d) that the output projection reads.
+        """Logits (N, V); where it ``fuses`` the states (N, d) that the output projection reads.
 
         Args:
             input_ids, attention_mask: (B, S); for a causal model prompt and target together.
@@ -106,10 +113,14 @@ class Student(nn.Module):
         if self._positions is None:
             return None
         states = inputs[0].flatten(0, 1).index_select(0, self._positions)
-        if self.fused:
+        if self.fuses(len(self._positions)):
             self._states = states.bfloat16() if self.precision == "bf16" else states
             return (states[:0],)  # no logits at all
         return (states,)
+
+    def fuses(self, positions: int) -> bool:
+        """Whether so many positions give states in place of logits, which would be too large."""
+        return self.fused or (self.fusible and positions * self.shape.vocabulary > _HELD)
 
     @property
     def projection(self) -> Tensor:
@@ -158,11 +169,12 @@ def load_student(
     model = load_model(path_or_id, config=config)
     shape = shape_of(model, tokenizer)
     agree_on_ends(model, tokenizer, str(path_or_id))
-    fused = shape.vocabulary >= _WIDE and projects_plainly(model)
+    fusible = projects_plainly(model)
     if lora is not None:
         add_adapters(model, lora, seed=seed)
-        fused = fused and not has_adapters(model.get_output_embeddings())
-    return Student(model, shape, precision, fused=fused)
+        fusible = fusible and not has_adapters(model.get_output_embeddings())
+    wide = shape.vocabulary >= _WIDE
+    return Student(model, shape, precision, fused=fusible and wide, fusible=fusible)
 
 
 def projects_plainly(model: PreTrainedModel) -> bool:

@@ -82,7 +82,8 @@ class SparseTrainer(Trainer):
         self.advance = advance
         self.divergence = setting.recipe.training.loss
         if self.is_fsdp_enabled or self.is_deepspeed_enabled or self.divergence != "forward_kl":
-            student.fused = False  # the projection is not whole on any process, or needs autograd
+            # the projection is not whole on any process, or needs autograd
+            student.fused = student.fusible = False
         self.metrics_file = setting.run / metrics.FILE
         weights = [objective.weight for objective in setting.recipe.objectives]
         self.objective_weights = torch.tensor(weights, dtype=torch.float64)
@@ -142,7 +143,7 @@ class SparseTrainer(Trainer):
         warm = 1.0 if self.temperatures is None else self.temperatures[batch.objective]
         if self.divergence != "forward_kl":
             return divergence(self.divergence, output, *targets, temperature=warm)
-        if self.student.fused:
+        if self.student.fuses(len(batch.positions)):
             return fused_kl(output, self.student.projection, *targets, temperature=warm)
         return measured_kl(output, *targets, temperature=warm, reuse_logits=True)
 

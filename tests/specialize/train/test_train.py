@@ -109,6 +109,25 @@ def test_the_fused_form_has_the_same_loss_and_gradient(world, tmp_path, precisio
     assert (gradient - other).norm() <= error * gradient.norm()
 
 
+def test_logits_that_would_be_too_large_are_never_made(world, tmp_path, monkeypatch):
+    """A micro-batch of many target tokens takes the fused form, with the same gradient."""
+    rows = toys.random_rows(20, vocabulary=60)
+    plain, bounded = (trainer_of(world, tmp_path, rows, 4, 2) for _ in range(2))
+    assert not plain.student.fuses(1000)
+    loss, gradient = gradient_of(plain, 1)
+    monkeypatch.setattr("specialize.students.student._HELD", plain.student.shape.vocabulary)
+    assert bounded.student.fuses(2)
+    assert not bounded.student.fuses(1)
+    projected = []
+    bounded.student.model.get_output_embeddings().register_forward_hook(
+        lambda _, states, logits: projected.append(len(logits))
+    )
+    other_loss, other = gradient_of(bounded, 1)
+    assert set(projected) == {0}
+    assert other_loss == pytest.approx(loss, rel=1e-5)
+    assert (gradient - other).norm() <= 1e-5 * gradient.norm()
+
+
 def test_the_loss_is_the_weighted_sum_of_means_over_the_steps_tokens(world, tmp_path):
     rows = toys.random_rows(20, vocabulary=60)
     trainer = trainer_of(world, tmp_path, rows, 5, 2)
