@@ -180,10 +180,22 @@ def _in_words(key: str, value: object) -> str:
     words = {*key.split("_")}
     if "bytes" in words:
         return _bytes(value)
-    unit = next((unit for word, unit in (("seconds", " s"), ("hours", " h")) if word in words), "")
+    if "seconds" in words or "hours" in words:
+        return _duration(value * (3600 if "hours" in words else 1))
+    return _number(value)
+
+
+def _number(value: float) -> str:
     if isinstance(value, int):
-        return f"{value:,}{unit}"
-    return (f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}") + unit
+        return f"{value:,}"
+    return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    """Half a day is not read in seconds, nor a second in hours."""
+    if seconds < 600:
+        return f"{_number(seconds)} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
 def _bytes(count: float) -> str:

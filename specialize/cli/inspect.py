@@ -28,7 +28,8 @@ def verify(store: Path, as_json: bool) -> None:
     from specialize.store import verify as verify_store
 
     found = verify_store(store)
-    print_result(found.as_json(), as_json)
+    if as_json or store.is_dir():  # nothing can be counted where nothing is
+        print_result(found.as_json(), as_json)
     if not found.ok:
         more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
         raise StoreError(f"{store}: {found.problems[0]}{more}")

@@ -143,6 +143,11 @@ def test_a_mistake_is_one_line(
     refused(specialize(folder, *arguments), code, *parts)
 
 
+def test_a_store_that_is_not_there_has_no_counts(folder: Path) -> None:
+    done = specialize(folder, "verify", "nowhere")
+    assert (done.returncode, done.stdout) == (3, "")
+
+
 def test_a_line_that_is_not_json_is_named(folder: Path) -> None:
     (folder / "broken.jsonl").write_text('{"question": "1?", "answer": "#### 1"}\n{oops\n')
     refused(specialize(folder, "data", "gsm8k", "broken.jsonl"), 3, "broken.jsonl", "line 2")
