@@ -94,6 +94,14 @@ def test_the_store_holds_the_thinkings_rows_before_the_texts(
         assert response.correct
 
 
+def test_the_store_names_control_tokens_that_are_not_special(
+    responses: Path, tokenizer: Tokenizer
+) -> None:
+    named = [tokenizer.encode(mark) for mark in ("<think>", "</think>")]
+    chat = Store.open(responses).description.settings["chat"]
+    assert chat["control"] == tokenizer.named_control() == sorted(ids[0] for ids in named)
+
+
 def test_a_store_that_drops_thinking_is_as_before(tmp_path: Path, responses: Path) -> None:
     dropped, kept = (
         scored(tmp_path / "drop", thinking="drop"),
