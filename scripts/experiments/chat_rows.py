@@ -1,7 +1,7 @@
 """Holds a chat teacher's stored rows against ``model(apply_chat_template(...))`` in float32.
 
     python scripts/experiments/chat_rows.py OUT --model SmolLM2.gguf [--data DATA_DIR] [--texts 24]
-        [--url http://127.0.0.1:8080]
+        [--tokens 48] [--url http://127.0.0.1:8080]
 
 A teacher scores worked solutions and samples answers of its own, in chats, as ``specialize dump``
 does. Every row of its stores is then computed once more by the transformers library alone: its
@@ -57,7 +57,6 @@ from specialize.teacher.served import connect
 from specialize.tokens import load_tokenizer
 
 K = 20
-LONGEST = 96  # new tokens of a sampled or greedy answer
 SERVED = (("llama.cpp", "score"), ("llama.cpp", "sample"), ("openai-chat", "sample"))
 
 
@@ -94,14 +93,14 @@ class Library:
         return rows
 
     @torch.inference_mode()
-    def greedy(self, head: Sequence[int]) -> list[int]:
+    def greedy(self, head: Sequence[int], tokens: int) -> list[int]:
         """What ``generate`` writes, its end included."""
         ids = torch.tensor([head])
         written = self.model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=LONGEST
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=tokens
         )
-        tokens: list[int] = written[0, len(head) :].tolist()
-        return tokens
+        new: list[int] = written[0, len(head) :].tolist()
+        return new
 
 
 def read_library(path: Path) -> Library:
@@ -219,26 +218,28 @@ def questions(data: Path | None, count: int) -> dict[str, list[Example]]:
     return {"score": solved, "sample": asked}
 
 
-def settings(mode: str, server: Mapping[str, object] | None = None) -> Settings:
+def settings(mode: str, tokens: int, server: Mapping[str, object] | None = None) -> Settings:
     """Of one dump; ``toy`` is the name that ``llama_server.py`` gives a model."""
     asked = {"mode": mode, "format": "chat-cot" if mode == "score" else "chat"}
-    values = {"model": "toy", "top_logprobs": K, "max_new_tokens": LONGEST, "server": server}
+    values = {"model": "toy", "top_logprobs": K, "max_new_tokens": tokens, "server": server}
     return Settings.model_validate({**asked, **values})
 
 
-def same_greedy(path: Path, library: Library, asked: Sequence[Example]) -> dict[str, Json]:
+def same_greedy(
+    path: Path, library: Library, asked: Sequence[Example], tokens: int
+) -> dict[str, Json]:
     """Answers as evaluation decodes them: texts that are ``generate``'s token for token."""
     tokenizer, form = load_tokenizer(path), by_name("chat")
     prompts = [form.prompt(example) for example in asked]
     ids = tokenizer.encode_prompts(prompts)
     model = load_model(str(path)).eval()
-    batches = generate(model, ids, Limits(LONGEST, batch_tokens=1 << 14))
+    batches = generate(model, ids, Limits(tokens, batch_tokens=1 << 14))
     ours = dict(one for batch in batches for one in batch)
     same = rendered = 0
     for i, prompt in enumerate(prompts):
         head = library.prompt(prompt)
         rendered += head == ids[i]
-        written = library.greedy(head)
+        written = library.greedy(head, tokens)
         ended = bool(written) and written[-1] in tokenizer.ends
         same += written == [*ours[i].ids, *written[-1:]] if ended else written == [*ours[i].ids]
     finished = sum(each.finished for each in ours.values())
@@ -261,20 +262,23 @@ def compared(
 @click.option("--model", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--data", default=None, type=click.Path(exists=True, path_type=Path))
 @click.option("--texts", default=24, show_default=True, help="Scored, sampled and greedy, each.")
+@click.option("--tokens", default=48, show_default=True, help="Of an answer, at most.")
 @click.option("--url", default=None, help="Of a llama.cpp server on the same weights.")
-def main(out: Path, model: Path, data: Path | None, texts: int, url: str | None) -> None:
+def main(
+    out: Path, model: Path, data: Path | None, texts: int, tokens: int, url: str | None
+) -> None:
     """Compare, and write OUT/rows.json."""
     library, asked = read_library(model), questions(data, texts)
     found: dict[str, Json] = {}
     if url is None:
-        found["greedy"] = same_greedy(model, library, asked["sample"])
+        found["greedy"] = same_greedy(model, library, asked["sample"], tokens)
         teacher = load_teacher(str(model), device="cpu")
         for mode in asked:
             at = out / mode
-            found[mode] = compared(teacher, settings(mode), asked[mode], at, library)
+            found[mode] = compared(teacher, settings(mode, tokens), asked[mode], at, library)
     for kind, mode in SERVED if url is not None else ():
         server = {"kind": kind, "urls": [url], "tokenizer": str(model), "concurrency": 2}
-        name, own = f"{kind} {mode}", settings(mode, server)
+        name, own = f"{kind} {mode}", settings(mode, tokens, server)
         with connect(own) as served:
             found[name] = compared(served, own, asked[mode], out / name.replace(" ", "-"), library)
     write_atomically(out / "rows.json", json.dumps(found, indent=1).encode())
