@@ -110,10 +110,14 @@ def read_library(path: Path) -> Library:
     kind has every digit alone before that, as in the model's published ``tokenizer.json``.
     """
     if path.is_dir():
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
         return Library(model.eval(), AutoTokenizer.from_pretrained(path))
     file = {"gguf_file": path.name}
-    model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **file)
+    model = AutoModelForCausalLM.from_pretrained(
+        path.parent, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, **file
+    )
     tokenizer = AutoTokenizer.from_pretrained(path.parent, **file)
     parts = gguf.GGUFReader(path).fields.get("tokenizer.ggml.pre")
     if parts is not None and parts.contents() == "smollm":

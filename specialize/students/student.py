@@ -119,7 +119,7 @@ class Student(nn.Module):
         return (states,)
 
     def fuses(self, positions: int) -> bool:
-        """Whether so many positions give states in place of logits, which would be too large."""
+        """Whether the logits of these positions would be too large, so that states are given."""
         return self.fused or (self.fusible and positions * self.shape.vocabulary > _HELD)
 
     @property

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from specialize.config.teacher import Teacher as Settings
 from specialize.config.trust import check_remote_code
 from specialize.config.user_files import is_own_file, load_file
 from specialize.io.large_imports import importing
 from specialize.io.progress import waiting
-from specialize.teacher.protocol import Teacher
+
+if TYPE_CHECKING:  # it needs the kernels, which commands that ask no teacher start without
+    from specialize.teacher.protocol import Teacher
 
 
 def open_teacher(settings: Settings, store: Path | None) -> AbstractContextManager[Teacher]:

@@ -206,7 +206,7 @@ def test_processes_divide_the_work(world: tuple[Recipe, Path]) -> None:
 
 
 def test_a_process_that_fails_is_quoted() -> None:
-    with pytest.raises(SpecializeError, match=r"(?s)shard 1 of 2 ended with 2: .*Missing argument"):
+    with pytest.raises(SpecializeError, match=r"(?s)shard 1 of 2 ended with 2: .*name a RUN"):
         run_shards(["evaluate"], 2)
 
 
