@@ -64,7 +64,7 @@ _OF_RUNS = ("steps", "shard", "processes")
     "settings",
     multiple=True,
     metavar="NAME|KEY=VALUE",
-    help="The set to ask a model that stands alone, or a recipe key such as "
+    help="Without a RUN, the set to ask; with KEY=VALUE, a recipe key such as "
     "evaluation.max_new_tokens=64; may be repeated.",
 )
 @click.option(
@@ -77,7 +77,8 @@ _OF_RUNS = ("steps", "shard", "processes")
     "formats",
     multiple=True,
     metavar="FORMAT",
-    help="Of the prompts, such as chat; may be repeated.  [default: zero-shot-cot]",
+    help="Prompt format: zero-shot or in-context, then -cot or -answer; chat, chat-cot or "
+    "chat-answer for chat models; may be repeated.  [default: zero-shot-cot]",
 )
 @click.option(
     "--limit",
@@ -95,7 +96,7 @@ _OF_RUNS = ("steps", "shard", "processes")
     "--out",
     default=None,
     type=FOLDER,
-    help="Where the answers of a model that stands alone go.  [default: standing/MODEL/SET]",
+    help="Where answers go without a RUN.  [default: standing/MODEL/SET]",
 )
 @allow_code_option
 @as_json_option
@@ -106,8 +107,8 @@ def evaluate(
 ) -> None:  # fmt: skip
     """Evaluate every checkpoint of RUN on its evaluation sets; predictions are kept and reused.
 
-    With --model another model is asked: the sets of RUN, to stand beside its teachers in the
-    report, or without a RUN the one set that --set names. The same call continues.
+    With --model, another model answers: the sets of RUN, next to its teachers in the report, or,
+    without a RUN, the one set that --set names. Run the same command again and it continues.
     """
     overrides = tuple(each for each in settings if "=" in each)
     sets = [each for each in settings if "=" not in each]
@@ -156,11 +157,11 @@ def _refuse_misplaced(run: Path | None, model: str | None, sets: list[str]) -> N
     if run is not None and (wrong := sets or sorted(given & {*_STANDING, "out"})):
         raise click.UsageError(
             f"{wrong[0]}: the sets of a run are those of its recipe; leave out RUN to ask a model "
-            f"that stands alone, or write --set as KEY=VALUE"
+            f"without one, or write --set as KEY=VALUE"
         )
     if model is not None and (wrong := sorted(given & {*_OF_RUNS, *([] if run else ["split"])})):
         raise click.UsageError(f"--{wrong[0]} is for the checkpoints of a run; leave it out")
     if run is None and len(sets) != 1:
-        raise click.UsageError(f"--set NAME names one set of a model alone, got {len(sets)}")
+        raise click.UsageError(f"without a RUN, --set names exactly one set; got {len(sets)}")
     if run is None:
         own_file(context, context.command.params[0], sets[0])

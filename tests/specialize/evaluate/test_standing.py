@@ -135,7 +135,7 @@ def test_another_model_is_refused_in_the_same_place(
     ("arguments", "says"),
     [
         ([], "name a RUN, or a model with --model"),
-        (["--model", "m"], "--set NAME names one set of a model alone, got 0"),
+        (["--model", "m"], "without a RUN, --set names exactly one set; got 0"),
         (["--model", "m", "--set", "svamp", "--set", "gsm8k"], "got 2"),
         (["--model", "m", "--set", "svamp", "--step", "3"], "--steps is for the checkpoints"),
         (["--model", "m", "--set", "svamp", "--split", "test"], "--split is for the checkpoints"),
