@@ -57,7 +57,8 @@ class EvaluationSet(Strict):
             raise ValueError(f"set {self.label!r} has protocol 'first' but no limit")
         if self.protocol == "files" and "{split}" not in (self.path or ""):
             raise ValueError(
-                f"set {self.label!r} has protocol 'files' but no {{split}} in its path"
+                f"set {self.label!r} has protocol 'files' but no {{split}} in its path; write "
+                f"it where validation and test differ, as in data/{{split}}.jsonl"
             )
         return self
 
