@@ -31,7 +31,7 @@ from specialize.config.yaml_files import (
 from specialize.datasets.recipe_sets import Split, training_examples
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
-from specialize.io.large_imports import importing
+from specialize.io.garbage import importing
 from specialize.io.progress import notice, waiting
 from specialize.records import Example
 from specialize.selection.stage import select as choose_checkpoint

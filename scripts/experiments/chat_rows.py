@@ -87,7 +87,7 @@ class Library:
 
     @torch.inference_mode()
     def rows(self, head: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
-        """(R, V) log-probabilities in nats at every one of ``tokens`` behind ``head``."""
+        """(R, V) log-probabilities in nats at every one of ``tokens`` after ``head``."""
         logits = self.model(torch.tensor([[*head, *tokens]])).logits[0].float()
         rows: NDArray[np.float32] = logits.log_softmax(-1)[len(head) - 1 : -1].numpy()
         return rows

@@ -34,7 +34,9 @@ from specialize.io.visible import visible_lines
     help="Field of a question whose equal values belong together, or task.  [default: a question]",
 )
 @click.option(
-    "--any-prompt", is_flag=True, help="Compare models that were asked in different words."
+    "--any-prompt",
+    is_flag=True,
+    help="Compare models that were asked in other words, or with other template arguments.",
 )
 @as_json_option
 def compare(

@@ -84,7 +84,7 @@ def cli(quiet: bool, verbose: bool) -> None:
 
 def main() -> None:
     """Run the command line; see ``console`` for the exit codes."""
-    # what the library warns of here is handled, such as padding behind a row that has ended
+    # what the library warns of here is handled, such as padding after a row that has ended
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     sys.exit(run_command(cli))
 

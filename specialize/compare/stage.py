@@ -129,7 +129,10 @@ def _common(systems: Sequence[System], names: Sequence[str], wanted: Sequence[st
             f"{name}: {', '.join(list(system.tasks)[:_SHOWN]) or 'none'}"
             for name, system in zip(names, systems, strict=True)
         )
-        raise ConfigurationError(f"the evaluations have no task in common ({have})")
+        raise ConfigurationError(
+            f"the evaluations have no task in common ({have}); a task is called as its set is "
+            f"in the recipe, and evaluation.sets.0.name=NAME names the set of a model without a run"
+        )
     return list(wanted) or common
 
 
@@ -156,7 +159,8 @@ def _pairs(
     if reworded and not any_prompt:
         raise ConfigurationError(
             f"{task}: the prompts of {len(reworded)} of {len(pairs)} questions differ (the first "
-            f"is {reworded[0]}); --any-prompt compares models that were asked in different words"
+            f"is {reworded[0]}); --any-prompt compares models that were asked in other words, or "
+            f"with other arguments of their template"
         )
     left = len(first) + len(second) - 2 * len(pairs)
     if left:

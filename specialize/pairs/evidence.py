@@ -25,7 +25,7 @@ from specialize.pairs.ngrams import SHARP, After, Distribution, NgramTeacher, te
 from specialize.records import Response
 from specialize.store import Store, Texts, stored_rows
 from specialize.targets.ends import Ends, control_ids, named_control
-from specialize.targets.parting import contents
+from specialize.targets.thoughts import contents
 from specialize.teacher.protocol import Sampling, Teacher
 from specialize.tokens import Tokenizer
 

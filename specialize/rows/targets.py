@@ -96,7 +96,7 @@ def teacher_targets(
     """The kept responses of a store with their distributions, in the order of the examples.
 
     Args:
-        with_thinking: a target with what its sample thought in front; None where its rows are
+        with_thinking: a target that begins with what its sample thought; None where its rows are
             missing. None: thinking is left out.
     """
     found: list[Target] = []

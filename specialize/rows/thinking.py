@@ -48,7 +48,7 @@ class Thinking:
     hard: bool
 
     def before(self, target: Target, sample: Sample) -> Target | None:
-        """``target``, which is of what ``sample`` says, with what it thought in front.
+        """``target``, which is of what ``sample`` says, beginning with what it thought.
 
         Itself where nothing was thought; None where the thinking's rows are wanted and missing.
         """
@@ -75,7 +75,7 @@ class Thinking:
     def _closed(
         self, ids: NDArray[np.int32], rows: SparseDistributions
     ) -> tuple[NDArray[np.int32], SparseDistributions]:
-        """A thought with the closing marks behind it; its end's row is that of the mark."""
+        """A thought and the closing marks; its end's row is that of the mark."""
         eos, ended = self.tokenizer.eos, len(ids) > 0 and ids[-1] == self.tokenizer.eos
         thought = ids[:-1] if ended else ids
         spelled = b"".join(self.tokenizer.pieces(thought.tolist()))

@@ -23,8 +23,8 @@ from align.prefix.rule import text_of
 from specialize.store import Shard, Texts, own_logprobs, stored_rows
 from specialize.targets.counts import row_counts
 from specialize.targets.ends import Ends, into_tail, without_last
-from specialize.targets.parting import Part, joined, parted
 from specialize.targets.text_alignment import known_blocks
+from specialize.targets.thoughts import Part, join_thoughts, split_thoughts
 from specialize.tokens import Tokenizer
 
 Keep = Literal["correct", "all"]
@@ -70,7 +70,7 @@ class Job:
 
     def prepare(self, texts: Texts) -> Prepared:
         """Encode the texts for the student, and align its tokens with the teacher's."""
-        kept, _ = self._parted(self._kept(texts))
+        kept, _ = self._split(self._kept(texts))
         written = [response.text for response in kept.responses]
         tokens = self._encoded(kept, written)
         if self.projector is None or not self.learns:
@@ -89,7 +89,7 @@ class Job:
     def observe(self, texts: Texts, prepared: Prepared) -> None:
         """Learn how words that the teacher only began go on in the student's tokens."""
         if self.projector is not None:
-            kept, _ = self._parted(self._kept(texts))
+            kept, _ = self._split(self._kept(texts))
             self.projector.observe(
                 self._ended(kept.tokens), prepared.tokens, blocks=prepared.blocks
             )
@@ -97,7 +97,7 @@ class Job:
     def project(self, shard: Shard, prepared: Prepared) -> tuple[Shard, Counter[str]]:
         """The targets of one shard's responses, and counts of what became of them."""
         whole, tokens = self._kept(shard), prepared.tokens
-        kept, thoughts = self._parted(whole)
+        kept, thoughts = self._split(whole)
         counts = Counter({"samples": len(whole), "left out": len(shard) - len(whole)})
         if self.projector is None:
             hard = _targets(kept, tokens, one_hot(tokens.ids), 1)
@@ -111,14 +111,14 @@ class Job:
         targets = _targets(kept, tokens, projection.distributions, self.top_k)
         stored = 1 - np.exp(targets.distributions.tail)
         counts += row_counts(projection, stored, self.classes[tokens.ids])
-        return joined(targets, thoughts, whole.responses), counts
+        return join_thoughts(targets, thoughts, whole.responses), counts
 
-    def _parted(self, texts: Part) -> tuple[Part, NDArray[np.int64]]:
-        """Thoughts that have rows apart from contents, as ``targets/parting.py`` says."""
+    def _split(self, texts: Part) -> tuple[Part, NDArray[np.int64]]:
+        """Thoughts that have rows apart from contents, as ``targets/thoughts.py`` says."""
         if self.projector is None:
             return texts, np.zeros(0, np.int64)
         adds_up = self.ends is None or self.ends.adds_up
-        return parted(texts, self.projector.source, adds_up=adds_up)
+        return split_thoughts(texts, self.projector.source, adds_up=adds_up)
 
     def _ended(self, tokens: Ragged) -> Ragged:
         """The teacher's tokens, in which every end is the one of its vocabulary."""

@@ -216,7 +216,7 @@ class _Job:
                 )  # fmt: skip
             prompt_stored = True
             if settings.chat.thinking == "train":
-                sample = text.behind_thought(sample)
+                sample = text.after_thought(sample)
             answered.samples.append(sample)
             if reason is not None:
                 answered.counts[reason] += 1

@@ -55,12 +55,12 @@ def given_ids(
     ):
         whole = _turn(tokenizer, prompt, text) if i not in wholes else wholes[i]
         rest = tuple(whole[len(head) :]) if tuple(whole[: len(head)]) == head else ()
-        lead, said = ((), rest) if isinstance(prompt, str) else _parted(tokenizer, rest, text)
+        lead, said = ((), rest) if isinstance(prompt, str) else _split(tokenizer, rest, text)
         found.append((head + lead, said or tuple(tokenizer.encode(text))))
     return found
 
 
-def _parted(
+def _split(
     tokenizer: Tokenizer, tokens: tuple[int, ...], text: str
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The ``tokens`` of a turn before its ``text``, which ends it, and those of the text.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from specialize.config.teacher import Teacher as Settings
 from specialize.config.trust import check_remote_code
 from specialize.config.user_files import is_own_file, load_file
-from specialize.io.large_imports import importing
+from specialize.io.garbage import importing
 from specialize.io.progress import waiting
 
 if TYPE_CHECKING:  # it needs the kernels, which commands that ask no teacher start without

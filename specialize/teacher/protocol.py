@@ -170,7 +170,7 @@ class ScoredText:
             response, self.token_id, self.token_logprob, self.distributions, self.tempered_tails
         )
 
-    def behind_thought(self, said: Sample) -> Sample:
+    def after_thought(self, said: Sample) -> Sample:
         """``said``, made of this text or its beginning, with the thinking's rows before it."""
         if self.thought is None or not len(self.thought):
             return said

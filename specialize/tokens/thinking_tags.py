@@ -76,16 +76,16 @@ def content_lead(template: ChatTemplate, arguments: Mapping[str, Json] = NO_ARGU
 
 
 def _around(turn: str, prompt: str) -> tuple[str, str] | None:
-    """What stands before and behind the thinking in ``turn``, which follows the question."""
-    before, found, behind = turn.partition(_THOUGHT)
-    if not found or _SAID not in behind:
+    """What is before and after the thinking in ``turn``, which follows the question."""
+    before, found, after = turn.partition(_THOUGHT)
+    if not found or _SAID not in after:
         return None
     differing = (i for i, (a, b) in enumerate(zip(prompt, before, strict=False)) if a != b)
     opening = before[next(differing, min(len(prompt), len(before))) :]
     if not opening.strip():  # the prompt opens the thinking itself: its last mark is the opening
         mark = re.search(r"\S+\s*\Z", before)
         opening = mark.group() if mark else ""
-    closing = behind.partition(_SAID)[0]
+    closing = after.partition(_SAID)[0]
     return (opening, closing) if opening.strip() and closing.strip() else None
 
 

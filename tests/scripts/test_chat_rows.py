@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
-import pytest
 import torch
 from click.testing import CliRunner
 
+from scripts.experiments import chat_rows as script
 from specialize.store import Store
 from tests.support import teacher_toys as toys
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "experiments" / "chat_rows.py"
-pytest.importorskip("gguf", reason="the extra 'gguf' is not installed")
 
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("chat_rows", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_rows_and_greedy_answers_are_the_librarys(script: ModuleType, tmp_path: Path) -> None:
+def test_rows_and_greedy_answers_are_the_librarys(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         script.main,
         [str(tmp_path), "--model", str(toys.chat()), "--texts", "3"],

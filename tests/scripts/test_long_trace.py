@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "bench" / "long_trace.py"
+from scripts.bench import long_trace as script
+
 TOKENS = 1500
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("long_trace", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("thinking", ["drop", "keep", "train"])
-def test_a_trace_goes_from_dump_to_step(script: ModuleType, tmp_path: Path, thinking: str) -> None:
+def test_a_trace_goes_from_dump_to_step(tmp_path: Path, thinking: str) -> None:
     options = script.parsed(["--tokens", str(TOKENS), "--thinking", thinking])
     script.set_up(tmp_path, options)
     found = {name: stage(tmp_path, options) for name, stage in script.STAGES.items()}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -13,6 +11,7 @@ from click.testing import CliRunner
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from scripts.build import prune_layers as script
 from specialize import datasets
 from specialize.errors import ConfigurationError
 from specialize.students.random_init import build_student
@@ -21,18 +20,7 @@ from specialize.tokens import load_tokenizer
 from tests.support import teacher_toys as toys
 from tests.support.toys import EOS, PAD, gpt2_config, t5_config, write_tokenizer
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "build" / "prune_layers.py"
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("prune_layers", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def qwen_config(vocabulary: int) -> dict[str, object]:
@@ -58,7 +46,7 @@ def written(folder: Path, kind: str) -> Path:
     return folder / kind
 
 
-def run(script: ModuleType, *arguments: str) -> str:
+def run(*arguments: str) -> str:
     result = CliRunner().invoke(script.main, list(arguments), catch_exceptions=False)
     assert result.exit_code == 0
     return result.output
@@ -66,10 +54,10 @@ def run(script: ModuleType, *arguments: str) -> str:
 
 @pytest.mark.parametrize(("kind", "stack"), [("gpt2", "transformer.h"), ("qwen2", "model.layers")])
 def test_logits_are_those_of_the_model_without_the_other_layers(
-    script: ModuleType, tmp_path: Path, kind: str, stack: str
+    tmp_path: Path, kind: str, stack: str
 ) -> None:
     whole, out = written(tmp_path, kind), tmp_path / "pruned"
-    run(script, str(whole), str(out), "--layers", "0,2,4")
+    run(str(whole), str(out), "--layers", "0,2,4")
 
     expected = load_model(whole).eval()
     kept = nn.ModuleList(expected.get_submodule(stack)[i] for i in (0, 2, 4))
@@ -89,36 +77,32 @@ def test_logits_are_those_of_the_model_without_the_other_layers(
         torch.testing.assert_close(found(ids).logits, expected(ids, use_cache=False).logits)
 
 
-def test_tokenizer_and_template_are_the_models_own(script: ModuleType, tmp_path: Path) -> None:
+def test_tokenizer_and_template_are_the_models_own(tmp_path: Path) -> None:
     whole, out = written(tmp_path, "gpt2"), tmp_path / "pruned"
-    assert "layers 0, 4 of 5: " in run(script, str(whole), str(out), "--keep", "2")
+    assert "layers 0, 4 of 5: " in run(str(whole), str(out), "--keep", "2")
     assert load_tokenizer(out).fingerprint == load_tokenizer(whole).fingerprint
     assert (out / "chat_template.jinja").read_text() == TEMPLATE
     assert load_student(out, load_tokenizer(out)).shape.vocabulary == load_tokenizer(whole).size
-    assert "is there already" in run(script, str(whole), str(out), "--keep", "3")
+    assert "is there already" in run(str(whole), str(out), "--keep", "3")
 
 
 @pytest.mark.parametrize(
     ("count", "keep", "chosen"),
     [(30, 6, [0, 6, 12, 17, 23, 29]), (5, 5, [0, 1, 2, 3, 4]), (4, 2, [0, 3])],
 )
-def test_layers_are_evenly_spaced(
-    script: ModuleType, count: int, keep: int, chosen: list[int]
-) -> None:
+def test_layers_are_evenly_spaced(count: int, keep: int, chosen: list[int]) -> None:
     assert script.evenly(count, keep) == chosen
 
 
-def test_the_neighbours_go_that_the_texts_miss_least(script: ModuleType, tmp_path: Path) -> None:
+def test_the_neighbours_go_that_the_texts_miss_least(tmp_path: Path) -> None:
     """Every place tried by hand, with the library's own loss, on what has solutions."""
     whole, out = written(tmp_path, "qwen2"), tmp_path / "dropped"
     solved = toys.examples(5)
     datasets.write_jsonl(tmp_path / "texts.jsonl", [replace(solved[4], rationale=""), *solved[:4]])
-    said = run(
-        script, str(whole), str(out), "--drop", "2", "--texts", str(tmp_path / "texts.jsonl")
-    )
+    said = run(str(whole), str(out), "--drop", "2", "--texts", str(tmp_path / "texts.jsonl"))
     tokenizer, nats = load_tokenizer(whole), {}
     for kept in ("0,3,4", "0,1,4"):
-        run(script, str(whole), str(tmp_path / kept), "--layers", kept)
+        run(str(whole), str(tmp_path / kept), "--layers", kept)
         model, nats[kept] = load_model(tmp_path / kept).eval(), 0.0
         for example in solved[:4]:
             ids = torch.tensor([tokenizer.encode(f"{example.question}\n{example.rationale}")])
@@ -131,7 +115,7 @@ def test_the_neighbours_go_that_the_texts_miss_least(script: ModuleType, tmp_pat
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_what_cannot_be_pruned_is_refused(script: ModuleType, tmp_path: Path) -> None:
+def test_what_cannot_be_pruned_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot keep 6 of 5 layers; name 2 to 5"):
         script.evenly(5, 6)
     model = AutoModelForCausalLM.from_pretrained(written(tmp_path, "gpt2"))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,6 +13,9 @@ import torch
 from click.testing import CliRunner
 from transformers import AutoModelForCausalLM
 
+from scripts.build import prune_layers
+from scripts.real_model import likelihood
+from scripts.real_model import questions as questions_script
 from specialize import datasets
 from specialize.errors import ConfigurationError
 from specialize.teacher.local.load import load_model
@@ -23,34 +24,17 @@ from tests.support import teacher_toys as toys
 ROOT = Path(__file__).parents[2]
 
 
-def script(name: str) -> ModuleType:
-    path = ROOT / "scripts" / "real_model" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"real_model_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 def pruned(folder: Path) -> Path:
     """The toy's other self: one layer, the same tokenizer."""
-    path = ROOT / "scripts" / "build" / "prune_layers.py"
-    spec = importlib.util.spec_from_file_location("prune_layers", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     CliRunner().invoke(
-        module.main, [str(toys.gpt2()), str(folder), "--layers", "1"], catch_exceptions=False
+        prune_layers.main, [str(toys.gpt2()), str(folder), "--layers", "1"], catch_exceptions=False
     )
     return folder
 
 
 def test_bundled_questions_have_three_tasks_and_separate_splits(tmp_path: Path) -> None:
     done = CliRunner().invoke(
-        script("questions").main,
+        questions_script.main,
         [str(tmp_path), "--rationales", "5", "--short", "4", "--examples", "3", "--held-out", "2"],
         catch_exceptions=False,
     )
@@ -73,7 +57,6 @@ def test_bundled_questions_have_three_tasks_and_separate_splits(tmp_path: Path) 
 def test_likelihood_is_that_of_whole_distributions(tmp_path: Path) -> None:
     texts = tmp_path / "texts.jsonl"
     datasets.write_jsonl(texts, toys.examples(3))
-    likelihood = script("likelihood")
     teacher, student = load_model(str(toys.gpt2())), load_model(str(pruned(tmp_path / "one")))
     given = likelihood.read_texts(texts, teacher, "zero-shot-cot")
     own, other = likelihood.measure(given, teacher, [student])
@@ -101,7 +84,7 @@ def test_likelihood_is_that_of_whole_distributions(tmp_path: Path) -> None:
 
 def test_the_error_of_a_mean_is_over_texts() -> None:
     """Doubling every token of a text adds nothing that is known; doubling the texts does."""
-    mean = script("likelihood")._mean
+    mean = likelihood._mean
     sums, tokens = np.array([1.0, 2.0, 6.0]), np.array([2, 2, 4])
     assert mean(2 * sums, 2 * tokens) == pytest.approx(mean(sums, tokens))
     assert mean(np.tile(sums, 400), np.tile(tokens, 400)).error == pytest.approx(
@@ -112,7 +95,7 @@ def test_the_error_of_a_mean_is_over_texts() -> None:
 def test_another_vocabulary_is_refused(tmp_path: Path) -> None:
     teacher, other = load_model(str(toys.gpt2())), load_model(str(toys.llama()))
     with pytest.raises(ConfigurationError, match="llama has another vocabulary than the teacher"):
-        script("likelihood").measure([], teacher, [other])
+        likelihood.measure([], teacher, [other])
 
 
 @pytest.mark.slow

@@ -52,14 +52,15 @@ def test_a_command_has_a_terminal_and_hears_ctrl_c() -> None:
     program = (
         "import sys, time\n"
         "print(sys.stdout.isatty(), flush=True)\n"
-        "try:\n print('at work', flush=True); time.sleep(60)\n"
+        "try:\n print('at work\\nready', end='', flush=True); time.sleep(60)\n"
         "except KeyboardInterrupt:\n print('\\nheard'); sys.exit(130)"
     )
-    lines = record([sys.executable, "-c", program], ["at work"], 1, 80).lines
+    lines = record([sys.executable, "-c", program], ["ready"], 1, 80).lines
     assert [line.split("s  ")[1] for line in lines] == [
         "True",
         "at work",
-        "^C",
+        "ready",
+        "ready^C",
         "heard",
         "(exit code 130)",
     ]

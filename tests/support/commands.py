@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import click
+
 from specialize.cli.console import run_command
 from specialize.cli.stages import cli
 
@@ -33,3 +35,12 @@ def specialize(folder: Path, *arguments: str) -> Done:
     ):
         code = run_command(cli)
     return Done(code, out.getvalue(), err.getvalue())
+
+
+def leaves(group: click.Group, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """The words of every command that is no group."""
+    found: set[tuple[str, ...]] = set()
+    for name, command in group.commands.items():
+        words = (*path, name)
+        found |= leaves(command, words) if isinstance(command, click.Group) else {words}
+    return found

@@ -135,17 +135,21 @@ CHAT = (
 )
 
 
+def _save_random_gpt2(path: Path, size: int, *, seed: int) -> None:
+    torch.manual_seed(seed)
+    config = GPT2Config(
+        vocab_size=size, n_positions=512, n_embd=32, n_layer=2, n_head=2,
+        bos_token_id=0, eos_token_id=0, initializer_range=0.2,
+    )  # fmt: skip
+    GPT2LMHeadModel(config).save_pretrained(path)
+
+
 @cache
 def chat() -> Path:
     """A random GPT-2 whose template ends turns with another token than its end of sequence."""
     path = _folder("chat")
     tokenizer = byte_level(path, turns=True)
-    torch.manual_seed(4)
-    config = GPT2Config(
-        vocab_size=len(tokenizer), n_positions=512, n_embd=32, n_layer=2, n_head=2,
-        bos_token_id=0, eos_token_id=0, initializer_range=0.2,
-    )  # fmt: skip
-    GPT2LMHeadModel(config).save_pretrained(path)
+    _save_random_gpt2(path, len(tokenizer), seed=4)
     (path / "chat_template.jinja").write_text(CHAT)
     return path
 
@@ -167,12 +171,7 @@ def thinking() -> Path:
     tokenizer = byte_level(path, turns=True)
     tokenizer.add_tokens([AddedToken(tag, normalized=False) for tag in ("<think>", "</think>")])
     tokenizer.save_pretrained(path)
-    torch.manual_seed(5)
-    config = GPT2Config(
-        vocab_size=len(tokenizer), n_positions=512, n_embd=32, n_layer=2, n_head=2,
-        bos_token_id=0, eos_token_id=0, initializer_range=0.2,
-    )  # fmt: skip
-    GPT2LMHeadModel(config).save_pretrained(path)
+    _save_random_gpt2(path, len(tokenizer), seed=5)
     (path / "chat_template.jinja").write_text(THINKING)
     return path
 

@@ -30,9 +30,7 @@ from specialize.teacher.local.sparse_rows import (
 from specialize.teacher.protocol import Finish, Sampling, ScoredText
 from specialize.tokens import Tokenizer
 
-_DROP_SHARE = (
-    8  # finished rows leave the batch once they are 1 in this many: leaving copies the rest
-)
+_DROP_SHARE = 8  # finished rows leave the batch once they are 1 in 8: leaving copies the rest
 
 
 @dataclass(frozen=True, slots=True)

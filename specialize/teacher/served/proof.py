@@ -54,7 +54,7 @@ class Proof:
         Raises:
             BadReplyError: the first rule that it breaks.
         """
-        reply, before = self.parted(reply)
+        reply, before = self.split_thinking(reply)
         said = self._believe(reply)
         if not before.tokens or not self.keeps_thinking:
             return said
@@ -98,7 +98,7 @@ class Proof:
             raise BadReplyError("a token and its entry differ")
         return [(token, value) for token, value in row if token < self.width]
 
-    def parted(self, reply: Reply) -> tuple[Reply, Reply]:
+    def split_thinking(self, reply: Reply) -> tuple[Reply, Reply]:
         """``reply`` from the token on in which its text begins, and what came before.
 
         Some servers return the tokens of the thinking before those of the text, others the text's

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import click
 import pytest
 
 from specialize.cli.stages import cli
 from specialize.quickstart.run import MODELS, Outcome
 from tests.support import toys
-from tests.support.commands import specialize
+from tests.support.commands import Done, leaves, specialize
 
 # What they print is itself a file or a picture: recipes is YAML, schema is JSON, inspect a table.
 WITHOUT = {("recipes",), ("schema",), ("inspect",)}
@@ -58,16 +57,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def one_object(folder: Path, words: list[str]) -> None:
-    done = specialize(folder, *words, "--json")
-    assert done.returncode == 0, done.stderr
-    assert isinstance(json.loads(done.stdout), dict), done.stdout
-    assert done.stdout.count("\n") == 1, done.stdout
+def is_one_object(done: Done) -> bool:
+    """Whether a command that went well printed one JSON object, on one line, and nothing else."""
+    lines = done.stdout.splitlines()
+    return done.returncode == 0 and len(lines) == 1 and isinstance(json.loads(lines[0]), dict)
 
 
 def test_every_command_prints_one_object(world: Path) -> None:
     for words in COMMANDS:
-        one_object(world, words)
+        done = specialize(world, *words, "--json")
+        assert is_one_object(done), done
 
 
 @pytest.mark.parametrize(("words", "place"), REPLACED, ids=lambda v: str(v)[:24])
@@ -77,7 +76,7 @@ def test_imports_print_one_object(
     summary = {"rows": 3, "warnings": ["many"], "seconds": 1.5}
     monkeypatch.setattr(f"specialize.imports.{place}", lambda *_, **__: summary)
     monkeypatch.setattr("specialize.datasets.load", lambda *_, **__: [])
-    one_object(world, words)
+    assert is_one_object(specialize(world, *words, "--json"))
     done = specialize(world, *words)
     assert done.stderr == "warning: many\n"
     assert done.stdout.splitlines() == [f"{'rows':28} 3", f"{'seconds':28} 1.5 s"]
@@ -88,15 +87,7 @@ def test_quickstart_prints_one_object(world: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("specialize.quickstart.run.quickstart", lambda *_, **__: made)
     monkeypatch.setattr("specialize.quickstart.run.summary_table", lambda _: "a table")
     monkeypatch.setattr(Outcome, "as_json", lambda _: {"step": 3})
-    one_object(world, ["quickstart", "--out", "q"])
-
-
-def leaves(group: click.Group, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
-    found: set[tuple[str, ...]] = set()
-    for name, command in group.commands.items():
-        words = (*path, name)
-        found |= leaves(command, words) if isinstance(command, click.Group) else {words}
-    return found
+    assert is_one_object(specialize(world, "quickstart", "--out", "q", "--json"))
 
 
 def test_no_command_is_forgotten() -> None:

@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import click
 import pytest
 import yaml
 from transformers import TrainerState
@@ -23,6 +22,7 @@ from transformers import TrainerState
 from specialize.cli.stages import cli
 from specialize.students import checkpoints
 from tests.support import toys
+from tests.support.commands import leaves
 
 ROOT = Path(__file__).parents[3]
 CODE = "open({mark!r}, 'w').close()\nKIND = 'number'\ndef read(path, split):\n    return []\n"
@@ -180,15 +180,6 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     assert list(outside.iterdir()) == [], "something was written outside"
     assert not (folder / "trust.json").exists()
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def leaves(group: click.Group, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
-    """The words of every command that is no group."""
-    found: set[tuple[str, ...]] = set()
-    for name, command in group.commands.items():
-        words = (*path, name)
-        found |= leaves(command, words) if isinstance(command, click.Group) else {words}
-    return found
 
 
 def test_every_command_met_every_trap(findings: list[dict]) -> None:

@@ -1,4 +1,4 @@
-"""Garbage is looked for less often inside a block, and as often as before behind it."""
+"""Garbage is looked for less often, or not at all, inside a block, and as before after it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from specialize.io.garbage import TIMES, seldom_collected
+from specialize.io.garbage import TIMES, importing, seldom_collected
 
 
 def collections(objects: int) -> int:
@@ -34,3 +34,24 @@ def test_thresholds_come_back_after_an_error() -> None:
     with pytest.raises(ValueError, match=f"^{TIMES * before[0]}$"):
         fail()
     assert gc.get_threshold() == before
+
+
+def test_the_collector_rests_and_comes_back() -> None:
+    gc.unfreeze()
+    with importing():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 1000  # what stays is not walked through again
+    with pytest.raises(ImportError, match="none"), importing():
+        raise ImportError("none")
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with importing():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from scripts import sparse_logits_reader
 from specialize.records import Response
 from specialize.store import Sample, StoreDescription, StoreWriter
 from specialize.store.layout import arrays_path, texts_path
@@ -20,16 +18,6 @@ from tests.support.store_samples import padded_sample
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "sparse_logits_reader.py"
 K = 3
-
-
-def reader() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("sparse_logits_reader", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def samples(size: int) -> list[Sample]:
@@ -72,9 +60,8 @@ def write(path: Path, size: int, **about: str) -> list[Sample]:
 @pytest.mark.parametrize("codec", ["f16", "f32"])
 def test_conformance(tmp_path: Path, size: int, layout: str, codec: str) -> None:
     made = write(tmp_path / "s", size, layout=layout, codec=codec)
-    module = reader()
-    found = list(module.read(tmp_path / "s"))
-    assert module.describe(tmp_path / "s")["teacher"] == "big"
+    found = list(sparse_logits_reader.read(tmp_path / "s"))
+    assert sparse_logits_reader.describe(tmp_path / "s")["teacher"] == "big"
     for record, sample in zip(found, made, strict=True):
         response = sample.response
         assert (record.example_id, record.sample) == response.key
@@ -97,7 +84,6 @@ def certain(content: bytes) -> bytes:
 
 
 def test_damage_is_found(tmp_path: Path) -> None:
-    module = reader()
     write(tmp_path / "s", 600)
     for path, change, message in (
         (tmp_path / "s" / "store.json", lambda b: b.replace(b"big", b"bog"), "CRC does not fit"),
@@ -111,12 +97,12 @@ def test_damage_is_found(tmp_path: Path) -> None:
         path.chmod(0o644)
         path.write_bytes(change(content))
         with pytest.raises(ValueError, match=message):
-            list(module.read(tmp_path / "s"))
+            list(sparse_logits_reader.read(tmp_path / "s"))
         path.write_bytes(content)
-    assert len(list(module.read(tmp_path / "s"))) == 4
+    assert len(list(sparse_logits_reader.read(tmp_path / "s"))) == 4
     (tmp_path / "s" / "summary.json").unlink()
     with pytest.raises(ValueError, match="is not finished"):
-        list(module.read(tmp_path / "s"))
+        list(sparse_logits_reader.read(tmp_path / "s"))
 
 
 def test_it_needs_nothing_of_this_package() -> None:

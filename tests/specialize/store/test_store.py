@@ -269,6 +269,7 @@ def test_many_shards_are_read_at_random(tmp_path: Path) -> None:
             writer.write(number, [sample(number)])
         writer.finish(None, {})
     store = Store.open(tmp_path)
+    assert len(store) == 70
     for number in np.random.default_rng(0).permutation(70).tolist():
         one = sample(number)
         same_sample(store[one.response.key], one, store.description)

@@ -286,10 +286,11 @@ json_values = st.recursive(
 def test_any_value_anywhere(file: str, key: int, value: object) -> None:
     """A hostile writer can keep every CRC right; reading still fails with one kind of error."""
     with memory_folder() as root:
-        any_value(root, file, key, value)
+        assert is_same_or_refused(root, file, key, value)
 
 
-def any_value(root: Path, file: str, key: int, value: object) -> None:
+def is_same_or_refused(root: Path, file: str, key: int, value: object) -> bool:
+    """Whether a value in place of another is found, or is the one that was there."""
     with StoreWriter(root, description(), shard_samples=1) as writer:
         writer.write(0, [sample(4, positions=2)])
         if file == "summary.json":
@@ -298,13 +299,13 @@ def any_value(root: Path, file: str, key: int, value: object) -> None:
     name = sorted(body)[key % len(body)]
     (root / file).write_bytes(seal({**body, name: value}))
     if body[name] == value and type(body[name]) is type(value):
-        return
-    assert not verify(root).ok or (file, name) == ("summary.json", "summary")
+        return True
     for partial in (False, True):
         with contextlib.suppress(StoreError):
             store = Store.open(root, allow_partial=partial)
             for found in store.keys:
                 frozen(store[found])
+    return not verify(root).ok or (file, name) == ("summary.json", "summary")
 
 
 @settings(max_examples=200)
@@ -315,10 +316,11 @@ def any_value(root: Path, file: str, key: int, value: object) -> None:
 def test_a_damaged_shard_with_the_right_hash(at: int, bit: int, cut: int, layout: str) -> None:
     """The shard's bytes are changed and its line too: still no other error than a StoreError."""
     with memory_folder() as root:
-        rehashed(root, at, bit, cut, layout)
+        assert samples_read(root, at, bit, cut, layout) in (1, None)
 
 
-def rehashed(root: Path, at: int, bit: int, cut: int, layout: str) -> None:
+def samples_read(root: Path, at: int, bit: int, cut: int, layout: str) -> int | None:
+    """How many samples such a store still gives; None where it is refused."""
     with StoreWriter(root, description(layout=layout), shard_samples=1) as writer:
         writer.write(0, [sample(4, positions=2)])
     path = sorted((root / "shards").iterdir())[at % 2]
@@ -332,6 +334,8 @@ def rehashed(root: Path, at: int, bit: int, cut: int, layout: str) -> None:
     body["arrays" if arrays else "texts"] = mark(bytes(content)).as_json()
     (root / "manifest.jsonl").write_bytes(seal(body))
     verify(root)
-    with contextlib.suppress(StoreError):
+    try:
         store = Store.open(root, allow_partial=True)
-        assert len([frozen(store[key]) for key in store.keys]) == 1
+        return len([frozen(store[key]) for key in store.keys])
+    except StoreError:
+        return None

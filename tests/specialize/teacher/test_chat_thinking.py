@@ -7,7 +7,7 @@ import pytest
 
 from align.sparse import one_hot
 from specialize.records import ChatPrompt, Message
-from specialize.targets.parting import find_thought
+from specialize.targets.thoughts import find_thought
 from specialize.teacher.protocol import ScoredText
 from specialize.teacher.thinking import marks_of, opens_thinking, without_thinking
 from specialize.tokens import Tokenizer

@@ -385,7 +385,7 @@ def test_rows_of_thinking_are_kept_where_they_are_wanted(gpt2: Tokenizer) -> Non
     assert [*kept.thought.token_id.tolist(), *kept.token_id.tolist()] == ids
     assert (kept.thought.token_logprob == np.float32(-0.3)).all()
     response = Response("e", 0, "Q", kept.text, thinking=kept.thinking)
-    sample = kept.behind_thought(kept.sample(response))
+    sample = kept.after_thought(kept.sample(response))
     assert sample.token_id.tolist() == ids
     assert sample.response.thinking_tokens == len(kept.thought)
     with pytest.raises(BadReplyError, match="a token and its entry differ"):

@@ -13,7 +13,13 @@ from align.ragged import ragged
 from align.sparse import SparseDistributions, one_hot
 from specialize.records import Response
 from specialize.store import Shard, Texts
-from specialize.targets.parting import Thought, contents, find_thought, joined, parted
+from specialize.targets.thoughts import (
+    Thought,
+    contents,
+    find_thought,
+    join_thoughts,
+    split_thoughts,
+)
 from specialize.tokens import Tokenizer, load_tokenizer
 from tests.support import teacher_toys as toys
 
@@ -86,14 +92,14 @@ def drawn_shard(draw: st.DrawFn) -> Shard:
 @given(drawn_shard())
 def test_parts_are_joined_as_they_were_without_marks(shard: Shard) -> None:
     tokenizer = load_tokenizer(toys.thinking())
-    part, samples = parted(shard, tokenizer.vocabulary(), adds_up=False)
+    part, samples = split_thoughts(shard, tokenizer.vocabulary(), adds_up=False)
     thinks = [i for i, response in enumerate(shard.responses) if response.thinking]
     assert samples.tolist() == thinks
     assert [r.text for r in part.responses[len(shard) :]] == ["3 + 4.\n"] * len(thinks)
     assert contents(shard).tokens.ids.tolist() == (
         part.tokens.ids[: int(part.tokens.indptr[len(shard)])].tolist()
     )
-    whole = joined(part, samples, shard.responses)
+    whole = join_thoughts(part, samples, shard.responses)
     for i in range(len(shard)):
         before, after = shard[i], whole[i]
         assert after.content().token_id.tolist() == before.content().token_id.tolist()
@@ -112,7 +118,7 @@ def test_parts_are_joined_as_they_were_without_marks(shard: Shard) -> None:
         assert kept.token_logprob.tolist() == (
             before.token_logprob[place : place + len(kept)].tolist()
         )
-    texts, again = parted(shard.texts, tokenizer.vocabulary(), adds_up=False)
+    texts, again = split_thoughts(shard.texts, tokenizer.vocabulary(), adds_up=False)
     assert isinstance(texts, Texts)
     assert again.tolist() == samples.tolist()
     assert texts.tokens.ids.tolist() == part.tokens.ids.tolist()
@@ -135,7 +141,7 @@ def test_the_mass_of_closing_is_that_of_the_end(tokenizer: Tokenizer) -> None:
         [response], ragged([ids]), np.zeros(count, np.float32), rows,
         np.zeros((count, 0), np.float32),
     )  # fmt: skip
-    part, _ = parted(shard, tokenizer.vocabulary(), adds_up=True)
+    part, _ = split_thoughts(shard, tokenizer.vocabulary(), adds_up=True)
     said, thought = part[0], part[1]
     assert said.distributions.ids.tolist() == [close, eos] * len(said)
     assert thought.distributions.ids.tolist() == [eos] * len(thought)

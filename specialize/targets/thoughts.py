@@ -72,8 +72,10 @@ def find_thought(tokens: Sequence[int], vocabulary: Vocabulary) -> Thought | Non
     return Thought(first, last, thought, tokens[last] if closes else None)
 
 
-def parted(part: Part, vocabulary: Vocabulary, *, adds_up: bool) -> tuple[Part, NDArray[np.int64]]:
-    """The contents of ``part``, and behind them its thoughts; which sample each of these is of.
+def split_thoughts(
+    part: Part, vocabulary: Vocabulary, *, adds_up: bool
+) -> tuple[Part, NDArray[np.int64]]:
+    """The contents of ``part``, then its thoughts; which sample each of these is of.
 
     A thought that was closed by one token ends with the end of ``vocabulary`` instead.
 
@@ -96,7 +98,7 @@ def parted(part: Part, vocabulary: Vocabulary, *, adds_up: bool) -> tuple[Part, 
     if not samples:
         return kept, np.zeros(0, np.int64)
     thoughts = _closed(_chosen(part, spans, said), marks, vocabulary.eos, adds_up=adds_up)
-    return _behind(kept, thoughts), np.array(samples, np.int64)
+    return _appended(kept, thoughts), np.array(samples, np.int64)
 
 
 def contents(part: Part) -> Part:
@@ -148,7 +150,7 @@ def _closed(part: Part, marks: Sequence[int | None], eos: int | None, *, adds_up
     return replace(part, tokens=tokens, distributions=ending.merged(tokens, part.distributions))
 
 
-def _behind(one: Part, other: Part) -> Part:
+def _appended(one: Part, other: Part) -> Part:
     """The samples of ``one``, then those of ``other``."""
     responses = [*one.responses, *other.responses]
     lengths = np.concatenate([one.tokens.lengths, other.tokens.lengths])
@@ -164,11 +166,11 @@ def _behind(one: Part, other: Part) -> Part:
     )
 
 
-def joined(part: Shard, samples: NDArray[np.int64], responses: Sequence[Response]) -> Shard:
+def join_thoughts(part: Shard, samples: NDArray[np.int64], responses: Sequence[Response]) -> Shard:
     """One sample for each of ``responses``: its thought, where there is one, then its content.
 
     Args:
-        part: the contents, and behind them the thoughts.
+        part: the contents, then the thoughts.
         samples: which of ``responses`` each thought is of.
     """
     count = len(responses)
