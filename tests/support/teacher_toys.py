@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -88,7 +90,9 @@ def unigram(path: Path) -> PreTrainedTokenizerFast:
 
 
 def _folder(name: str) -> Path:
-    path = Path(mkdtemp(prefix="specialize-toys-")) / name
+    root = Path(mkdtemp(prefix="specialize-toys-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    path = root / name
     path.mkdir()
     return path
 
