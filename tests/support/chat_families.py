@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 from tokenizers import (
     AddedToken,
@@ -24,6 +23,7 @@ from tokenizers import (
 
 from specialize.tokens import Tokenizer as Loaded
 from specialize.tokens import load_tokenizer
+from tests.support.teacher_toys import temporary_folder
 
 TEMPLATES = Path(__file__).parents[1] / "data" / "chat_templates"
 TEXTS = [
@@ -113,7 +113,7 @@ def write_family(folder: Path, name: str) -> Path:
 @cache
 def family_tokenizer(name: str) -> Loaded:
     """The tokenizer of family ``name``, read once by each process."""
-    return load_tokenizer(write_family(Path(mkdtemp(prefix="families-")) / name, name))
+    return load_tokenizer(write_family(temporary_folder() / name, name))
 
 
 @cache

@@ -89,10 +89,15 @@ def unigram(path: Path) -> PreTrainedTokenizerFast:
     return fast
 
 
+def temporary_folder() -> Path:
+    """A folder for as long as the process lasts."""
+    path = Path(mkdtemp(prefix="specialize-toys-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
 def _folder(name: str) -> Path:
-    root = Path(mkdtemp(prefix="specialize-toys-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    path = root / name
+    path = temporary_folder() / name
     path.mkdir()
     return path
 
