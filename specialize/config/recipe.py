@@ -114,6 +114,8 @@ class Objective(Strict):
     """Which questions it is about."""
     weight: PositiveNumber = 1.0
     """Multiplies the term's mean nats a token."""
+    loss: Literal["forward_kl", "reverse_kl", "jsd"] | None = None
+    """The divergence between teacher and student. None: that of training."""
     num_fewshot: Count = 4
     """Demonstrations in each prompt of an in-context format."""
     row_filter: RowFilter = RowFilter()

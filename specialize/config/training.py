@@ -63,7 +63,9 @@ class Training(Strict):
     mixing: Literal["pooled", "joint"] = "pooled"
     """pooled: rows of all objectives in one order. joint: all of an example in one step."""
     loss: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
-    """The divergence from teacher to student; the last two are experimental."""
+    """The divergence between teacher and student, where an objective names no other."""
+    jsd_beta: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Of jsd: towards 0 it behaves as the forward KL, towards 1 as the reverse KL."""
     tail: Literal["bucket", "renormalize", "to_label", "drop"] = "bucket"
     """What becomes of the mass outside the stored entries: one more class, scaled away, given to
     the target's own token, forgotten."""

@@ -1,9 +1,9 @@
-"""Losses on sparse rows: forward KL with the tail as a bucket, plain or fused with the projection.
+"""Losses on sparse rows: KL or JSD with the tail as a bucket, plain or fused with the projection.
 
 ``sparse_kl`` returns the weighted sum in nats and the sum of the weights; the trainer divides.
 """
 
-from specialize.losses.divergences import Divergence, divergence
+from specialize.losses.divergences import Divergence, beta_of
 from specialize.losses.fused import fused_kl
 from specialize.losses.sparse import RowMeasures, measured_kl, sparse_kl
 from specialize.losses.tails import Tail, apply_tail, mix_label
@@ -13,7 +13,7 @@ __all__ = [
     "RowMeasures",
     "Tail",
     "apply_tail",
-    "divergence",
+    "beta_of",
     "fused_kl",
     "measured_kl",
     "mix_label",

@@ -1,84 +1,79 @@
-"""Reverse KL and Jensen-Shannon divergence on the stored entries and one bucket; experimental.
+"""What a class costs and how it pulls: forward KL, reverse KL and the generalized JSD between them.
 
 Over the k + 1 classes "entry 1, ..., entry k, anything else" with teacher p and student q::
 
-    reverse_kl   sum q (log q - log p)
-    jsd          (KL(p || m) + KL(q || m)) / 2,   m = (p + q) / 2
+    beta       divergence                                       pull u
+    0          sum p (log p - log q)                            p
+    1          sum q (log q - log p)                            q (log p - log q)
+    between    beta KL(p || m) + (1 - beta) KL(q || m)          (1 - beta) q (log m - log q)
+               m = beta p + (1 - beta) q
+
+(The JSD of Agarwal et al. 2024, arXiv:2306.13649, section 2; its limits are the two KLs, scaled by
+beta and 1 - beta.) The pull is -q times the slope in q, up to a multiple of q, which the softmax
+does not see: a logit's gradient is q sum(u) - u.
 
 On k entries without the bucket the reverse KL has no lower bound: a student that leaves the support
-makes it ever smaller. With the bucket both are at least 0 and have the teacher as their optimum.
-The reverse KL of a class that the teacher excludes would be infinite: probabilities below
-``exp(-20)`` count as that much. Plain autograd, so that it costs several times the memory of the
-forward KL.
+makes it ever smaller. With the bucket all three are at least 0 and have the teacher as their
+optimum. The reverse KL of a class that the teacher excludes would be infinite: probabilities below
+``exp(-20)`` count as that much.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from specialize.losses.kernel import SparseTargets
-from specialize.losses.sparse import RowMeasures
+Divergence = Literal["forward_kl", "reverse_kl", "jsd"]
 
-Divergence = Literal["reverse_kl", "jsd"]
-
-_FLOOR, _NOTHING = -20.0, -1e4  # nats
+_FLOOR = -20.0  # nats
 
 
-def divergence(
-    kind: Divergence,
-    logits: Tensor,
-    ids: Tensor,
-    logprobs: Tensor,
-    tail: Tensor,
-    weight: Tensor,
-    *,
-    temperature: float | Tensor = 1.0,
-) -> tuple[Tensor, RowMeasures]:
-    """Weighted sum of the rows' divergences in nats, and what each row showed.
+def beta_of(divergence: Divergence, jsd_beta: float) -> float:
+    """The number by which the kernel knows a divergence; ``jsd_beta`` is that of the JSD."""
+    betas: Mapping[Divergence, float] = {"forward_kl": 0.0, "reverse_kl": 1.0, "jsd": jsd_beta}
+    return betas[divergence]
+
+
+def cost_and_pull(beta: float | Tensor, log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+    """What every class adds to the divergence in nats, and its pull; 0 where there is no mass.
 
     Args:
-        kind: which of the two.
-        logits, ids, logprobs, tail, weight, temperature: as in ``measured_kl``.
+        beta: of all rows, or a tensor that broadcasts to ``log_p``.
+        log_p, log_q: of one shape, float64 nats.
     """
-    whole = SparseTargets(ids, logprobs, tail, weight, temperature)
-    rows = whole.used().nonzero().squeeze(1)
-    targets = whole[rows]
-    warmth = targets.temperature
-    each = warmth[:, None] if isinstance(warmth, Tensor) else warmth
-    log_p, log_q, agreement = _classes(logits[rows].float() / each, targets)
+    if not isinstance(beta, Tensor):
+        if beta == 0:
+            return _forward(log_p, log_q)
+        return _reverse(log_p, log_q) if beta == 1 else _between(beta, log_p, log_q)
+    inner = torch.where((beta > 0) & (beta < 1), beta, 0.5)
+    cost, pull = _between(inner, log_p, log_q)
+    for end, way in ((0, _forward), (1, _reverse)):
+        there = way(log_p, log_q)
+        cost = torch.where(beta == end, there[0], cost)
+        pull = torch.where(beta == end, there[1], pull)
+    return cost, pull
+
+
+def _forward(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+    p = log_p.exp()
+    return torch.where(p > 0, p * (log_p - log_q), 0.0), p
+
+
+def _reverse(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+    q = log_q.exp()
+    cost = torch.where(q > 0, q * (log_q - log_p.clamp(min=_FLOOR)), 0.0)
+    return cost, -cost
+
+
+def _between(beta: float | Tensor, log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
     p, q = log_p.exp(), log_q.exp()
-    if kind == "reverse_kl":
-        terms = _times(q, log_q - log_p.clamp(min=_FLOOR))
-    else:
-        middle = torch.logaddexp(log_p, log_q) - torch.log(torch.tensor(2.0))
-        terms = (_times(p, log_p - middle) + _times(q, log_q - middle)) / 2
-    nats = warmth**2 * terms.sum(1)
-    measures = torch.zeros(3, len(whole), device=logits.device)
-    measures[:, rows] = torch.stack([nats, q[:, :-1].sum(1), agreement]).detach().float()
-    return (nats * targets.weight).sum().float(), RowMeasures(*measures)
-
-
-def _classes(z: Tensor, targets: SparseTargets) -> tuple[Tensor, Tensor, Tensor]:
-    """log p and log q (C, K + 1) in float64, unused slots at probability 0; agreement (C,)."""
-    valid = targets.logprobs > -torch.inf
-    first = valid.int().argmax(1, keepdim=True)
-    ids = torch.where(valid, targets.ids, targets.ids.gather(1, first))
-    inside = z.gather(1, ids).double().masked_fill(~valid, -torch.inf)
-    others = z.scatter(1, ids, -torch.inf)
-    rest = others.logsumexp(1).double()
-    log_all = torch.logaddexp(inside.logsumexp(1), rest)
-    log_q = torch.cat([inside, rest[:, None]], 1) - log_all[:, None]
-    log_p = torch.cat([targets.logprobs, targets.tail[:, None]], 1).double()
-    top = inside.gather(1, targets.logprobs.argmax(1, keepdim=True)).squeeze(1)
-    agreement = top >= torch.maximum(inside.amax(1), others.amax(1).double())
-    # finite, so that an unused slot has no part in the gradient
-    return log_p.clamp(min=_NOTHING), log_q.clamp(min=_NOTHING), agreement.double()
-
-
-def _times(mass: Tensor, logs: Tensor) -> Tensor:
-    """``mass * logs`` with 0 where there is no mass, in the gradient too."""
-    some = mass > 0
-    return torch.where(some, mass, 0.0) * torch.where(some, logs, 0.0)
+    log_beta = beta.log() if isinstance(beta, Tensor) else math.log(beta)
+    log_other = torch.log1p(-beta) if isinstance(beta, Tensor) else math.log1p(-beta)
+    middle = torch.logaddexp(log_p + log_beta, log_q + log_other)
+    of_teacher = torch.where(p > 0, p * (log_p - middle), 0.0)
+    of_student = torch.where(q > 0, q * (log_q - middle), 0.0)
+    return beta * of_teacher + (1 - beta) * of_student, (beta - 1) * of_student

@@ -1,4 +1,4 @@
-"""The sparse KL together with the output projection, for vocabularies too wide for their logits.
+"""Divergence and output projection in one, for vocabularies too wide for their logits.
 
 Instead of (N, V) logits and their gradient only one chunk of rows exists at a time: it is
 projected, turned into its gradient in its own place by the same kernel, and multiplied back into
@@ -29,6 +29,7 @@ def fused_kl(
     weight: Tensor,
     *,
     temperature: float | Tensor = 1.0,
+    beta: float | Tensor = 0.0,
     chunk: int | None = None,
 ) -> tuple[Tensor, RowMeasures]:
     """``measured_kl`` of the logits ``hidden @ projection.T``, which are never all there.
@@ -36,13 +37,13 @@ def fused_kl(
     Args:
         hidden: (N, d) float32 or bfloat16; the products are computed in its type.
         projection: (V, d) float32 or bfloat16, without bias.
-        ids, logprobs, tail, weight, temperature: as in ``measured_kl``.
+        ids, logprobs, tail, weight, temperature, beta: as in ``measured_kl``.
         chunk: rows of a chunk; None: as many as fit into a fixed amount of memory.
 
     Raises:
         ValueError: the shapes do not fit.
     """
-    targets = SparseTargets(ids, logprobs, tail, weight, temperature)
+    targets = SparseTargets(ids, logprobs, tail, weight, temperature, beta)
     if len(targets) != len(hidden) or hidden.shape[1] != projection.shape[1]:
         raise ValueError(
             f"hidden {tuple(hidden.shape)}, projection {tuple(projection.shape)} and "

@@ -1,7 +1,7 @@
-"""Forward KL from the teacher's sparse rows to the student's logits, in nats.
+"""The divergence from the teacher's sparse rows to the student's logits, in nats.
 
 One row, at temperature T, with support S (the stored entries) and the rest of the vocabulary as
-one bucket of teacher mass p_t and student mass q_t::
+one bucket of teacher mass p_t and student mass q_t; forward KL::
 
     L = T^2 [ sum_S p_i (log p_i - log q_i) + p_t (log p_t - log q_t) ],   q = softmax(z / T)
 
@@ -10,7 +10,8 @@ one bucket of teacher mass p_t and student mass q_t::
 This is the exact KL of the two coarsened distributions, at most the full KL, and has the teacher
 as its optimum. A hard row (one entry of probability 1, no tail) is cross-entropy. q_t is summed
 over the complement, shifted by the complement's own maximum, never taken as 1 - sum: neither a
-saturated student nor a teacher mass of 1 loses the gradient.
+saturated student nor a teacher mass of 1 loses the gradient. Reverse KL and the JSD have the same
+gradient with another pull u in place of p (``divergences``).
 
 One chunk of rows at a time, in one float32 buffer of V columns that holds the logits before and the
 gradient after.
@@ -22,6 +23,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from specialize.losses.divergences import cost_and_pull
 
 _BLOCK = 64  # columns whose sum float32 still holds to its own precision
 _SMALL = 2048  # columns
@@ -38,6 +41,8 @@ class SparseTargets:
         tail: (N,) float32 nats, the teacher's mass outside ``ids``.
         weight: (N,) float32; rows of weight 0 are not read.
         temperature: of all rows, or (N,) float32 of each.
+        beta: of all rows, or (N,) float32 of each: 0 is forward KL, 1 reverse KL, a number between
+            the generalized JSD.
     """
 
     ids: Tensor
@@ -45,6 +50,7 @@ class SparseTargets:
     tail: Tensor
     weight: Tensor
     temperature: float | Tensor = 1.0
+    beta: float | Tensor = 0.0
 
     def __post_init__(self) -> None:
         ids, logprobs, rows = self.ids.shape, self.logprobs.shape, len(self.ids)
@@ -62,18 +68,24 @@ class SparseTargets:
                 raise ValueError(f"temperature {tuple(self.temperature.shape)} must be ({rows},)")
         elif self.temperature <= 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}")
+        if isinstance(self.beta, Tensor):
+            if self.beta.shape != (rows,):
+                raise ValueError(f"beta {tuple(self.beta.shape)} must be ({rows},)")
+        elif not 0 <= self.beta <= 1:
+            raise ValueError(f"beta must be from 0 to 1, got {self.beta}")
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, rows: slice | Tensor) -> SparseTargets:
-        temperature = self.temperature
+        temperature, beta = self.temperature, self.beta
         return SparseTargets(
             self.ids[rows],
             self.logprobs[rows],
             self.tail[rows],
             self.weight[rows],
             temperature[rows] if isinstance(temperature, Tensor) else temperature,
+            beta[rows] if isinstance(beta, Tensor) else beta,
         )
 
     def used(self) -> Tensor:
@@ -87,7 +99,7 @@ def kl_rows(buffer: Tensor, targets: SparseTargets) -> Tensor:
     Whatever has K columns is float64: it costs nothing and keeps differences of near-equal
     probabilities. Where terms would cancel (1 - q_i, m - p_i), the others are summed instead.
     """
-    logprobs, temperature = targets.logprobs, targets.temperature
+    logprobs, temperature, beta = targets.logprobs, targets.temperature, targets.beta
     if isinstance(temperature, Tensor):
         buffer.div_(temperature[:, None])
         temperature = temperature.double()
@@ -107,13 +119,16 @@ def kl_rows(buffer: Tensor, targets: SparseTargets) -> Tensor:
 
     log_p, log_pt = logprobs.double(), targets.tail.double()
     log_q, log_qt = z - log_all[:, None], rest - log_all
-    p, pt, q, qt = log_p.exp(), log_pt.exp(), log_q.exp(), log_qt.exp()
-    nats = torch.where(valid, p * (log_p - log_q), 0.0).sum(1)
-    nats = temperature**2 * (nats + torch.where(pt > 0, pt * (log_pt - log_qt), 0.0))
+    q, qt = log_q.exp(), log_qt.exp()
+    if isinstance(beta, Tensor):
+        beta = beta.double()
+    cost, pull = cost_and_pull(beta[:, None] if isinstance(beta, Tensor) else beta, log_p, log_q)
+    tail_cost, tail_pull = cost_and_pull(beta, log_pt, log_qt)
+    nats = temperature**2 * (cost.sum(1) + tail_cost)
 
     scale = temperature * targets.weight.double()
-    on = q * (_others(p) + pt[:, None]) - p * (_others(q) + qt[:, None])
-    off = qt * p.sum(1) - pt * q.sum(1)
+    on = q * (_others(pull) + tail_pull[:, None]) - pull * (_others(q) + qt[:, None])
+    off = qt * pull.sum(1) - tail_pull * q.sum(1)
     buffer.mul_((scale * off / total).float()[:, None])
     on = torch.where(valid, on, on.gather(1, first))
     buffer.scatter_(1, ids, (scale[:, None] * on).float())

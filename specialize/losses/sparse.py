@@ -1,4 +1,4 @@
-"""The sparse KL as one node of the graph, on logits that exist.
+"""The sparse divergence as one node of the graph, on logits that exist.
 
 The gradient is made in the forward pass, chunk by chunk, so that besides it only one float32 chunk
 of V columns is needed; with ``reuse_logits`` it takes the logits' own place.
@@ -39,9 +39,10 @@ def sparse_kl(
     weight: Tensor,
     *,
     temperature: float | Tensor = 1.0,
+    beta: float | Tensor = 0.0,
     chunk: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Weighted sum of the rows' KL(teacher || student) in nats, and the sum of the weights.
+    """Weighted sum of the rows' divergences in nats, KL(teacher || student), and of the weights.
 
     For a training loop of one's own: divide the sums of an optimizer step once, so that gradient
     accumulation does not change the mean.
@@ -54,6 +55,8 @@ def sparse_kl(
         weight: (N,) float32. Rows of weight 0 are not read.
         temperature: of all rows, or (N,) of each; the logits are divided by it, the loss is
             multiplied by its square.
+        beta: of all rows, or (N,) of each: 0 forward KL, 1 reverse KL, between them the
+            generalized JSD.
         chunk: rows of a chunk; None: as many as the device handles best.
 
     Returns:
@@ -68,7 +71,9 @@ def sparse_kl(
     >>> print(f"{nats.item():.4f} {weight.item()}")  # cross-entropy: log 4
     1.3863 1.0
     """
-    nats, _ = measured_kl(logits, ids, logprobs, tail, weight, temperature=temperature, chunk=chunk)
+    nats, _ = measured_kl(
+        logits, ids, logprobs, tail, weight, temperature=temperature, beta=beta, chunk=chunk
+    )
     return nats, weight.sum()
 
 
@@ -80,10 +85,11 @@ def measured_kl(
     weight: Tensor,
     *,
     temperature: float | Tensor = 1.0,
+    beta: float | Tensor = 0.0,
     chunk: int | None = None,
     reuse_logits: bool = False,
 ) -> tuple[Tensor, RowMeasures]:
-    """Weighted sum of the rows' KL(teacher || student) in nats, and what each row showed.
+    """Weighted sum of the rows' divergences in nats, and what each row showed.
 
     Args:
         logits: (N, V) float32 or bfloat16, the student's.
@@ -93,13 +99,14 @@ def measured_kl(
         weight: (N,) float32. Rows of weight 0 are not read.
         temperature: that of the stored rows, one for all or (N,): tempered tails cannot be made
             from others.
+        beta: as in ``sparse_kl``.
         chunk: rows of a chunk; None: as many as the device handles best.
         reuse_logits: write the gradient over the logits. They must be of no further use.
 
     Raises:
         ValueError: the shapes do not fit.
     """
-    targets = SparseTargets(ids, logprobs, tail, weight, temperature)
+    targets = SparseTargets(ids, logprobs, tail, weight, temperature, beta)
     if len(targets) != len(logits):
         raise ValueError(f"{len(logits)} rows of logits, but {len(targets)} of targets")
     chunk = chunk or chunk_rows(logits)

@@ -38,7 +38,7 @@ from specialize.errors import ConfigurationError
 from specialize.io.files import write_atomically
 from specialize.io.nested import flatten
 from specialize.io.progress import Advance
-from specialize.losses import RowMeasures, divergence, fused_kl, measured_kl
+from specialize.losses import RowMeasures, beta_of, fused_kl, measured_kl
 from specialize.students import checkpoints
 from specialize.students.student import Student, copy_tokenizer
 from specialize.tokens import Tokenizer
@@ -80,14 +80,14 @@ class SparseTrainer(Trainer):
         self.steps = steps
         self.setting = setting
         self.advance = advance
-        self.divergence = setting.recipe.training.loss
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled or self.divergence != "forward_kl":
-            # the projection is not whole on any process, or needs autograd
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            # the projection is not whole on any process
             student.fused = student.fusible = False
         self.metrics_file = setting.run / metrics.FILE
         weights = [objective.weight for objective in setting.recipe.objectives]
         self.objective_weights = torch.tensor(weights, dtype=torch.float64)
         self.temperatures = _temperatures(setting.recipe, self.args.device)
+        self.betas = _betas(setting.recipe, self.args.device)
         spelled = setting.tokenizer.pieces(range(setting.tokenizer.size))
         self.token_bytes = torch.tensor([len(piece) for piece in spelled], device=self.args.device)
         self.sums: Tensor | None = None
@@ -141,11 +141,10 @@ class SparseTrainer(Trainer):
         )
         targets = (batch.ids, batch.logprobs, batch.tail, weight)
         warm = 1.0 if self.temperatures is None else self.temperatures[batch.objective]
-        if self.divergence != "forward_kl":
-            return divergence(self.divergence, output, *targets, temperature=warm)
+        beta = self.betas if isinstance(self.betas, float) else self.betas[batch.objective]
         if self.student.fuses(len(batch.positions)):
-            return fused_kl(output, self.student.projection, *targets, temperature=warm)
-        return measured_kl(output, *targets, temperature=warm, reuse_logits=True)
+            return fused_kl(output, self.student.projection, *targets, temperature=warm, beta=beta)
+        return measured_kl(output, *targets, temperature=warm, beta=beta, reuse_logits=True)
 
     def _refuse_not_finite(self, value: Tensor, what: str) -> None:
         if torch.isfinite(value):
@@ -235,6 +234,13 @@ def _temperatures(recipe: Recipe, device: torch.device) -> Tensor | None:
         return None
     each = [warm if o.target == "distribution" else 1.0 for o in recipe.objectives]
     return torch.tensor(each, device=device)
+
+
+def _betas(recipe: Recipe, device: torch.device) -> float | Tensor:
+    """(objectives,) the divergence of each, as the kernel knows it; one number where all agree."""
+    training = recipe.training
+    each = [beta_of(o.loss or training.loss, training.jsd_beta) for o in recipe.objectives]
+    return each[0] if len({*each}) == 1 else torch.tensor(each, device=device)
 
 
 class _SaveAndStop(TrainerCallback):

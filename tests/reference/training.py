@@ -49,6 +49,40 @@ def dense_kl(
     return torch.stack(losses), torch.stack(gradients), torch.stack(sizes)
 
 
+def dense_divergence(
+    beta: float, logits: Tensor, ids: Tensor, logprobs: Tensor, tail: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Rows' divergence (N,) and gradient (N, V): the dense one over k + 1 classes, by autograd.
+
+    0 is forward KL, 1 reverse KL, a number between the generalized JSD (arXiv:2306.13649). In the
+    reverse KL no class of the teacher is less probable than exp(-20).
+    """
+    leaf = logits.double().requires_grad_()
+    log_all = torch.log_softmax(leaf / temperature, 1)
+    losses = []
+    for row in range(len(leaf)):
+        used = logprobs[row] > -torch.inf
+        outside = torch.ones(leaf.shape[1], dtype=torch.bool)
+        outside[ids[row][used]] = False
+        rest = log_all[row][outside].logsumexp(0)
+        log_q = torch.cat([log_all[row][ids[row][used]], rest[None]])
+        log_p = torch.cat([logprobs[row][used], tail[row][None]]).double()
+        p, q = log_p.exp(), log_q.exp()
+        if beta == 1:
+            loss = (q * (log_q - log_p.clamp(min=-20))).sum()
+        elif beta == 0:
+            loss = (p[p > 0] * (log_p - log_q)[p > 0]).sum()
+        else:
+            log_m = (beta * p + (1 - beta) * q).log()
+            of_p, of_q = (p * (log_p - log_m))[p > 0], (q * (log_q - log_m))[q > 0]
+            loss = beta * of_p.sum() + (1 - beta) * of_q.sum()
+        losses.append(loss * temperature**2)
+    total = torch.stack(losses)
+    total.sum().backward()
+    assert leaf.grad is not None
+    return total.detach(), leaf.grad
+
+
 def _bucket_kl(log_p: Tensor, log_q: Tensor, log_pt: Tensor, log_qt: Tensor) -> Tensor:
     """Forward KL over k entries and a bucket, as it is written where nothing can be 0."""
     entries = (log_p.exp() * (log_p - log_q)).sum(-1)

@@ -269,6 +269,23 @@ def test_other_divergences_train(world, fresh, loss):
     assert np.mean(nats[-3:]) < 0.8 * np.mean(nats[:3])
 
 
+def test_an_objective_may_have_a_divergence_of_its_own(world, fresh):
+    """Only its own rows are measured by it; the others keep that of the training."""
+    found = []
+    for loss in (None, "reverse_kl"):
+        run = fresh.with_name(f"loss-{loss}")
+        shutil.copytree(world / "run", run)
+        recipe = toys.toy_recipe(world, optimization={"steps": 1}, training={"dropout": 0.0})
+        objectives = [
+            o.model_copy(update={"loss": loss}) if o.name == "cot" else o for o in recipe.objectives
+        ]
+        train(recipe.model_copy(update={"objectives": tuple(objectives)}), run)
+        found.append({name: m["nats"] for name, m in lines_of(run)[0]["objectives"].items()})
+    plain, mixed = found
+    assert plain.pop("cot") != mixed.pop("cot")
+    assert plain == mixed
+
+
 @pytest.mark.parametrize("tail", ["renormalize", "to_label", "drop"])
 def test_every_rule_for_the_tail_reaches_the_trainer(world, fresh, tail):
     recipe = toys.toy_recipe(world, training={"tail": tail}, optimization=SHORT)
