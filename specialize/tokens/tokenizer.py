@@ -30,8 +30,9 @@ from specialize.tokens.chat_ids import ChatEncoder, chat_encoder
 from specialize.tokens.chat_template import NO_ARGUMENTS, ChatTemplate
 from specialize.tokens.definition import Definition, encoder
 from specialize.tokens.front import with_front
+from specialize.tokens.odd_words import OddWords
 from specialize.tokens.spelling import spell
-from specialize.tokens.unigram import PlainEncoder, plain_encoder
+from specialize.tokens.unigram import plain_encoder
 
 _FEW = 16  # texts for which the compiled search is not set up
 
@@ -101,10 +102,14 @@ class Tokenizer:
         if search is None:
             return ragged([encoding.ids + end for encoding in self._encodings(texts)])
         _refuse_surrogates(texts)
-        found, plain = search.encode(texts, threads=threads)
+        found, plain = search.search.encode(texts, threads=threads)
         others = np.flatnonzero(~plain).tolist()
-        encodings = self._encodings([texts[i] for i in others])
-        return _joined(found, {i: e.ids for i, e in zip(others, encodings, strict=True)}, end)
+        by_words = search.encode([texts[i] for i in others], threads=threads)
+        ids = {i: each for i, each in zip(others, by_words, strict=True) if each is not None}
+        whole = [i for i in others if i not in ids]
+        encodings = self._encodings([texts[i] for i in whole])
+        read = {i: e.ids for i, e in zip(whole, encodings, strict=True)}
+        return _joined(found, {**ids, **read}, end)
 
     def _end(self, eos: bool) -> list[int]:
         if eos and self.eos is None:
@@ -297,12 +302,17 @@ def _ids(backend: Backend, text: str) -> list[int]:
 
 
 @lru_cache(maxsize=8)
-def _search_of(tokenizer: Tokenizer) -> PlainEncoder | None:
+def _search_of(tokenizer: Tokenizer) -> OddWords | None:
     """The compiled search for ``tokenizer``, made once."""
-    return plain_encoder(tokenizer._backend)
+    search = plain_encoder(tokenizer._backend)
+    if search is None:
+        return None
+    return OddWords(search, lambda texts: [each.ids for each in tokenizer._encodings(texts)])
 
 
-def _joined(found: Ragged, others: Mapping[int, Sequence[int]], end: Sequence[int]) -> Ragged:
+def _joined(
+    found: Ragged, others: Mapping[int, Sequence[int] | NDArray[np.int32]], end: Sequence[int]
+) -> Ragged:
     """``found`` with the ids of ``others`` where those texts have none, and ``end`` after each."""
     lengths = found.lengths
     for text, ids in others.items():

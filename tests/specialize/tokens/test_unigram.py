@@ -13,10 +13,9 @@ from tokenizers import Tokenizer as Backend
 
 from specialize.errors import InputError
 from specialize.tokens import Tokenizer, load_tokenizer
-from specialize.tokens.definition import parse_definition
-from specialize.tokens.tokenizer import build_tokenizer
 from specialize.tokens.unigram import PlainEncoder, plain_encoder
-from tests.support.teacher_toys import gpt2, t5
+from tests.support.folding_toy import folding_t5
+from tests.support.teacher_toys import gpt2
 
 PRINTABLE = "".join(map(chr, range(32, 127))) + "\n"
 # runs of few characters have many segmentations of equal scores
@@ -25,27 +24,9 @@ texts = st.text(st.sampled_from(PRINTABLE), max_size=60) | st.text(
 )
 
 
-def step(pattern: dict[str, str], content: str) -> dict[str, object]:
-    return {"type": "Replace", "pattern": pattern, "content": content}
-
-
-FOLDING = [
-    step({"String": "\n"}, " "),
-    step({"Regex": r"\A +| +\z"}, ""),
-    step({"Regex": " {2,}"}, " "),
-    {"type": "Prepend", "prepend": "\u2581"},
-    step({"String": " "}, "\u2581"),
-]
-
-
 @pytest.fixture(scope="module")
 def toy() -> Tokenizer:
-    """A small Unigram tokenizer that folds whitespace, as T5's does."""
-    content = json.loads(load_tokenizer(t5())._backend.to_str())
-    content["normalizer"] = {"type": "Sequence", "normalizers": FOLDING}
-    content["pre_tokenizer"] = None
-    definition = parse_definition(json.dumps(content).encode(), "toy")
-    return build_tokenizer(definition, "toy", {"eos": 1, "pad": 0})
+    return folding_t5()
 
 
 @pytest.fixture(scope="module")
