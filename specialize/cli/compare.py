@@ -1,4 +1,4 @@
-"""The ``compare`` command: two evaluations of the same questions, whoever made them."""
+"""The commands that compare: evaluations of the same questions, and stores of the same texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from specialize.cli.console import FILE, as_json_option, print_result
+from specialize.cli.console import FILE, FOLDER, as_json_option, print_result
 from specialize.io.visible import visible_lines
 
 
@@ -60,6 +60,30 @@ def compare(
     )
     if as_json:
         print_result(found.as_json(), as_json)
+    else:
+        click.echo(visible_lines(table(found)))
+        print_result({"warnings": list(found.warnings)}, as_json)
+
+
+@click.command(name="compare-stores")
+@click.argument("first", type=FOLDER)
+@click.argument("second", type=FOLDER)
+@as_json_option
+def compare_stores(first: Path, second: Path, as_json: bool) -> None:
+    """Compare the rows of two stores of the same texts: KL, TV, top-1, by place and class.
+
+    What a server, a precision or a version of a teacher changes: score one store's texts with the
+    other, then compare. TV is the least and the most that the entries allow; nats are those of the
+    written tokens, the SECOND store's less the FIRST's.
+    """
+    from dataclasses import asdict
+
+    from specialize.compare.stores import compare_stores as compare_rows
+    from specialize.compare.stores_table import table
+
+    found = compare_rows(first, second)
+    if as_json:
+        print_result(asdict(found), as_json)
     else:
         click.echo(visible_lines(table(found)))
         print_result({"warnings": list(found.warnings)}, as_json)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from specialize import __version__
-from specialize.cli.compare import compare
+from specialize.cli.compare import compare, compare_stores
 from specialize.cli.console import (
     FILE,
     FOLDER,
@@ -47,7 +47,7 @@ class _Commands(Sectioned):
         "Stages, in order": (
             "data", "dump", "import", "align", "train", "evaluate", "select", "report",
         ),
-        "Look and share": ("compare", "inspect", "verify", "export", "average"),
+        "Look and share": ("compare", "compare-stores", "inspect", "verify", "export", "average"),
         "Reference": ("schema", "env"),
     }  # fmt: skip
 
@@ -307,6 +307,7 @@ def average(run: Path, out: Path, steps: str, as_json: bool) -> None:
 for _command in (
     pair,
     compare,
+    compare_stores,
     data,
     dump,
     evaluate,

@@ -90,6 +90,7 @@ def commands(run: Path) -> list[list[str]]:
         ["select", str(run)],
         ["report", str(run)],
         ["compare", str(run), str(run / "predictions" / "step-000000")],
+        ["compare-stores", store, store],
         ["average", str(run), str(out / "average"), "--steps", "0,3"],
         ["verify", store],
         ["export", store, str(out / "store.jsonl")],

@@ -25,6 +25,7 @@ COMMANDS: list[list[str]] = [
     ["report", "run"],
     ["run", "recipe.yaml", "--out", "new", "--dry-run"],
     ["compare", "run/predictions/step-000000", "run/predictions/step-000003"],
+    ["compare-stores", STORE, STORE],
     ["average", "run", "average", "--steps", "0,3"],
     ["verify", STORE],
     ["export", STORE, "store.jsonl"],
