@@ -47,7 +47,7 @@ _NAMES = {
     "write_targets": ("specialize.targets.stage", "write_targets"),
     "train_run": ("specialize.pipeline", "train_run"),
     "evaluate_run": ("specialize.pipeline", "evaluate_run"),
-    "select": ("specialize.pipeline", "select"),
+    "select": ("specialize.choosing", "select"),
     "report_runs": ("specialize.pipeline", "report_runs"),
     # the loss, for a training loop of your own
     "SparseTargets": ("specialize.losses.kernel", "SparseTargets"),

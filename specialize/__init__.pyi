@@ -7,6 +7,7 @@ from align import align_batch as align_batch
 from align import align_pieces as align_pieces
 from specialize.answers import find_answer as find_answer
 from specialize.answers import is_correct as is_correct
+from specialize.choosing import select as select
 from specialize.config.recipe import Recipe as Recipe
 from specialize.config.yaml_files import read_recipe as read_recipe
 from specialize.datasets import load as load_dataset
@@ -15,7 +16,6 @@ from specialize.losses.kernel import SparseTargets as SparseTargets
 from specialize.pipeline import evaluate_run as evaluate_run
 from specialize.pipeline import report_runs as report_runs
 from specialize.pipeline import run_recipe as run_recipe
-from specialize.pipeline import select as select
 from specialize.pipeline import train_run as train_run
 from specialize.records import Example as Example
 from specialize.records import Response as Response

@@ -20,7 +20,8 @@ from pathlib import Path
 from specialize import datasets
 from specialize.answers import Kind
 from specialize.artifacts.results import RunResults
-from specialize.artifacts.selection import Selection, read_selection, record_test
+from specialize.artifacts.selection import read_selection, record_test
+from specialize.choosing import select_run
 from specialize.config.recipe import Recipe, Teacher
 from specialize.config.yaml_files import (
     check_recorded,
@@ -34,7 +35,6 @@ from specialize.formats import DemonstrationPool
 from specialize.io.garbage import importing
 from specialize.io.progress import notice, waiting
 from specialize.records import Example
-from specialize.selection.stage import select as choose_checkpoint
 from specialize.students import checkpoints
 from specialize.teacher.opening import open_teacher
 
@@ -324,46 +324,6 @@ def _at_steps(run: Path, steps: Sequence[int]) -> list[checkpoints.Checkpoint]:
             f"{run} has no checkpoint of step {missing[0]}; there are: {there}"
         )
     return [complete[step] for step in steps]
-
-
-def select(
-    recipe: Recipe, run: str | Path, rule: str | None = None, *, results: RunResults | None = None
-) -> Selection:
-    """Choose the run's checkpoint by its validation scores; writes ``selection.json``.
-
-    Args:
-        recipe: of the run.
-        run: the run's directory, with scores of validation.
-        rule: the name of a rule (``selection.rules.RULES``); None: the recipe's.
-        results: scores and grades that this process has already; None: they are read.
-
-    Returns:
-        The selected step, with the value and the reasons of the choice.
-
-    Raises:
-        NothingPassedError: no checkpoint has a score on every set, or the rule refuses all.
-        ConfigurationError: there is no such rule, or no set of a role that it needs.
-    """
-    return choose_checkpoint(
-        results or RunResults(Path(run)),
-        recipe.evaluation.sets,
-        rule or recipe.selection,
-        format_=recipe.evaluation.formats[0],
-    )
-
-
-def select_run(
-    run: Path, rule: str | None, *, results: RunResults | None = None
-) -> dict[str, object]:
-    """Choose by validation scores and the run's recipe; see ``select``."""
-    selection = select(recorded_recipe(run), run, rule, results=results)
-    return {
-        "selected_step": selection.step,
-        "checkpoint": selection.checkpoint,
-        "rule": selection.rule,
-        "value": round(selection.value, 4),
-        "warnings": list(selection.warnings),
-    }
 
 
 def report_runs(

@@ -29,7 +29,7 @@ specialize.selection
 specialize.config specialize.targets
 specialize.datasets specialize.students specialize.teacher specialize.recipes
 specialize.rows specialize.imports specialize.report specialize.pairs specialize.compare
-specialize.evaluate specialize.train specialize.reuse
+specialize.evaluate specialize.train specialize.reuse specialize.choosing
 specialize.pipeline specialize.inspection
 specialize.quickstart
 specialize.cli

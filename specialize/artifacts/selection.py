@@ -48,12 +48,44 @@ def _mean(values: Mapping[str, float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A candidate with its value under a rule, or the reason why it may not be chosen."""
+    """A candidate with its value under a rule, or the reason why it may not be chosen.
+
+    Where scores are smoothed, ``value`` and ``refused`` follow the smoothed ones, ``raw`` is the
+    value of the candidate's own.
+    """
 
     candidate: Candidate
     value: float
     refused: str | None = None
     on_front: bool = False  # no other candidate is better in- and out-of-distribution
+    raw: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawChoice:
+    """What would have been chosen without smoothing."""
+
+    checkpoint: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SignalNoise:
+    """How far a set's scores spread over the trained checkpoints, and how much late ones vary.
+
+    ``signal`` and ``noise`` are relative to the mean score; None where there is too little to
+    measure. ``by_chance`` is the ratio that noise alone would give. See ``selection.signal``.
+    """
+
+    set: str
+    role: str
+    checkpoints: int
+    last: int  # checkpoints that the noise is of
+    signal: float | None
+    noise: float | None
+    ratio: float | None
+    by_chance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +125,14 @@ class Selection:
     passed_over: Comparison | None = None  # the highest value, where an earlier one was taken
     compared: tuple[Comparison, ...] = ()  # with every other that was allowed, by its value
     warnings: tuple[str, ...] = ()
+    signals: tuple[SignalNoise, ...] = ()  # by set
+    smooth: int = 1  # neighbouring checkpoints whose scores were averaged
+    raw_choice: RawChoice | None = None  # where scores were averaged
+    source: str = ""  # whose scores these are; empty: of our own evaluation
 
     def write(self, run: Path) -> None:
         text = json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, indent=1)
         write_atomically(run / FILE, f"{text}\n".encode())
-
-    def summary(self) -> dict[str, object]:
-        """What a command prints."""
-        return {
-            "checkpoint": self.checkpoint,
-            "step": self.step,
-            "rule": self.rule,
-            "value": self.value,
-            "runner_up": self.runner_up.checkpoint if self.runner_up else None,
-            "p_value": self.runner_up.p_value if self.runner_up else None,
-            "p_adjusted": self.runner_up.p_adjusted if self.runner_up else None,
-            "warnings": list(self.warnings),
-        }
 
 
 def read_selection(run: Path) -> Selection | None:
@@ -139,6 +162,8 @@ def read_selection(run: Path) -> Selection | None:
             "passed_over": passed_over,
             "compared": tuple(compared),
             "warnings": tuple(values["warnings"]),
+            "signals": tuple(SignalNoise(**each) for each in values.get("signals", ())),
+            "raw_choice": RawChoice(**raw) if (raw := values.get("raw_choice")) else None,
         }
         return Selection(**values | made)
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -255,12 +255,19 @@ def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) ->
 @click.option(
     "--rule", default=None, metavar="RULE", help="One of the rules below.  [default: the recipe's]"
 )
+@click.option(
+    "--smooth",
+    default=None,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Average the scores of N neighbouring checkpoints, odd.  [default: the recipe's]",
+)
 @as_json_option
-def select(run: Path, rule: str | None, as_json: bool) -> None:
+def select(run: Path, rule: str | None, smooth: int | None, as_json: bool) -> None:
     """Choose a checkpoint of RUN by its validation scores only."""
-    from specialize.pipeline import select_run
+    from specialize.choosing import select_run
 
-    print_result(select_run(run, rule), as_json)
+    print_result(select_run(run, rule, smooth=smooth), as_json)
 
 
 @cli.command()

@@ -19,6 +19,7 @@ from specialize.io.nested import flatten
 MAY_CHANGE = (  # shell patterns of dotted keys
     "evaluation.*",
     "selection",
+    "smooth",
     "running.*",
     "training.checkpoint_every",
     "training.keep_checkpoints",

@@ -31,6 +31,7 @@ from specialize.config.teacher import Server, ServerKind, Teacher
 from specialize.config.training import Lora, Optimization, Running, Training
 from specialize.formats import FORMAT_NAMES, is_chat, is_format_name
 from specialize.selection.rules import RULES, rule_by_name
+from specialize.selection.smoothing import check_window
 
 __all__ = [
     "Alignment",
@@ -195,6 +196,8 @@ class Recipe(Strict):
     evaluation: Evaluation = Evaluation()
     """What checkpoints are asked."""
     selection: RuleName = "mean"
+    smooth: Annotated[int, AfterValidator(check_window)] = 1
+    """Neighbouring checkpoints whose scores are averaged for the selection, odd. 1: none."""
     seed: Seed = 0
     """Of everything that is drawn."""
 

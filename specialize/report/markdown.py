@@ -26,6 +26,7 @@ from specialize.report.words import (
     interval_text,
     percent_text,
     points_text,
+    ratio_text,
     reasons,
 )
 
@@ -73,6 +74,7 @@ def _environment() -> Environment:
         "percent": _own(percent_text),
         "interval": _own(interval_text),
         "points": _own(points_text),
+        "ratio": _own(ratio_text),
         "change": _own(change_text),
         "fenced": _own(fenced),
         "own": Markup,

@@ -26,6 +26,7 @@ from specialize.report.words import (
     interval_text,
     percent_text,
     points_text,
+    ratio_text,
     reasons,
     short_name,
 )
@@ -65,6 +66,7 @@ def environment() -> Environment:
         "percent": percent_text,
         "interval": interval_text,
         "points": points_text,
+        "ratio": ratio_text,
         "change": change_text,
         "inline": _inline,
         "short": short_name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from specialize.artifacts.selection import Comparison
+from specialize.artifacts.selection import Comparison, Selection
 from specialize.report.gather import ReportData
 from specialize.report.outcome import Cell, Change, Line
 
@@ -26,6 +26,10 @@ def short_name(model: str) -> str:
 
 def percent_text(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def ratio_text(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{ratio:.1f}"
 
 
 def points_text(share: float) -> str:
@@ -70,16 +74,20 @@ def reasons(data: ReportData) -> list[str]:
     refused = sum(judged.refused is not None for judged in selection.judged)
     number = len(selection.judged)
     count = f"{number} checkpoint{'s were' if number > 1 else ' was'} compared"
+    scores = selection.source or f"on validation sets, format {selection.format}"
     sentences = [
-        f"Rule “{selection.rule}”: {selection.explanation}, on validation sets, format "
-        f"{selection.format}. {count}{f', {refused} of them refused' if refused else ''}."
+        f"Rule “{selection.rule}”: {selection.explanation}, {scores}. "
+        f"{count}{f', {refused} of them refused' if refused else ''}."
     ]
+    if selection.smooth != 1:
+        sentences.append(_smoothing(selection))
     if selection.passed_over is not None:
         over = selection.passed_over
+        points = f"a value {100 * -over.difference:.1f} points higher, which is within"
+        higher = points if selection.smooth == 1 else "the highest smoothed value, by less than"
         sentences.append(
-            f"Step {over.step} has a value {100 * -over.difference:.1f} points higher, which is "
-            f"within one standard error ({_against(over)}). Among checkpoints that cannot "
-            f"be distinguished the earlier is taken: it has forgotten less."
+            f"Step {over.step} has {higher} one standard error ({_against(over)}). Among "
+            f"checkpoints that cannot be distinguished the earlier is taken: it has forgotten less."
         )
     elif selection.runner_up is not None:
         up = selection.runner_up
@@ -88,6 +96,22 @@ def reasons(data: ReportData) -> list[str]:
             f"selected one ({_against(up)})."
         )
     return sentences
+
+
+def _smoothing(selection: Selection) -> str:
+    """Both choices, with and without."""
+    raw = selection.raw_choice
+    if raw is None:
+        other = "refuse every checkpoint"
+    elif raw.step == selection.step:
+        other = f"choose the same step {raw.step}"
+    else:
+        other = f"choose step {raw.step}, whose own value is {percent_text(raw.value)}"
+    return (
+        f"Each checkpoint was judged by the mean of the scores of {selection.smooth} neighbouring "
+        f"ones; step {selection.step} has {percent_text(selection.value)} so. Their own scores "
+        f"would {other}."
+    )
 
 
 def _against(other: Comparison) -> str:

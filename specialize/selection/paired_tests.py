@@ -114,16 +114,6 @@ def difference_interval(
     return float(low), float(high)
 
 
-def standard_error(parts: Sequence[tuple[float, Paired]]) -> float:
-    """Of a weighted sum of differences over independent sets, pairs kept together."""
-    variance = 0.0
-    for weight, counts in parts:
-        if counts.total:
-            spread = counts.discordant / counts.total - counts.difference**2
-            variance += weight * weight * spread / counts.total
-    return sqrt(variance)
-
-
 def examples_to_separate(counts: Paired, *, level: float = 0.05, power: float = 0.8) -> int | None:
     """How many examples would show such a difference; None where there is no difference.
 

@@ -7,17 +7,27 @@ Only validation scores count; a test score is refused. Among checkpoints that th
 examples cannot distinguish from the best, the earliest is taken: it has forgotten least. Two are
 not distinguished when they lie within one standard error of each other (Breiman et al. 1984, the
 rule of one standard error), the error being that of the paired difference in the rule's own value.
+With ``smooth`` each checkpoint is judged by the mean of its neighbours' scores and its own, and the
+choice without smoothing is kept beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import sqrt
 from typing import Protocol
 
 from specialize.artifacts.results import RunResults
 from specialize.artifacts.scores import CheckpointScore
-from specialize.artifacts.selection import Candidate, Comparison, Judged, Selection
+from specialize.artifacts.selection import (
+    Candidate,
+    Comparison,
+    Judged,
+    RawChoice,
+    Selection,
+    SignalNoise,
+)
 from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.selection.paired_tests import (
     Paired,
@@ -25,7 +35,6 @@ from specialize.selection.paired_tests import (
     examples_to_separate,
     holm,
     pair,
-    standard_error,
 )
 from specialize.selection.rules import (
     BEST_IN_DISTRIBUTION,
@@ -34,6 +43,8 @@ from specialize.selection.rules import (
     rule_by_name,
     weighted_value,
 )
+from specialize.selection.signal import signal_and_noise
+from specialize.selection.smoothing import contrast, smoothed, windows
 
 _HOPELESS = 0.02  # accuracy that no rule can choose by
 _LEVEL = 0.05  # of significance
@@ -60,6 +71,7 @@ def select(
     *,
     format_: str,
     errors: float = 1.0,
+    smooth: int = 1,
 ) -> Selection:
     """Choose the run's checkpoint and write ``selection.json``.
 
@@ -69,10 +81,11 @@ def select(
         format_: the prompt format that decides.
         errors: standard errors within which two checkpoints count as equal; 0: only equal
             values do.
+        smooth: neighbouring checkpoints whose scores are averaged, odd; 1: none.
 
     Raises:
         NothingPassedError: no checkpoint has a score on every set, or the rule refuses all.
-        ConfigurationError: there is no set of a role that the rule needs.
+        ConfigurationError: ``smooth`` is even, or there is no set of a role that the rule needs.
     """
     used, note = _fitting(sets, rule_by_name(rule) if isinstance(rule, str) else rule)
     scores = [score for score in results.scores if score.split == "validation"]
@@ -81,7 +94,9 @@ def select(
         answers = (results.grades(name, set_, "validation", format_) for name in (first, second))
         return pair(*answers)
 
-    selection = choose(scores, sets, used, format_=format_, compare=compare, errors=errors)
+    selection = choose(
+        scores, sets, used, format_=format_, compare=compare, errors=errors, smooth=smooth
+    )
     selection = replace(selection, warnings=(*note, *selection.warnings))
     selection.write(results.run)
     return selection
@@ -112,6 +127,7 @@ def choose(
     format_: str,
     compare: Compare | None = None,
     errors: float = 1.0,
+    smooth: int = 1,
 ) -> Selection:
     """The selection among the checkpoints (steps above 0) of ``scores``, in whatever order.
 
@@ -123,12 +139,37 @@ def choose(
     """
     _refuse_test(scores)
     candidates, incomplete = _candidates(scores, sets, format_)
+    return choose_among(
+        candidates, sets, rule, format_=format_, compare=compare, errors=errors, smooth=smooth,
+        incomplete=incomplete,
+    )  # fmt: skip
+
+
+def choose_among(
+    candidates: Sequence[Candidate],
+    sets: Sequence[ScoredSet],
+    rule: Rule,
+    *,
+    format_: str,
+    compare: Compare | None = None,
+    errors: float = 1.0,
+    smooth: int = 1,
+    incomplete: Sequence[str] = (),
+) -> Selection:
+    """The same of candidates that have a score on every set, by step, whoever scored them."""
     before = next((c for c in candidates if c.step == 0), None)
     trained = [c for c in candidates if c.step > 0]
-    judged = rule.judge(trained, before)
-    allowed = _allowed(judged, incomplete, rule)
     ballot = _Ballot(rule, sets, compare)
-    chosen = _earliest_equal(allowed[0], allowed, ballot, errors)
+    raw = judged = rule.judge(trained, before)
+    if smooth != 1:
+        decided = rule.judge(smoothed(trained, smooth), before)
+        judged = [
+            replace(each, candidate=own.candidate, raw=own.value)
+            for each, own in zip(decided, raw, strict=True)
+        ]
+    averaged = windows([c.checkpoint for c in trained], smooth)
+    allowed = _allowed(judged, incomplete, rule)
+    chosen = _earliest_equal(allowed, replace(ballot, averaged=averaged), errors)
     compared = ballot.comparisons(chosen, [j for j in allowed if j is not chosen])
     best = allowed[0].candidate.checkpoint
     warned = _warnings(chosen, allowed, before, incomplete, rule)
@@ -145,6 +186,31 @@ def choose(
         passed_over=next((c for c in compared if c.checkpoint == best), None),
         compared=compared,
         warnings=(*warned, *_inseparable(chosen, compared)),
+        signals=_signals(trained),
+        smooth=smooth,
+        raw_choice=_raw_choice(raw, ballot, errors) if smooth != 1 else None,
+    )
+
+
+def _raw_choice(judged: Sequence[Judged], ballot: _Ballot, errors: float) -> RawChoice | None:
+    """What each checkpoint's own scores choose; None where the rule then refuses all."""
+    if all(each.refused is not None for each in judged):
+        return None
+    chosen = _earliest_equal(_allowed(judged, (), ballot.rule), ballot, errors)
+    return RawChoice(chosen.candidate.checkpoint, chosen.candidate.step, chosen.value)
+
+
+def _signals(trained: Sequence[Candidate]) -> tuple[SignalNoise, ...]:
+    """Signal and noise of every set over the checkpoints, by step."""
+    by_role = {
+        "in-distribution": [c.in_distribution for c in trained],
+        "out-of-distribution": [c.out_of_distribution for c in trained],
+        "general": [c.general for c in trained],
+    }
+    return tuple(
+        signal_and_noise(name, role, [each[name] for each in scores])
+        for role, scores in by_role.items()
+        for name in scores[0]
     )
 
 
@@ -178,25 +244,53 @@ def _candidates(
     return complete, incomplete
 
 
+def _on(compare: Compare, set_: str) -> Callable[[str, str], Paired]:
+    return lambda first, second: compare(first, second, set_)
+
+
 @dataclass(frozen=True, slots=True)
 class _Ballot:
-    """Compares two candidates over the sets that the rule weighs."""
+    """Compares two candidates over the sets that the rule weighs.
+
+    ``averaged``: the checkpoints whose answers a candidate's scores are the mean of, where that
+    are more than its own.
+    """
 
     rule: Rule
     sets: Sequence[ScoredSet]
     compare: Compare | None
+    averaged: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def gap(self, first: Candidate, second: Candidate) -> tuple[float, float] | None:
+        """First less second in the rule's value, with its standard error; None: no answers."""
+        if self.compare is None:
+            return None
+        compare, difference, variance, known = self.compare, 0.0, 0.0, False
+        one, other = (self.averaged.get(c.checkpoint, (c.checkpoint,)) for c in (first, second))
+        for label, weight in self._weighted():
+            found = contrast(one, other, _on(compare, label))
+            if found is not None:
+                known = True
+                difference += weight * found[0]
+                variance += weight * weight * found[1]
+        return (difference, sqrt(variance)) if known else None
+
+    def _weighted(self) -> list[tuple[str, float]]:
+        """Every set that counts, with its weight in the rule's value."""
+        found = []
+        for role, weight in self.rule.weights.items():
+            labels = [spec.label for spec in self.sets if spec.role == role]
+            found += [(label, weight / len(labels)) for label in labels]
+        return found
 
     def parts(self, first: Candidate, second: Candidate) -> list[tuple[float, Paired]]:
         """Each set's weight in the rule's value, and its counts."""
         if self.compare is None:
             return []
-        found = []
-        for role, weight in self.rule.weights.items():
-            labels = [spec.label for spec in self.sets if spec.role == role]
-            for label in labels:
-                counts = self.compare(first.checkpoint, second.checkpoint, label)
-                found.append((weight / len(labels), counts))
-        return found
+        return [
+            (weight, self.compare(first.checkpoint, second.checkpoint, label))
+            for label, weight in self._weighted()
+        ]
 
     def comparisons(self, chosen: Judged, others: Sequence[Judged]) -> tuple[Comparison, ...]:
         """The chosen one against every other, p values adjusted for their number."""
@@ -222,16 +316,14 @@ class _Ballot:
         )
 
 
-def _earliest_equal(
-    best: Judged, allowed: Sequence[Judged], ballot: _Ballot, errors: float
-) -> Judged:
-    """The earliest candidate that the examples cannot distinguish from the best one."""
+def _earliest_equal(allowed: Sequence[Judged], ballot: _Ballot, errors: float) -> Judged:
+    """The earliest candidate that the examples cannot distinguish from the best, the first."""
+    best = allowed[0]
     for rival in sorted(allowed, key=lambda j: j.candidate.step):
         if rival.candidate.step >= best.candidate.step:
             break
-        parts = ballot.parts(best.candidate, rival.candidate)
-        gap = sum(weight * counts.difference for weight, counts in parts)
-        if parts and gap <= errors * standard_error(parts):
+        gap = ballot.gap(best.candidate, rival.candidate)
+        if gap is not None and gap[0] <= errors * gap[1]:
             return rival
     return best
 

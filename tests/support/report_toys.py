@@ -12,8 +12,8 @@ import numpy as np
 from specialize.answers import find_answer, is_correct
 from specialize.artifacts.predictions import Prediction, PredictionFile, Settings, write_questions
 from specialize.artifacts.scores import Accuracy, CheckpointScore, write_scores
+from specialize.choosing import select
 from specialize.config.recipe import Dataset, Evaluation, EvaluationSet, Objective, Recipe, Teacher
-from specialize.pipeline import select
 from specialize.records import Example, Response
 from specialize.store import StoreDescription, StoreWriter
 from tests.support.store_samples import padded_sample

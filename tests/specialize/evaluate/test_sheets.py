@@ -12,6 +12,7 @@ from specialize import datasets, pipeline
 from specialize.artifacts.predictions import PredictionFile, prediction_files
 from specialize.artifacts.results import RunResults
 from specialize.artifacts.scores import read_scores
+from specialize.choosing import select_run
 from specialize.config.recipe import Recipe, Teacher
 from specialize.config.yaml_files import record_recipe
 from specialize.errors import InputError
@@ -32,7 +33,7 @@ def finished(tmp_path: Path) -> tuple[Recipe, Path]:
         write_checkpoint(run, step)
     record_recipe(recipe, run)
     pipeline.evaluate_run(run, "validation")
-    pipeline.select_run(run, None)
+    select_run(run, None)
     pipeline.evaluate_run(run, "test")
     return recipe, run
 
@@ -59,7 +60,7 @@ def _evaluate_test(recipe: Recipe, run: Path) -> None:
 
 
 def _select(recipe: Recipe, run: Path) -> None:
-    pipeline.select_run(run, None)
+    select_run(run, None)
 
 
 def _report(recipe: Recipe, run: Path) -> None:
@@ -105,9 +106,9 @@ def test_stages_of_one_process_share_what_was_read(finished: tuple[Recipe, Path]
     results = RunResults(run)
     evaluate(recipe, run, results=results)
     with counted_opens(run / "predictions") as opened:
-        chosen = pipeline.select_run(run, None, results=results)
+        chosen = select_run(run, None, results=results)
     assert opened == {}
-    assert chosen == pipeline.select_run(run, None)
+    assert chosen == select_run(run, None)
 
 
 def test_changed_rules_grade_every_answer_once_again(
@@ -161,7 +162,7 @@ def test_another_gold_answer_is_graded_again(
 
 def test_a_damaged_line_is_named_by_every_command(finished: tuple[Recipe, Path]) -> None:
     recipe, run = finished
-    chosen = pipeline.select_run(run, None)["checkpoint"]
+    chosen = select_run(run, None)["checkpoint"]
     for split, commands in (("validation", (_evaluate_validation, _select)), ("test", (_report,))):
         file = PredictionFile.of(run, str(chosen), "near", split, "zero-shot-cot")
         whole = file.path.read_bytes()

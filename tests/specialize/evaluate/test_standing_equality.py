@@ -10,6 +10,7 @@ import pytest
 
 from specialize.artifacts.predictions import PredictionFile
 from specialize.artifacts.results import RunResults
+from specialize.choosing import select
 from specialize.cli.console import run_command
 from specialize.cli.stages import cli
 from specialize.compare import compare
@@ -17,7 +18,7 @@ from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
 from specialize.evaluate import asking, evaluate
 from specialize.evaluate.standing import label_of
-from specialize.pipeline import report_runs, select
+from specialize.pipeline import report_runs
 from specialize.report.gather import gather
 from tests.support.evaluation_toys import tiny_gpt2, write_checkpoint, write_model, write_world
 

@@ -103,6 +103,29 @@ def test_the_page_says_what_was_chosen_and_what_it_changed(made: tuple[Recipe, P
     assert "McNemar p = " in text
 
 
+def test_the_smoothed_choice_is_beside_the_raw_one_and_sets_say_what_they_can(
+    tmp_path: Path,
+) -> None:
+    recipe = toy_recipe(("shop", "farm")).model_copy(update={"smooth": 3})
+    write_toy_run(tmp_path, recipe, count=40, steps=(0, 10, 20, 30, 40, 50), test=False)
+    write_report(recipe, tmp_path)
+    selection = json.loads((tmp_path / "selection.json").read_text())
+    raw = selection["raw_choice"]
+    same = "the same step" if raw["step"] == selection["step"] else "step"
+    page, text = _page(tmp_path).text, (tmp_path / "report.md").read_text()
+    said = f"judged by the mean of the scores of 3 neighbouring ones; step {selection['step']} has"
+    for shown in (page, text):
+        assert said in shown
+        assert f"Their own scores would choose {same} {raw['step']}" in shown
+        assert "without smoothing" in shown
+    for one in selection["signals"]:
+        assert (one["checkpoints"], one["last"], round(one["by_chance"], 1)) == (5, 3, 2.3)
+        row = f"| {one['set']} | {100 * one['signal']:.1f} % | {100 * one['noise']:.1f} % | 3 | "
+        assert f"{row}{one['ratio']:.1f} | 2.3 |" in text
+    first = selection["judged"][0]
+    assert f"| 10 | {100 * first['value']:.1f} % | {100 * first['raw']:.1f} % |" in text
+
+
 def test_test_scores_of_others_are_not_shown_and_cautioned_about(tmp_path: Path) -> None:
     recipe = toy_recipe(("shop", "farm"))
     write_toy_run(tmp_path, recipe, count=40, steps=(0, 10, 20))

@@ -16,7 +16,6 @@ from specialize.selection.paired_tests import (
     examples_to_separate,
     holm,
     pair,
-    standard_error,
 )
 
 counts = st.builds(
@@ -102,22 +101,6 @@ def test_the_interval_covers_at_its_nominal_rate() -> None:
         low, high = difference_interval(parts, seed=trial)
         covered += low <= exact <= high
     assert 0.91 <= covered / 200 <= 0.99
-
-
-def test_the_standard_error_is_the_spread_of_many_samples() -> None:
-    rng = np.random.default_rng(4)
-    truth = [(0.3, (0.20, 0.10)), (0.7, (0.25, 0.05))]
-    sizes = (150, 400)
-    values, errors = [], []
-    for _ in range(3000):
-        parts = []
-        for (weight, (a, b)), size in zip(truth, sizes, strict=True):
-            drawn = rng.multinomial(size, [a, b, 1 - a - b])
-            parts.append((weight, Paired(int(drawn[0]), int(drawn[1]), size)))
-        values.append(sum(weight * part.difference for weight, part in parts))
-        errors.append(standard_error(parts))
-    assert np.std(values) == pytest.approx(np.mean(errors), rel=0.05)
-    assert standard_error([(1.0, Paired(0, 0, 0))]) == 0
 
 
 def test_as_many_examples_as_it_says_separate() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from specialize import datasets
+from specialize.choosing import select_run
 from specialize.config.recipe import Teacher as Settings
 from specialize.config.yaml_files import build_recipe, record_recipe
-from specialize.pipeline import evaluate_run, make_targets, select_run
+from specialize.pipeline import evaluate_run, make_targets
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
 from specialize.store import Store, verify
