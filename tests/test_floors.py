@@ -32,6 +32,7 @@ specialize.rows specialize.imports specialize.report specialize.pairs specialize
 specialize.evaluate specialize.train specialize.reuse specialize.choosing
 specialize.pipeline specialize.inspection
 specialize.quickstart
+specialize.experiments
 specialize.cli
 specialize.__main__
 """
@@ -126,6 +127,7 @@ LATE_IMPORTS = {
     "specialize.cli.dump",
     "specialize.cli.environment",
     "specialize.cli.evaluate",
+    "specialize.cli.experiment",
     "specialize.cli.imports",
     "specialize.cli.inspect",
     "specialize.cli.pair",

@@ -20,10 +20,11 @@ from statistics import mean, stdev
 from typing import NamedTuple
 
 import numpy as np
-from crossed_interval import crossed_interval
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from specialize.selection.crossed_interval import crossed_interval
 
 # which arms an arm is compared with: in saying the label, and in solving
 _TAUGHT = ("distillation", "step-by-step", "second alone", "two teachers", "distributions",

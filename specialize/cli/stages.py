@@ -32,6 +32,7 @@ from specialize.cli.console import (
 from specialize.cli.data import data
 from specialize.cli.dump import dump
 from specialize.cli.evaluate import evaluate
+from specialize.cli.experiment import experiment
 from specialize.cli.imports import export, import_
 from specialize.cli.inspect import env, inspect, recipes, schema, verify
 from specialize.cli.pair import pair
@@ -47,7 +48,9 @@ class _Commands(Sectioned):
         "Stages, in order": (
             "data", "dump", "import", "align", "train", "evaluate", "select", "report",
         ),
-        "Look and share": ("compare", "compare-stores", "inspect", "verify", "export", "average"),
+        "Look and share": (
+            "compare", "experiment", "compare-stores", "inspect", "verify", "export", "average",
+        ),
         "Reference": ("schema", "env"),
     }  # fmt: skip
 
@@ -316,6 +319,7 @@ for _command in (
     compare,
     compare_stores,
     data,
+    experiment,
     dump,
     evaluate,
     import_,

@@ -35,6 +35,7 @@ COMMANDS: list[list[str]] = [
     ["data", "jsonl", "train.jsonl"],
     ["data", "check", "train.jsonl"],
     ["import", "texts", "texts.jsonl", "texts", "--teacher", "t"],
+    ["experiment", "X10", "--dry-run"],
     ["env"],
 ]
 # What these need is made in other tests; here a stand-in takes the place of the work.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from crossed_interval import crossed_interval
+
+from specialize.selection.crossed_interval import crossed_interval
 
 
 def test_a_crossed_interval_sees_what_runs_and_questions_have_in_common() -> None:

@@ -1,0 +1,36 @@
+"""Questions about the method, as grids of runs: design, cells, outcomes, a page.
+
+    specialize experiment ls
+    specialize experiment X02 --out runs/X02            every cell is an ordinary run's directory
+    specialize experiment X02 --out runs/X02 --page docs/experiments
+
+A new experiment is one file here that builds an ``Experiment``, and one line below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from specialize.errors import ConfigurationError
+from specialize.experiments.design import Experiment
+from specialize.experiments.x02_samples import SAMPLES
+from specialize.experiments.x07_selection import SELECTION
+from specialize.experiments.x10_projection import PROJECTION
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    each.name: each for each in (SAMPLES, SELECTION, PROJECTION)
+}
+
+
+def find_experiment(name: str) -> Experiment:
+    """The experiment of that name, in any case.
+
+    Raises:
+        ConfigurationError: there is none; names those that there are.
+    """
+    if name.upper() not in EXPERIMENTS:
+        raise ConfigurationError(
+            f"no experiment {name!r}; there are: {', '.join(EXPERIMENTS)} (see `specialize "
+            f"experiment ls`)"
+        )
+    return EXPERIMENTS[name.upper()]

@@ -1,0 +1,104 @@
+"""What a finished cell showed, and the one file that keeps all of them.
+
+    RUN/outcome.json       of one cell, written last: a cell that has it is finished
+    docs/experiments/X02.json    of all, from which the page is made
+
+One worked outcome::
+
+    {"arm": "sample 2", "seed": 0, "seconds": 31.2, "roles": {"shop": "in-distribution"},
+     "teacher": {"entropy": 0.13, "tail": 0.002, "right": 0.88},
+     "right": {"test": {"150": {"shop": "0110..."}}}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from specialize.artifacts.results import RunResults
+from specialize.config.recipe import Recipe
+from specialize.errors import InputError, NothingPassedError
+from specialize.experiments.design import Outcome
+from specialize.io.files import write_atomically
+from specialize.rows.filtering import least_entropy
+from specialize.selection.rules import RULES
+from specialize.selection.stage import select
+from specialize.store import Store
+
+OUTCOME = "outcome.json"
+HIGHEST = ", highest value"  # after a rule's name: without the earliest of equal checkpoints
+_OUTCOMES = TypeAdapter(list[Outcome])
+
+
+def measure(recipe: Recipe, run: Path, arm: str, seconds: float) -> Outcome:
+    """Read what the checkpoints of a finished run answered, and how sure its teacher was."""
+    results = RunResults(run)
+    right: dict[str, dict[str, dict[str, str]]] = {}
+    for score in results.scores:
+        graded = results.grades(score.checkpoint, score.set, score.split, score.format)
+        if score.format == recipe.evaluation.formats[0]:
+            by_step = right.setdefault(score.split, {}).setdefault(str(score.step), {})
+            by_step[score.set] = "".join("1" if g.correct else "0" for g in graded)
+    roles: dict[str, str] = {spec.label: spec.role for spec in recipe.evaluation.sets}
+    teacher = certainty(run / "responses" / next(iter(recipe.teachers)))
+    chosen = _selected(recipe, results) if "validation" in right else {}
+    return Outcome(arm, recipe.seed, round(seconds, 1), roles, teacher, right, chosen)
+
+
+def _selected(recipe: Recipe, results: RunResults) -> dict[str, int]:
+    """The step that each rule chooses: as it is used, and by the highest value alone."""
+    found = {}
+    for form in RULES:
+        if form.number != "required":
+            for name, errors in ((form.name, 1.0), (f"{form.name}{HIGHEST}", 0.0)):
+                try:
+                    found[name] = select(
+                        results, recipe.evaluation.sets, form.name,
+                        format_=recipe.evaluation.formats[0], errors=errors,
+                    ).step  # fmt: skip
+                except NothingPassedError:
+                    continue  # a floor that no checkpoint keeps: the rule chooses none
+    return found
+
+
+def certainty(responses: Path) -> dict[str, float]:
+    """Mean entropy (nats, at least) and tail of a store's rows; the share of right responses."""
+    entropy, tail, right = [], [], []
+    for shard in Store.open(responses).shards():
+        entropy.append(least_entropy(shard.distributions))
+        tail.append(np.exp(shard.distributions.tail))
+        right += [bool(response.correct) for response in shard.responses]
+    return {
+        "entropy": round(float(np.concatenate(entropy).mean()), 4),
+        "tail": round(float(np.concatenate(tail).mean()), 5),
+        "right": round(float(np.mean(right)), 4),
+    }
+
+
+def write(outcomes: Sequence[Outcome], path: Path) -> None:
+    """The outcomes as JSON, one a line."""
+    lines = [_OUTCOMES.dump_json([one]).decode()[1:-1] for one in outcomes]
+    write_atomically(path, ("[\n" + ",\n".join(lines) + "\n]\n").encode())
+
+
+def read(path: Path) -> list[Outcome]:
+    """What ``write`` wrote.
+
+    Raises:
+        InputError: the file is missing or holds something else.
+    """
+    try:
+        return _OUTCOMES.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"no outcomes at {path}; run the experiment first") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{path} holds no outcomes: {first['msg']} at {first['loc']}") from None
+
+
+def gather(runs: Iterable[Path]) -> list[Outcome]:
+    """The outcomes of those runs that are finished."""
+    return [one for run in runs if (run / OUTCOME).is_file() for one in read(run / OUTCOME)]

@@ -1,0 +1,115 @@
+"""What experiments on the bundled world share: its files, a base recipe, teachers made uncertain.
+
+The families and the models are those of ``specialize quickstart``. A teacher is made uncertain
+without being trained: dividing the weights of its last normalization by T divides its logits by T,
+so that rows and samples alike come from its distribution at temperature T.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from safetensors.numpy import load_file, save_file
+
+from specialize import datasets
+from specialize.config.recipe import Recipe
+from specialize.experiments.design import INPUTS
+from specialize.quickstart import world
+from specialize.quickstart.run import MODELS, Size, quickstart_recipe
+
+TEACHER, STEPS, ROWS, RATE = "tiny", 100, 24, 2e-4
+EVALUATED = ("shop", "farm")  # the set that is trained on, and one out of distribution
+EVERYTHING = (*world.FAMILIES, *world.GENERAL)
+_LAST_NORMS = ("transformer.ln_f.weight", "transformer.ln_f.bias", "model.norm.weight")
+
+
+def prepare(
+    folder: Path, questions: int, examples: int, *, temperatures: tuple[float, ...] = ()
+) -> None:
+    """Write the world's sets and the flattened teachers; what is there stays."""
+    wanted: list[tuple[str, world.Split, int]] = [(world.FAMILIES[0], "train", questions)]
+    for name in EVERYTHING:
+        wanted += [(name, "validation", examples), (name, "test", examples)]
+    for name, split, count in wanted:
+        path = folder / "data" / f"{name}.{split}.jsonl"
+        if not path.is_file():
+            datasets.write_jsonl(path, world.examples(name, split, count))
+    for temperature in temperatures:
+        flatten_teacher(MODELS / "teacher", flattened(folder, temperature), temperature)
+
+
+def flattened(folder: Path, temperature: float) -> Path:
+    """Where the teacher at ``temperature`` is."""
+    return folder / "models" / f"teacher-T{temperature:g}"
+
+
+def draws(samples: int) -> str:
+    """The override of an arm whose teacher draws that many solutions of each question."""
+    return f"teachers.{TEACHER}.samples={samples}"
+
+
+def with_teacher_at(temperature: float) -> str:
+    """The override of an arm that learns from the teacher at ``temperature``."""
+    return f"teachers.{TEACHER}.model={flattened(Path(INPUTS), temperature)}"
+
+
+def flatten_teacher(model: Path, out: Path, temperature: float) -> None:
+    """Copy the model directory with all logits divided by ``temperature``.
+
+    Args:
+        model: of a causal model whose output projection has no bias (GPT-2, Llama).
+        temperature: above 1 flatter, below 1 sharper.
+
+    Raises:
+        ValueError: the model has no last normalization that is known here.
+    """
+    if out.is_dir():
+        return
+    weights = load_file(model / "model.safetensors")
+    found = [name for name in _LAST_NORMS if name in weights]
+    if not found:
+        raise ValueError(f"{model} has none of {', '.join(_LAST_NORMS)}; it cannot be flattened")
+    for name in found:
+        weights[name] = weights[name] / weights[name].dtype.type(temperature)
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(model, partial)
+    save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
+    partial.rename(out)
+
+
+def base_recipe(
+    folder: Path,
+    *,
+    steps: int = STEPS,
+    every: int = 50,
+    samples: int = 8,
+    sets: tuple[str, ...] = EVALUATED,
+) -> Recipe:
+    """The quickstart's recipe with one objective: the chain of thought, asked without examples.
+
+    Args:
+        steps: of the optimizer, ``ROWS`` rows each. every: steps between checkpoints.
+        samples: solutions drawn of each question.
+        sets: that are evaluated.
+    """
+    recipe = quickstart_recipe(folder, Size(steps=steps, samples=samples))
+    evaluated = tuple(s for s in recipe.evaluation.sets if s.label in sets)
+    optimization = {"learning_rate": RATE, "batch_rows": ROWS, "accumulation": 1}
+    training = {"checkpoint_every": every}
+    return recipe.model_copy(
+        update={
+            "objectives": recipe.objectives[:1],
+            "training": recipe.training.model_copy(update=training),
+            "optimization": recipe.optimization.model_copy(update=optimization),
+            "evaluation": recipe.evaluation.model_copy(update={"sets": evaluated}),
+        }
+    )
+
+
+def four_formats() -> str:
+    """The override of an arm that learns all four formats of the quickstart."""
+    objectives = quickstart_recipe(Path(), Size()).objectives
+    return f"objectives={json.dumps([one.model_dump(mode='json') for one in objectives])}"

@@ -1,0 +1,105 @@
+"""X02: the teacher's distributions against its samples, along the steps and by samples a question.
+
+Two arms of a pair are ``text N`` (N solutions a question as hard labels) and ``rows N`` (the same
+solutions, each token a distribution); what follows names the one thing that was changed for both.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from specialize.experiments import world
+from specialize.experiments.design import Arm, Contrast, Experiment
+
+_TEXT = "objectives.0.target=rationale"
+_ALL = "objectives.0.keep=all"
+_RATE = "optimization.learning_rate"
+_SAMPLING = f"teachers.{world.TEACHER}.temperature=1.0"
+_TEMPERATURES = (1.5, 2.0)  # of teachers that are less certain
+_QUESTIONS, _EXAMPLES = 400, 200
+
+
+def _pair(name: str, *changes: str) -> tuple[Arm, Arm]:
+    """``text`` and ``rows`` of one setting, whose name begins with the samples a question."""
+    given = (f"training.samples_per_question={name.split()[0]}", *changes)
+    text = Arm(f"text {name}", (*given, _TEXT))
+    return text, Arm(f"rows {name}", given, against=text.name)
+
+
+def _rows(name: str, *changes: str) -> Arm:
+    """One way of learning from two solutions' rows, against the plain one."""
+    return Arm(f"rows 2 {name}", ("training.samples_per_question=2", *changes), against="text 2")
+
+
+def _wins(setting: str, name: str) -> Contrast:
+    return Contrast(f"{setting}: rows beat text", (f"rows {name}",), (f"text {name}",))
+
+
+def _widens(what: str, name: str, over: str = "2") -> Contrast:
+    """A difference of differences: rows gain on text where the setting is ``name``."""
+    return Contrast(
+        f"rows gain on text {what}",
+        (f"rows {name}", f"text {over}"),
+        (f"text {name}", f"rows {over}"),
+    )
+
+
+def _helps(what: str, name: str) -> Contrast:
+    return Contrast(f"rows, two samples: {what} helps", (f"rows 2 {name}",), ("rows 2",))
+
+
+SAMPLES = Experiment(
+    name="X02",
+    title="Distributions against samples",
+    hypothesis="A student that matches the teacher's token distributions becomes better than one "
+    "that matches its samples, at equal steps.",
+    source="Fu et al. 2023, arXiv:2301.12726, section 4",
+    design=f"The bundled student learns the chain of thought of {_QUESTIONS} questions, asked "
+    f"without examples, for {world.STEPS} steps of {world.ROWS} rows at a learning rate of "
+    f"{world.RATE:g}; the last checkpoint counts, nothing is selected. The number in an arm's name "
+    "is that of the solutions a question, drawn at temperature .7, of which only right ones are "
+    "kept; what follows it is changed for both arms of a pair. T1.5 and T2 are the bundled teacher "
+    f"with its logits divided by 1.5 and 2. Accuracy on {_EXAMPLES} test questions of the set "
+    "trained on, and of one in another phrasing.",
+    prepare=partial(world.prepare, temperatures=_TEMPERATURES),
+    base=world.base_recipe,
+    questions=_QUESTIONS,
+    examples=_EXAMPLES,
+    arms=(
+        *_pair("2"),
+        *_pair("1"),
+        *_pair("8"),
+        *_pair("2 T2", world.draws(4), world.with_teacher_at(2.0)),
+        *_pair("2 drawn at 1", world.draws(4), _SAMPLING),
+        *_pair("1 T2", world.draws(4), world.with_teacher_at(2.0)),
+        *_pair("2 wrong ones too", _ALL),
+        *_pair("2 half the rate", f"{_RATE}=1e-4"),
+        *_pair("2 twice the rate", f"{_RATE}=4e-4"),
+        *_pair("2 T1.5", world.draws(4), world.with_teacher_at(1.5)),
+        _rows("half label", "training.hard_label_weight=0.5"),
+        _rows("reverse KL", "training.loss=reverse_kl"),
+        _rows("JSD", "training.loss=jsd"),
+        _rows("k1", "alignment.top_k=1"),
+        _rows("one-to-one", "alignment.policy=one-to-one"),
+        _rows("uncertain rows only", "objectives.0.row_filter.min_entropy=0.1"),
+    ),
+    contrasts=(
+        *(_wins(f"{n} a question", str(n)) for n in (1, 2, 8)),
+        _wins("teacher at T = 1.5, 2 a question", "2 T1.5"),
+        *(_wins(f"teacher at T = 2, {n} a question", f"{n} T2") for n in (1, 2)),
+        _widens("where samples are few (1 against 8)", "1", "8"),
+        _widens("where the teacher is uncertain (T = 2)", "2 T2"),
+        _widens("where solutions are drawn at the rows' own temperature", "2 drawn at 1"),
+        _widens("where wrong solutions are not filtered out", "2 wrong ones too"),
+        _widens("at half the learning rate", "2 half the rate"),
+        _widens("at twice the learning rate", "2 twice the rate"),
+        _helps("half of the weight on the label", "half label"),
+        _helps("reverse KL in place of forward KL", "reverse KL"),
+        _helps("JSD in place of forward KL", "JSD"),
+        _helps("one entry a row in place of five", "k1"),
+        _helps("the one-to-one projection", "one-to-one"),
+        _helps("leaving out rows below .1 nats", "uncertain rows only"),
+    ),
+    curves=(("rows 1", "text 1"), ("rows 2", "text 2"), ("rows 8", "text 8"),
+            ("rows 2 T2", "text 2 T2")),
+)  # fmt: skip

@@ -1,0 +1,111 @@
+"""X07: in-distribution, out-of-distribution and general accuracy along training; rules' costs.
+
+Every checkpoint is scored on validation and on test. A rule chooses by validation; its cost is what
+the best checkpoint in hindsight would have had more on test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+
+from specialize.experiments import world
+from specialize.experiments.design import Arm, Contrast, Experiment, Outcome
+from specialize.experiments.judgement import Judgement
+from specialize.selection.crossed_interval import crossed_interval
+
+_ROLES = ("in-distribution", "out-of-distribution", "general")
+_STEPS, _EVERY = 200, 25
+_QUESTIONS, _EXAMPLES = 400, 60
+
+
+def costs(outcomes: Sequence[Outcome]) -> str:
+    """What each rule chose, what that has on test, and how much less it is than the best."""
+    return "\n".join(_costs(outcomes))
+
+
+def _costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    judged = Judgement(outcomes)
+    yield "## What each rule chooses, and what it costs\n"
+    yield (
+        "Test accuracy of the chosen checkpoint in percent, over the seeds; in brackets how far "
+        "the best checkpoint of the same run lies above it (found on test, so that it is above 0 "
+        "by chance too). *highest value* takes the best validation value; without it the earliest "
+        "checkpoint within one standard error is taken, as `select` does.\n"
+    )
+    yield "| arm | rule | steps | in-distribution | out-of-distribution | general |"
+    yield "|---|---|---|---:|---:|---:|"
+    for arm in judged.arms:
+        mine = sorted((one for one in outcomes if one.arm == arm), key=lambda one: one.seed)
+        rules = [rule for rule in mine[0].selected if all(rule in one.selected for one in mine)]
+        for rule in rules:
+            steps = [one.selected[rule] for one in mine]
+            reached = [_reached(judged, mine, role, steps) for role in _ROLES]
+            yield f"| {arm} | {rule} | {' '.join(map(str, steps))} | {' | '.join(reached)} |"
+    yield "\n| arm | in-distribution rule less the out-of-distribution rule, on | points |"
+    yield "|---|---|---:|"
+    for arm in judged.arms:
+        mine = [one for one in outcomes if one.arm == arm]
+        for role in _ROLES:
+            yield f"| {arm} | {role} | {_between(judged, mine, role)} |"
+
+
+def _reached(judged: Judgement, mine: Sequence[Outcome], role: str, steps: Sequence[int]) -> str:
+    shares, best = [], []
+    for one, chosen in zip(mine, steps, strict=True):
+        by_step = {
+            step: float(judged.right(one.arm, one.seed, role, step=step).mean())
+            for step in judged.steps()
+            if step
+        }
+        shares.append(by_step[chosen])
+        best.append(max(by_step.values()))
+    return f"{100 * np.mean(shares):.1f} ({100 * (np.mean(best) - np.mean(shares)):.1f})"
+
+
+def _between(judged: Judgement, mine: Sequence[Outcome], role: str) -> str:
+    """The one rule's test answers less the other's, with the interval."""
+    table = np.array([
+        judged.right(one.arm, one.seed, role, step=one.selected["in-distribution"])
+        - judged.right(one.arm, one.seed, role, step=one.selected["out-of-distribution"])
+        for one in mine
+    ])  # fmt: skip
+    low, high = crossed_interval(table)
+    return f"{100 * table.mean():+.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+SELECTION = Experiment(
+    name="X07",
+    title="What is gained and lost along training, and what each selection rule costs",
+    hypothesis="Specialization trades other abilities for one, and the checkpoint that is best "
+    "in-distribution is not the one that is best out of distribution.",
+    source="Fu et al. 2023, arXiv:2301.12726, section 5",
+    design=f"The bundled student learns {_QUESTIONS} questions x 2 solutions for {_STEPS} steps of "
+    f"{world.ROWS} rows, with the distributions or the text of the chain of thought, or with all "
+    f"four formats of the published method. Every {_EVERY} steps it answers {_EXAMPLES} validation "
+    f"and {_EXAMPLES} test questions of all nine sets of the world. Partner of an arm: the text.",
+    prepare=world.prepare,
+    base=partial(
+        world.base_recipe, steps=_STEPS, every=_EVERY, samples=2, sets=world.EVERYTHING
+    ),
+    arms=(
+        Arm("text", ("objectives.0.target=rationale",)),
+        Arm("rows", against="text"),
+        Arm("rows four formats", (world.four_formats(),), against="text"),
+    ),
+    contrasts=(
+        Contrast("rows beat text", ("rows",), ("text",)),
+        Contrast("rows beat text", ("rows",), ("text",), "out-of-distribution"),
+        Contrast("rows keep more general accuracy", ("rows",), ("text",), "general"),
+        Contrast("four formats beat one", ("rows four formats",), ("rows",)),
+        Contrast("four formats beat one", ("rows four formats",), ("rows",), "out-of-distribution"),
+        Contrast("four formats keep more", ("rows four formats",), ("rows",), "general"),
+    ),
+    questions=_QUESTIONS,
+    examples=_EXAMPLES,
+    splits=("validation", "test"),
+    curves=(("rows", "text"), ("rows four formats", "text")),
+    extra=costs,
+)  # fmt: skip

@@ -1,0 +1,107 @@
+"""Cells are runs: resumed, sharing responses, finished once; a flattened teacher is a flat one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from specialize import pipeline
+from specialize.experiments import cells, outcomes, world
+from specialize.experiments.design import Arm, Experiment
+from specialize.experiments.x02_samples import SAMPLES
+from specialize.quickstart.run import MODELS
+from specialize.train import session
+from tests.support import toys
+from tests.support.scripted_teacher import ScriptedTeacher
+
+TEACHER = {"model": "scripted", "samples": 2, "top_logprobs": 4}
+SCHEDULE = {"steps": 2, "batch_rows": 3, "accumulation": 1, "warmup_steps": 1}
+
+
+def says(prompt: str, _turn: int) -> tuple[str, str]:
+    return "It is 7. The answer is 7.", "eos"
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    """Two arms over a toy world, whose teacher is opened once."""
+    tokenizer = toys.write_world(tmp_path / "toy", count=6)
+    recipe = toys.toy_recipe(
+        tmp_path / "toy", teachers={"toy": TEACHER}, optimization=SCHEDULE,
+        training={"checkpoint_every": 2}, evaluation={"max_new_tokens": 4},
+    )  # fmt: skip
+    arms = (Arm("rows", ("objectives.0.keep=all",)), Arm("text", (
+        "objectives.0.keep=all", "objectives.0.target=rationale",
+    )))  # fmt: skip
+    made = replace(
+        SAMPLES, prepare=lambda *_: None, base=lambda _: recipe, arms=arms, contrasts=(), curves=()
+    )
+    teachers = [nullcontext(ScriptedTeacher(tokenizer, says))]
+    monkeypatch.setattr(pipeline, "open_teacher", lambda *_: teachers.pop())
+    monkeypatch.setattr(cells, "find_experiment", lambda _: made)
+    return made
+
+
+def test_a_killed_cell_goes_on_and_others_take_over(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = cells.cells_of(experiment, tmp_path, seeds=(0,))
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "evaluate", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            cells.perform("X02", tmp_path, "rows", 0, None)
+    assert (first.run / "checkpoints").is_dir()
+    assert not first.finished
+    with monkeypatch.context() as patch:  # what was trained is not trained again
+        patch.setattr(session, "train_prepared", None)
+        cells.perform("X02", tmp_path, "rows", 0, None)
+    assert first.finished
+    assert not (first.run / "checkpoints").exists()
+    cells.perform("X02", tmp_path, "text", 0, first.run)  # a second dump would find no teacher
+    found = outcomes.gather(cell.run for cell in (first, second))
+    assert [one.arm for one in found] == ["rows", "text"]
+    assert {len(sets["toy"]) for one in found for sets in one.right["test"].values()} == {3}
+    assert found[0].teacher == found[1].teacher
+
+
+def test_followers_wait_for_the_first(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int, Path | None]] = []
+
+    def perform(_name: str, out: Path, arm: str, seed: int, source: Path | None) -> Path:
+        asked.append((arm, seed, source))
+        run = out / "runs" / arm / f"seed-{seed}"
+        run.mkdir(parents=True)
+        (run / outcomes.OUTCOME).touch()
+        return run
+
+    monkeypatch.setattr(cells, "perform", perform)
+    grouped = cells.groups(cells.cells_of(experiment, tmp_path, seeds=(0, 1)))
+    with ThreadPoolExecutor(1) as pool:
+        assert len(list(cells.finishing(grouped, pool))) == 4
+        assert list(cells.finishing(grouped, pool)) == []  # nothing is missing any more
+    source = {seed: tmp_path / "runs" / "rows" / f"seed-{seed}" for seed in (0, 1)}
+    wanted = {("rows", s, None) for s in (0, 1)} | {("text", s, source[s]) for s in (0, 1)}
+    assert set(asked) == wanted
+    for seed in (0, 1):
+        assert asked.index(("rows", seed, None)) < asked.index(("text", seed, source[seed]))
+
+
+def test_a_flattened_teacher_divides_its_logits(tmp_path: Path) -> None:
+    for name in ("teacher", "second_teacher"):
+        world.flatten_teacher(MODELS / name, tmp_path / name, 2.0)
+        ids = torch.arange(3, 11)[None]
+        plain, flat = (
+            AutoModelForCausalLM.from_pretrained(folder / name)(input_ids=ids).logits
+            for folder in (MODELS, tmp_path)
+        )
+        torch.testing.assert_close(flat, plain / 2, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match=r"student has none of transformer\.ln_f\.weight"):
+        world.flatten_teacher(MODELS / "student", tmp_path / "student", 2.0)

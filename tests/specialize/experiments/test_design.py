@@ -1,0 +1,81 @@
+"""Experiments as values: every arm makes a recipe, what is named exists, plans need no network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from specialize.errors import ConfigurationError
+from specialize.experiments import EXPERIMENTS, find_experiment
+from specialize.experiments.cells import cells_of, groups
+from specialize.experiments.design import Arm, Contrast, Experiment
+from specialize.experiments.planning import Scale, plan, scale_of
+from tests.support.commands import specialize
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS)
+def test_every_arm_changes_the_recipe_as_it_says(experiment: Experiment, tmp_path: Path) -> None:
+    found = {arm.name: experiment.recipe(tmp_path, arm, 3) for arm in experiment.arms}
+    assert all(recipe.seed == 3 for recipe in found.values())
+    plain = [
+        recipe.model_copy(update={"name": ""}).digest for recipe in found.values()
+    ]  # an override that changes nothing would make two arms of one
+    assert len(set(plain)) == len(experiment.arms)
+
+
+def test_what_is_named_exists() -> None:
+    experiment = find_experiment("x02")
+    assert experiment.name == "X02"
+    with pytest.raises(ConfigurationError, match="no experiment 'X99'; there are: X02"):
+        find_experiment("X99")
+    with pytest.raises(ConfigurationError, match="X02 has no arm 'rows 9'; it has: text 2"):
+        experiment.arm("rows 9")
+    with pytest.raises(ValueError, match="X02 has no arm 'lost'"):
+        replace(experiment, contrasts=(Contrast("?", ("lost",), ("text 2",)),))
+    with pytest.raises(ValueError, match="X02 has two arms of one name"):
+        replace(experiment, arms=(*experiment.arms, Arm("text 2")))
+    with pytest.raises(ValueError, match="needs as many arms added as taken away"):
+        Contrast("?", ("a", "b"), ("c",))
+
+
+def test_cells_that_ask_the_same_share_a_dump(tmp_path: Path) -> None:
+    experiment = find_experiment("X10")
+    arms = ["prefix k5", "one-to-one k5", "k1", "5 drawn entries"]
+    grouped = groups(cells_of(experiment, tmp_path, arms=arms, seeds=(0, 1)))
+    assert [[cell.arm.name for cell in group] for group in grouped] == [arms[:3], arms[3:]] * 2
+    assert [group[0].seed for group in grouped] == [0, 0, 1, 1]
+
+
+def test_a_plan_multiplies_counts(tmp_path: Path) -> None:
+    cells = cells_of(find_experiment("X10"), tmp_path, arms=["prefix k5", "k1"], seeds=(0,))
+    small = plan(cells, Scale(questions=10, question_tokens=3, solution_tokens=7))
+    assert (small["cells"], small["dumps"], small["teacher_tokens"]) == (2, 1, 10 * 2 * 7)
+    assert small["training_tokens"] == 2 * 100 * 24 * (3 + 7)
+    hours = [plan(cells, Scale(teraflops=speed))["device_hours"] for speed in (1.0, 2.0)]
+    assert hours[0] == pytest.approx(2 * hours[1])
+
+
+def test_sizes_are_known_without_a_network() -> None:
+    assert scale_of("org/SmolLM2-360M-Instruct", "gsm8k").parameters == 360e6
+    assert scale_of("Qwen/Qwen3-1.7B", "gsm8k").parameters == 1.7e9
+    with pytest.raises(ConfigurationError, match="the size of 'my-model' is not known"):
+        scale_of("my-model", "gsm8k")
+    with pytest.raises(ConfigurationError, match="the size of 'mine' is not known; known: gsm8k"):
+        scale_of("google/flan-t5-base", "mine")
+
+
+def test_commands_that_run_nothing(tmp_path: Path) -> None:
+    listed = json.loads(specialize(tmp_path, "experiment", "ls", "--json").stdout)
+    assert listed.keys() == EXPERIMENTS.keys()
+    asked = ["experiment", "X02", "--dry-run", "--student", "google/flan-t5-base", "--data"]
+    done = specialize(tmp_path, *asked, "gsm8k", "--json")
+    planned = json.loads(done.stdout)
+    assert planned["cells"] == 3 * len(EXPERIMENTS["X02"].arms)
+    assert planned["assumed"]["questions"] == 7473
+    assert not list(tmp_path.iterdir())
+    done = specialize(tmp_path, "experiment", "X02", "--page", "pages")
+    assert done.returncode == 3
+    assert "no outcomes at pages/X02.json; run the experiment first" in done.stderr

@@ -1,0 +1,97 @@
+"""Outcomes made by hand -> differences, verdicts and a page that says them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from specialize.errors import InputError
+from specialize.experiments import outcomes as outcomes_file
+from specialize.experiments.design import Arm, Contrast, Experiment, Outcome
+from specialize.experiments.judgement import Judgement
+from specialize.experiments.page import write_page
+from specialize.experiments.x02_samples import SAMPLES
+from specialize.experiments.x07_selection import SELECTION, costs
+
+ROLES = {"shop": "in-distribution", "farm": "out-of-distribution", "sums": "general"}
+TEACHER = {"entropy": 0.1, "tail": 0.01, "right": 0.9}
+
+
+def outcome(
+    arm: str, seed: int, share: float, *, early: float = 0.2, questions: int = 40
+) -> Outcome:
+    """``share`` of the questions right at step 20, ``early`` at step 10."""
+
+    def answers(right: float, turn: int) -> str:
+        drawn = np.random.default_rng([seed, turn]).permutation(40)
+        return "".join("1" if place < right * 40 else "0" for place in drawn)
+
+    by_step = {
+        str(step): {name: answers(at, turn) for turn, name in enumerate(ROLES)}
+        for step, at in ((10, early), (20, share))
+    }
+    right = {"validation": by_step, "test": by_step}
+    rules = {"in-distribution": 20, "out-of-distribution": 10}
+    return Outcome(arm, seed, 12.0, ROLES, TEACHER, right, rules)
+
+
+FOUND = [
+    outcome(arm, seed, share)
+    for arm, share in (("text", 0.3), ("rows", 0.9), ("late", 0.3), ("later", 0.8))
+    for seed in (0, 1, 2)
+]
+
+
+def test_verdicts() -> None:
+    judged = Judgement([*FOUND, outcome("rows", 7, 0.1)])  # text has no seed 7
+    assert judged.accuracy("text", "in-distribution").by_seed == (0.3, 0.3, 0.3)
+    better = judged.difference(("rows",), ("text",))
+    assert (better.value, better.seeds, better.questions) == (pytest.approx(0.6), 3, 40)
+    assert (better.low > 0, better.verdict) == (True, "confirmed")
+    assert judged.difference(("text",), ("rows",)).verdict == "contrary"
+    same = judged.difference(("text",), ("late",))
+    assert same.verdict == "not separable (3 seeds, 40 questions)"
+    gaps = judged.difference(("rows", "late"), ("text", "later"))
+    assert gaps.value == pytest.approx(0.6 - 0.5)
+    assert judged.difference(("rows",), ("text",), step=10).value == 0
+    assert judged.judge(Contrast("?", ("rows",), ("nobody",))) is None
+    with pytest.raises(InputError, match="no seed has an outcome of each of rows, nobody"):
+        judged.difference(("rows",), ("nobody",))
+
+
+def test_a_page_says_what_the_outcomes_show(tmp_path: Path) -> None:
+    arms = (Arm("text"), Arm("rows", ("seed=1",), against="text"))
+    contrasts = (Contrast("rows beat text", ("rows",), ("text",)),)
+    experiment: Experiment = replace(
+        SAMPLES, arms=arms, contrasts=contrasts, curves=(("rows", "text"),), notes="Use rows."
+    )
+    page = write_page(experiment, FOUND, tmp_path / "pages").read_text()
+    assert "| rows beat text | **+60.0** (" in page
+    assert "| confirmed |" in page
+    assert "| rows | 90.0 | 90.0 90.0 90.0 | **+60.0** (" in page
+    assert "**For a user.** Use rows." in page
+    names = {path.name for path in (tmp_path / "pages").iterdir()}
+    assert names == {"X02.md", "X02.json", "X02-differences.svg", "X02-steps.svg"}
+    kept = outcomes_file.read(tmp_path / "pages" / "X02.json")
+    assert kept == FOUND
+    write_page(experiment, kept, tmp_path / "again")
+    for name in names:
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "pages" / name).read_bytes()
+
+
+def test_costs_of_rules() -> None:
+    said = costs([outcome("rows", seed, 0.9, early=0.5) for seed in (0, 1, 2)])
+    assert "| rows | out-of-distribution | 10 10 10 | 50.0 (40.0) |" in said
+    assert "| rows | in-distribution | 20 20 20 | 90.0 (0.0) |" in said
+    assert "| rows | in-distribution | +40.0 (" in said
+    assert SELECTION.extra is costs
+
+
+@pytest.mark.parametrize("content", ["{}", '[{"arm": 1}]', "no JSON"])
+def test_outcomes_that_are_none_are_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "X02.json").write_text(content)
+    with pytest.raises(InputError, match=r"X02\.json holds no outcomes: "):
+        outcomes_file.read(tmp_path / "X02.json")
