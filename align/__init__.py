@@ -12,6 +12,7 @@ kernels/        how kernels are compiled and cached
 """
 
 from align.alignment import Alignment
+from align.prefix.rule import Learned
 from align.project import Projector
 from align.projection import Projection
 from align.ragged import Ragged, ragged
@@ -21,6 +22,7 @@ from align.vocabulary import Vocabulary, build_vocabulary
 
 __all__ = [
     "Alignment",
+    "Learned",
     "Projection",
     "Projector",
     "Ragged",

@@ -13,6 +13,7 @@ edit distance, and ``chunk`` carries over how likely the aligned blocks are (``p
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, TypeVar, get_args
 
 import numpy as np
@@ -23,7 +24,7 @@ from align.baselines.link_rules import LinkRule
 from align.blocks import Blocks
 from align.prefix.one_vocabulary import with_ends_of
 from align.prefix.retokenize import Encode
-from align.prefix.rule import PrefixRule
+from align.prefix.rule import Learned, PrefixRule
 from align.projection import EOS, Projection
 from align.ragged import Ragged
 from align.sparse import SparseDistributions, one_hot
@@ -61,6 +62,9 @@ class Projector:
             raise ValueError(f"policy {policy!r} is none of {', '.join(get_args(Policy))}")
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
+        self._anew = partial(
+            Projector, source, target, policy=policy, encode=encode, keep=keep, threads=threads
+        )
         self.source, self.target, self.policy = _plain(source), _plain(target), policy
         self._shared_end = self.target.eos if self.source.equals(self.target) else None
         self._rule: PrefixRule | LinkRule | ChunkRule
@@ -88,6 +92,29 @@ class Projector:
         if isinstance(self._rule, PrefixRule):
             tokens = _writable_tokens(source_tokens), _writable_tokens(target_tokens)
             self._rule.observe(*tokens, blocks=blocks)
+
+    def unlearned(self) -> Projector:
+        """A projector of the same arguments that has observed nothing."""
+        return self._anew()
+
+    def learned(self) -> Learned:
+        """What ``observe`` has found out so far, for ``learn`` elsewhere.
+
+        Raises:
+            ValueError: the policy is not ``prefix``, which alone learns.
+        """
+        if not isinstance(self._rule, PrefixRule):
+            raise ValueError(f"policy {self.policy!r} learns nothing from texts")
+        return self._rule.learned()
+
+    def learn(self, learned: Learned) -> None:
+        """Add what a projector between the same vocabularies learned from other texts.
+
+        In whatever parts and order all texts are learned from, what is projected afterwards is
+        the same.
+        """
+        if isinstance(self._rule, PrefixRule):
+            self._rule.learn(learned)
 
     def project(
         self,

@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from specialize import datasets
-from specialize.answers import Kind
 from specialize.artifacts.results import RunResults
 from specialize.artifacts.selection import read_selection, record_test
 from specialize.choosing import select_run
-from specialize.config.recipe import Recipe, Teacher
+from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import (
     check_recorded,
     override_recipe,
@@ -34,7 +33,7 @@ from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
 from specialize.io.garbage import importing
 from specialize.io.progress import notice, waiting
-from specialize.records import Example
+from specialize.stores import plan_dump
 from specialize.students import checkpoints
 from specialize.teacher.opening import open_teacher
 
@@ -153,56 +152,6 @@ def _dump(recipe: Recipe, name: str, responses: Path) -> None:
             kind=datasets.kind_of(recipe.train_on.set),
             seed=recipe.seed,
         )
-
-
-def dump_set(
-    out: Path,
-    settings: Teacher,
-    name: str,
-    path: str | None,
-    *,
-    split: str | None,
-    limit: int | None,
-    seed: int,
-    restart: bool,
-    dry_run: bool,
-) -> dict[str, object]:
-    """Dump a teacher over one set, without a recipe; or only say what that would take."""
-    from specialize.teacher.dump import dump
-
-    examples = datasets.load(name, path, split=split, limit=limit)
-    if dry_run:
-        return plan_dump(settings, examples, out, kind=datasets.kind_of(name), seed=seed)
-    with open_teacher(settings, out) as opened:
-        summary = dump(
-            opened, examples, out, settings, kind=datasets.kind_of(name), seed=seed, restart=restart
-        )
-    return {**summary.as_json()}
-
-
-def plan_dump(
-    settings: Teacher, examples: Sequence[Example], out: Path, *, kind: Kind, seed: int
-) -> dict[str, object]:
-    """Rows, tokens, bytes, disk and time of a dump; a few responses are drawn to tell.
-
-    A server that wants a key is not contacted: only the limits are known.
-    """
-    if settings.server is not None and settings.server.key_variable:
-        rows = len(examples) * settings.samples
-        return {
-            "questions": len(examples),
-            "rows": rows,
-            "tokens_at_most": rows * settings.max_new_tokens,
-            "pilot": "none: a dry run sends no key",
-        }
-    from specialize.teacher.dump import SHARD_SAMPLES
-    from specialize.teacher.planning import plan
-
-    with open_teacher(settings, None) as opened:
-        planned = plan(
-            opened, examples, out, settings, kind=kind, seed=seed, shard_samples=SHARD_SAMPLES
-        )
-    return {**planned.as_json()}
 
 
 def plan_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dict[str, object]:

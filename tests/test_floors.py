@@ -29,7 +29,7 @@ specialize.selection
 specialize.config specialize.targets
 specialize.datasets specialize.students specialize.teacher specialize.recipes
 specialize.rows specialize.imports specialize.report specialize.pairs specialize.compare
-specialize.evaluate specialize.train specialize.reuse specialize.choosing
+specialize.evaluate specialize.train specialize.reuse specialize.choosing specialize.stores
 specialize.pipeline specialize.inspection
 specialize.quickstart
 specialize.experiments
@@ -132,6 +132,7 @@ LATE_IMPORTS = {
     "specialize.cli.inspect",
     "specialize.cli.pair",
     "specialize.pipeline",
+    "specialize.stores",
     "specialize.datasets.hub",
     "specialize.evaluate.stage",
     "specialize.teacher.opening",

@@ -150,6 +150,51 @@ def _count(
             before = position
 
 
+def add_counts(
+    counts: Counts,
+    keys: NDArray[np.uint64],
+    times: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+) -> Counts:
+    """``counts``, grown where it had to be, with what was counted elsewhere.
+
+    Args:
+        keys, times: (positions,) those in use elsewhere.
+        nodes: where each node of that trie of words is in this one.
+    """
+    if int(counts.size[0]) + len(keys) > len(counts.times):
+        counts = _with_room(counts, len(keys))
+    _add_counts(counts.table, counts.keys, counts.times, counts.size, keys, times, nodes)
+    return counts
+
+
+@entry
+def _add_counts(
+    table: NDArray[np.int32],
+    keys: NDArray[np.uint64],
+    times: NDArray[np.int64],
+    size: NDArray[np.int64],
+    more: NDArray[np.uint64],
+    more_times: NDArray[np.int64],
+    nodes: NDArray[np.int64],
+) -> None:
+    """Add each position of ``more``, which come after the position before them."""
+    places = np.zeros(len(more), np.int64)
+    for i in range(1, len(more)):
+        before, token = integer(more[i] >> HALF), integer(more[i] & np.uint64(0xFFFFFFFF))
+        if before == 0:
+            token = nodes[token + NO_TEXT] - NO_TEXT
+        key = (np.uint64(places[before]) << HALF) | np.uint64(token)
+        slot = slot_of(table, keys, key, mixed(key))
+        position = integer(table[slot])
+        if position == 0:  # there is room: ``add_counts`` made it
+            position = size[0]
+            size[0] += 1
+            keys[position], table[slot] = key, position
+        times[position] += more_times[i]
+        places[i] = position
+
+
 def _with_room(counts: Counts, more: int) -> Counts:
     """A copy with room for ``more`` positions."""
     size = int(counts.size[0])

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.prefix.shard_arrays import AT, FIRST_TOKEN, LENGTH, SPAN_COLUMNS, Source, Words
-from align.prefix.trie import CUT, ROOTS, START, empty_trie
+from align.prefix.trie import CUT, ROOTS, START, add_words, empty_trie
 from align.prefix.word_states import classify, walk
 from align.ragged import Ragged, pointers, ragged
 from align.vocabulary import BYTE, MARKER, SPECIAL, UNKNOWN, Vocabulary
@@ -66,6 +66,15 @@ class Resolver:
         if self._encode is not None and self._resolved < self._trie.size[0]:
             self._resolve_new(self._encode)
         return self._words
+
+    def words(self) -> NDArray[np.uint64]:
+        """(nodes,) The parent and the token of every node so far."""
+        return self._trie.keys[: int(self._trie.size[0])].copy()
+
+    def add(self, words: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Add what ``words`` of another resolver gave; where each of its nodes is here."""
+        self._trie, nodes = add_words(self._trie, words)
+        return nodes
 
     def _resolve_new(self, encode: Encode) -> None:
         """Ask about the nodes that came since the last call and append their answers."""

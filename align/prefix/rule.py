@@ -5,12 +5,20 @@ Each step is a kernel over samples; the target's tokenizer is asked between them
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from align.blocks import Blocks, Side
 from align.kernels.threads import over_samples
-from align.prefix.continuations import Continuations, count_words, no_counts, summarize
+from align.prefix.continuations import (
+    Continuations,
+    add_counts,
+    count_words,
+    no_counts,
+    summarize,
+)
 from align.prefix.readings import Prior, Shard
 from align.prefix.retokenize import Encode, Resolver
 from align.prefix.row_maker import RowMaker
@@ -40,6 +48,20 @@ from align.ragged import Ragged, pointers
 from align.spans import align_batch, side_of
 from align.sparse import SparseDistributions
 from align.vocabulary import SPECIAL, UNKNOWN, Vocabulary, count_prefixes, index_prefixes
+
+
+class Learned(NamedTuple):
+    """How words continue, as ``observe`` counted it over some texts.
+
+    ``words`` (nodes,) hold the parent and the token of every node of the trie of words, ``keys``
+    (positions,) the position before and the node or the target token of each that was counted
+    ``times``, all after what they name. Sums over parts of the texts are those over all of them.
+    """
+
+    words: NDArray[np.uint64]
+    keys: NDArray[np.uint64]
+    times: NDArray[np.int64]
+
 
 NO_IDS, NO_MASS = np.zeros(0, np.int32), np.zeros(0, np.float32)
 
@@ -120,6 +142,18 @@ class PrefixRule:
         tables = source_table(source.indptr, source.ids, none, NO_IDS)
         _, table = self._read(sides, tables, blocks)
         self._counts = count_words(self._counts, tables, target.indptr, table, self._target.flags)
+        self._continuations = None
+
+    def learned(self) -> Learned:
+        """What was counted so far."""
+        size = int(self._counts.size[0])
+        keys, times = self._counts.keys[:size].copy(), self._counts.times[:size].copy()
+        return Learned(self._resolver.words(), keys, times)
+
+    def learn(self, learned: Learned) -> None:
+        """Add what another rule between the same vocabularies counted."""
+        nodes = self._resolver.add(learned.words)
+        self._counts = add_counts(self._counts, learned.keys, learned.times, nodes)
         self._continuations = None
 
     def _read(

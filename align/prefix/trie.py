@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.kernels.hash_table import HALF, empty_table, fill_table, mixed, slot_of
-from align.kernels.jit import integer, kernel
+from align.kernels.jit import entry, integer, kernel
 
 # Nodes that every trie has.
 START = 0  # nothing yet, at the start of the text
@@ -58,6 +58,32 @@ def grow(trie: Trie) -> Trie:
     table = empty_table(len(keys))
     fill_table(table, hashes, ROOTS, int(trie.size[0]))
     return Trie(table, keys, hashes, trie.size)
+
+
+def add_words(trie: Trie, keys: NDArray[np.uint64]) -> tuple[Trie, NDArray[np.int64]]:
+    """The trie with the words of another, and where each node of that one is in it.
+
+    Args:
+        keys: (nodes,) those of the other, whose nodes come after their parents.
+    """
+    while len(trie.keys) < int(trie.size[0]) + len(keys):
+        trie = grow(trie)
+    nodes = np.arange(len(keys))
+    _add_words(trie, keys, nodes)
+    return trie, nodes
+
+
+@entry
+def _add_words(trie: Trie, keys: NDArray[np.uint64], nodes: NDArray[np.int64]) -> None:
+    """Write into ``nodes``, behind the roots, where the words of ``keys`` are now."""
+    for i in range(ROOTS, len(keys)):
+        parent = nodes[integer(keys[i] >> HALF)]
+        token = integer(keys[i] & np.uint64(0xFFFFFFFF))
+        # the depth was looked at where the word was met first
+        node = child(trie.table, trie.keys, parent, integer(0), trie.hashes[parent], token)
+        if node == MISSING:
+            node = add_child(trie, parent, trie.hashes[parent], token)
+        nodes[i] = node
 
 
 @kernel

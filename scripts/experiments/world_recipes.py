@@ -41,9 +41,10 @@ from specialize.config.recipe import (
 from specialize.config.yaml_files import record_recipe
 from specialize.datasets.recipe_sets import Split
 from specialize.evaluate import evaluate, evaluate_model
-from specialize.pipeline import dump_set, make_targets
+from specialize.pipeline import make_targets
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
+from specialize.stores import dump_set
 from specialize.students import checkpoints
 from specialize.train import train
 

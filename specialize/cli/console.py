@@ -73,6 +73,12 @@ send_key_option = click.option(
     callback=_allow_keys,
     help="Let the key in this environment variable be sent to this host; may be repeated.",
 )
+shard_option = click.option(
+    "--shard",
+    default=None,
+    metavar="I/N",
+    help="Only part I of N (0-based): every Nth shard, for `specialize merge`.  [default: all]",
+)
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 

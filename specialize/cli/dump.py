@@ -13,6 +13,7 @@ from specialize.cli.console import (
     as_json_option,
     own_file,
     print_result,
+    shard_option,
 )
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ if TYPE_CHECKING:
     help="Prompts longer than the teacher's context: refuse the dump, or skip and count them.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the sampling.")
+@shard_option
 @click.option("--restart", is_flag=True, help="Delete what is there and start over.")
 @click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
 @click.option(
@@ -156,8 +158,8 @@ def dump(
     samples: int | None, temperature: float, max_new_tokens: int, top_logprobs: int,
     top_p_mass: float, num_samples: int | None,
     tail_temperature: tuple[float, ...], server: str | None, urls: tuple[str, ...],
-    revision: str | None, trust_remote_code: bool, too_long: str, seed: int, restart: bool,
-    dry_run: bool, overrides: tuple[str, ...], as_json: bool,
+    revision: str | None, trust_remote_code: bool, too_long: str, seed: int, shard: str | None,
+    restart: bool, dry_run: bool, overrides: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Record a teacher's solutions and their top-k token distributions in the store OUT.
 
@@ -165,7 +167,7 @@ def dump(
     (docs/teachers.md).
     """
     from specialize.config.yaml_files import build_teacher
-    from specialize.pipeline import dump_set
+    from specialize.stores import dump_set
 
     settings = build_teacher(
         {
@@ -191,7 +193,7 @@ def dump(
     _allow(settings)
     result = dump_set(
         out, settings, name, path, split=split, limit=limit, seed=seed, restart=restart,
-        dry_run=dry_run,
+        dry_run=dry_run, shard=shard,
     )  # fmt: skip
     print_result(result, as_json)
 

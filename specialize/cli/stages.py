@@ -28,6 +28,7 @@ from specialize.cli.console import (
     print_result,
     run_command,
     send_key_option,
+    shard_option,
 )
 from specialize.cli.data import data
 from specialize.cli.dump import dump
@@ -46,7 +47,7 @@ class _Commands(Sectioned):
     sections = {  # noqa: RUF012
         "Start here": ("quickstart", "recipes", "pair", "run"),
         "Stages, in order": (
-            "data", "dump", "import", "align", "train", "evaluate", "select", "report",
+            "data", "dump", "import", "align", "merge", "train", "evaluate", "select", "report",
         ),
         "Look and share": (
             "compare", "experiment", "compare-stores", "inspect", "verify", "export", "average",
@@ -208,6 +209,7 @@ def run(
 @click.option(
     "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
 )
+@shard_option
 @click.option("--restart", is_flag=True, help="Delete what is there and start over.")
 @as_json_option
 def align(
@@ -218,10 +220,12 @@ def align(
     top_k: int,
     temperature: float,
     threads: int | None,
+    shard: str | None,
     restart: bool,
     as_json: bool,
 ) -> None:
     """Project the teacher store RESPONSES into the student's vocabulary; writes TARGETS."""
+    from specialize.store import Part
     from specialize.targets.stage import write_targets
 
     result = write_targets(
@@ -233,8 +237,22 @@ def align(
         temperature=temperature,
         threads=threads,
         restart=restart,
+        part=None if shard is None else Part.parse(shard),
     )
     print_result(result, as_json, MASS_NOTES)
+
+
+@cli.command()
+@click.argument("out", type=FOLDER)
+@as_json_option
+def merge(out: Path, as_json: bool) -> None:
+    """Make one store of the parts in OUT, which `dump` or `align` wrote with --shard.
+
+    Its bytes are those that one job without --shard would have written.
+    """
+    from specialize.stores import merge_store
+
+    print_result(merge_store(out), as_json)
 
 
 @cli.command()

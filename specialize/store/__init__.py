@@ -16,6 +16,15 @@ committed shard), ``shards/`` (arrays and texts), and, once finished, ``vocabula
 from specialize.store.background import ahead, committing
 from specialize.store.description import StoreDescription, differences
 from specialize.store.linking import link_store
+from specialize.store.parts import (
+    WHOLE,
+    Merging,
+    Part,
+    already_merged,
+    merging,
+    part_kind,
+    place_of,
+)
 from specialize.store.reader import Store
 from specialize.store.rounding import stored_rows
 from specialize.store.shard import Sample, Shard, Texts, own_logprobs, shard_of
@@ -23,6 +32,9 @@ from specialize.store.verify import Verification, verify
 from specialize.store.writer import StoreWriter
 
 __all__ = [
+    "WHOLE",
+    "Merging",
+    "Part",
     "Sample",
     "Shard",
     "Store",
@@ -31,10 +43,14 @@ __all__ = [
     "Texts",
     "Verification",
     "ahead",
+    "already_merged",
     "committing",
     "differences",
     "link_store",
+    "merging",
     "own_logprobs",
+    "part_kind",
+    "place_of",
     "shard_of",
     "stored_rows",
     "verify",

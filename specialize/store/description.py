@@ -147,11 +147,16 @@ class _Body(TypedDict):
     layout: NotRequired[Layout]
 
 
-def differences(stored: Mapping[str, Json], asked: Mapping[str, Json]) -> list[str]:
+def differences(
+    stored: Mapping[str, Json],
+    asked: Mapping[str, Json],
+    *,
+    names: tuple[str, str] = ("in the store", "now"),
+) -> list[str]:
     """``key: stored value in the store, other value now`` for every key that differs."""
     before, now = (flatten(json.loads(canonical(side))) for side in (stored, asked))
     return [
-        f"{key}: {before.get(key)!r} in the store, {now.get(key)!r} now"
+        f"{key}: {before.get(key)!r} {names[0]}, {now.get(key)!r} {names[1]}"
         for key in sorted(before.keys() | now.keys())
         if repr(before.get(key)) != repr(now.get(key))  # 1 is not True
     ]

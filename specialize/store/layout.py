@@ -28,7 +28,8 @@ from specialize.store.sealed import Json, seal, unseal
 STORE, MANIFEST, SUMMARY = "store.json", "manifest.jsonl", "summary.json"
 VOCABULARY, SHARDS, LOCK, OWNER = "vocabulary.safetensors", "shards", ".lock", ".owner.json"
 JOURNAL, QUARANTINE = "journal.jsonl", "quarantine.jsonl"  # of served teachers
-OWN_NAMES = {STORE, MANIFEST, SUMMARY, VOCABULARY, SHARDS, LOCK, OWNER, JOURNAL, QUARANTINE}
+PARTS = "parts"  # of jobs that write a part each
+OWN_NAMES = {STORE, MANIFEST, SUMMARY, VOCABULARY, SHARDS, LOCK, OWNER, JOURNAL, QUARANTINE, PARTS}
 
 Content = bytes | memoryview
 

@@ -11,6 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
+from specialize.io.fault_injection import before_file_operation
 from specialize.io.files import disk_full_named, make_directory, sync_directory
 from specialize.store.layout import MANIFEST, SHARDS, STORE, SUMMARY, VOCABULARY
 from specialize.store.reader import Store
@@ -29,7 +30,7 @@ def link_store(source: Path, target: Path) -> None:
         shutil.rmtree(partial)
     make_directory(partial / SHARDS)
     for file in sorted((source / SHARDS).iterdir()):
-        _link(file, partial / SHARDS / file.name)
+        link_file(file, partial / SHARDS / file.name)
     for name in (VOCABULARY, MANIFEST, STORE, SUMMARY):
         if (source / name).exists():
             with disk_full_named(partial / name, (source / name).stat().st_size):
@@ -40,9 +41,18 @@ def link_store(source: Path, target: Path) -> None:
     sync_directory(target.parent)
 
 
-def _link(file: Path, place: Path) -> None:
+def link_file(file: Path, place: Path) -> None:
+    """``file`` at ``place`` too, which does not exist; its name is not yet durable.
+
+    Raises:
+        DiskFullError: it had to be copied and does not fit.
+    """
+    before_file_operation()
     try:
         os.link(file, place, follow_symlinks=False)
     except OSError:  # another file system, or one without hard links
-        with disk_full_named(place, file.stat().st_size):
-            shutil.copyfile(file, place)
+        with disk_full_named(place, file.stat().st_size), place.open("xb") as copy:
+            with file.open("rb") as content:
+                shutil.copyfileobj(content, copy)
+            copy.flush()
+            os.fsync(copy.fileno())

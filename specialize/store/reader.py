@@ -25,6 +25,7 @@ from specialize.store.layout import (
     SUMMARY,
     VOCABULARY,
     Manifest,
+    ShardRecord,
     arrays_path,
     parse_manifest,
     read_plain,
@@ -80,6 +81,11 @@ class Store:
             _check_size(texts_path(root, record.shard), record.texts.bytes)
         return cls(root, description, manifest, summary)
 
+    @property
+    def records(self) -> Sequence[ShardRecord]:
+        """The lines of the manifest: numbers, sizes and hashes of the shards."""
+        return self._records
+
     def __len__(self) -> int:
         """The number of samples."""
         return sum(record.samples for record in self._records)
@@ -133,9 +139,10 @@ class Store:
         """One shard after another."""
         return (self.shard(position) for position in range(len(self._records)))
 
-    def texts(self) -> Iterator[Texts]:
-        """One shard after another, without the rows."""
-        return (self._file(position).texts() for position in range(len(self._records)))
+    def texts(self, positions: Sequence[int] | None = None) -> Iterator[Texts]:
+        """One shard after another, without the rows; of all, or of those at ``positions``."""
+        wanted = range(len(self._records)) if positions is None else positions
+        return (self._file(position).texts() for position in wanted)
 
     def __iter__(self) -> Iterator[Sample]:
         for shard in self.shards():

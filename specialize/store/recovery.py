@@ -6,6 +6,7 @@ a shard whose files are missing or damaged loses its line and is written again.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from specialize.store.layout import (
     JOURNAL,
     MANIFEST,
     OWN_NAMES,
+    PARTS,
     QUARANTINE,
     SHARDS,
     STORE,
@@ -60,6 +62,7 @@ def open_for_writing(
         raise ConfigurationError(f"{root / SHARDS} is a link; name a new directory")
     if restart:
         _clear(root)
+        shutil.rmtree(root / PARTS, ignore_errors=True)
     asked = description_file(description, shard_samples)
     if (root / STORE).exists():
         if read_plain(root / STORE) != asked:

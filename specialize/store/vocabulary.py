@@ -8,7 +8,7 @@ whitespace folds.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,27 @@ def _flags(piece: bytes) -> int:
     if not piece:
         return SPECIAL
     return (MARKER if piece.startswith(b" ") else 0) | (BARE if piece == b" " else 0)
+
+
+def joined_vocabulary(parts: Sequence[Vocabulary]) -> Vocabulary:
+    """One vocabulary with the pieces of all ``parts`` of it, of which each has those in use there.
+
+    Raises:
+        StoreError: two parts spell an id differently.
+    """
+    first, pieces = parts[0], [b""] * len(parts[0])
+    flags: dict[int, int] = {}
+    for part in parts:
+        for token in np.flatnonzero((part.flags != SPECIAL) | (np.diff(part.indptr) > 0)).tolist():
+            piece, flag = part.piece(token), int(part.flags[token])
+            if flags.setdefault(token, flag) != flag or (pieces[token] or piece) != piece:
+                raise StoreError(
+                    f"two parts spell token {token} as {pieces[token]!r} and as {piece!r}; they "
+                    f"are of different teachers"
+                )
+            pieces[token] = piece
+    every = {token: flags.get(token, SPECIAL) for token in range(len(pieces))}
+    return build_vocabulary(pieces, flags=every, eos=first.eos, folds=first.folds)
 
 
 def decode_vocabulary(content: bytes, path: Path, size: int) -> tuple[Vocabulary, list[int]]:

@@ -9,7 +9,7 @@ was not is written again, and the finished store has the same bytes as one that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from specialize.io.files import (
     write_atomically,
     write_unsynced,
 )
-from specialize.records import Response
 from specialize.store.description import StoreDescription
 from specialize.store.layout import (
     MANIFEST,
@@ -40,6 +39,7 @@ from specialize.store.layout import (
     read_plain,
     texts_path,
 )
+from specialize.store.linking import link_file
 from specialize.store.lock import writer_lock
 from specialize.store.recovery import open_for_writing
 from specialize.store.sealed import Json
@@ -148,7 +148,7 @@ class StoreWriter:
         if number < 0 or number in self._records:
             raise ValueError(f"shard {number} of {self.path} is already committed, or no number")
         shard = samples if isinstance(samples, Shard) else shard_of(samples)
-        keys = self._new_keys(shard.responses)
+        keys = self._new_keys(response.key for response in shard.responses)
         encoded = encode_shard(number, shard, self.description, counts or {})
         record = encoded.record
         write_unsynced(texts_path(self.path, number), encoded.texts)
@@ -162,6 +162,29 @@ class StoreWriter:
         self._records[number] = record
         self._keys |= keys
         self._note(number, encoded.ids)
+
+    def adopt(self, store: Path, record: ShardRecord) -> None:
+        """Commit the shard of ``record`` that is in ``store``, of the same description.
+
+        Its files are checked and linked, not written again; when this returns, the shard is here
+        whatever becomes of ``store``.
+
+        Raises:
+            StoreError: the shard is damaged there.
+            ValueError: one of its keys is here already.
+            DiskFullError: the files had to be copied and do not fit.
+        """
+        self._check_writable()
+        number, file = record.shard, ShardFile(store, record, self.description)
+        file.checked_texts()
+        keys = self._new_keys(file.keys())
+        for path in (texts_path, arrays_path):
+            link_file(path(store, number), path(self.path, number))
+        sync_directory(self.path / SHARDS)
+        append_line(self.path / MANIFEST, record.line())
+        self._records[number] = record
+        self._keys |= keys
+        self._note(number, file.stored_ids())
 
     def finish(
         self,
@@ -241,10 +264,9 @@ class StoreWriter:
         if self.finished:
             raise StoreError(f"{self.path} is finished; nothing can be added to it")
 
-    def _new_keys(self, responses: Sequence[Response]) -> set[tuple[str, int]]:
+    def _new_keys(self, found: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
         keys: set[tuple[str, int]] = set()
-        for response in responses:
-            key = response.key
+        for key in found:
             if key in keys or key in self._keys:
                 raise ValueError(f"sample {key[1]} of {key[0]!r} is already in {self.path}")
             keys.add(key)

@@ -42,7 +42,7 @@ class Spool:
     def __init__(self, folder: Path, *, memory: int = MEMORY) -> None:
         self._folder = folder
         self._file = SpooledTemporaryFile(memory, "w+b", dir=str(folder))  # noqa: SIM115
-        self._places: list[_Place] = []
+        self._places: dict[int, _Place] = {}
         self._end = 0
 
     def __enter__(self) -> Spool:
@@ -51,8 +51,11 @@ class Spool:
     def __exit__(self, *error: object) -> None:
         self._file.close()
 
-    def append(self, prepared: Prepared) -> None:
-        """Keep ``prepared``, which has blocks.
+    def __contains__(self, number: int) -> bool:
+        return number in self._places
+
+    def append(self, number: int, prepared: Prepared) -> None:
+        """Keep ``prepared``, which has blocks, as what was made of shard ``number``.
 
         Raises:
             DiskFullError: no room for the file.
@@ -73,12 +76,12 @@ class Spool:
             self._file.seek(self._end)
             for array in arrays:
                 self._file.write(np.ascontiguousarray(array).data)
-        self._places.append(place)
+        self._places[number] = place
         self._end += size
 
-    def read(self, index: int) -> Prepared:
-        """The shard that was appended as number ``index``, from 0."""
-        start, samples, tokens, blocks = self._places[index]
+    def read(self, number: int) -> Prepared:
+        """The shard that was appended as ``number``."""
+        start, samples, tokens, blocks = self._places[number]
         self._file.seek(start)
         token_ptr, block_ptr = (self._array(np.int64, samples + 1) for _ in range(2))
         ids = self._array(np.int32, tokens)

@@ -13,21 +13,36 @@ teacher is known by the pieces in its store alone; no model is loaded. A store o
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from align import Projector
+from align import Learned, Projector
 from align.project import Policy
 from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.io.garbage import seldom_collected
 from specialize.io.progress import progress
-from specialize.store import Shard, Store, StoreDescription, StoreWriter, ahead, committing
+from specialize.store import (
+    WHOLE,
+    Part,
+    Shard,
+    Store,
+    StoreDescription,
+    StoreWriter,
+    ahead,
+    committing,
+    merging,
+    place_of,
+)
+from specialize.store.layout import STORE, read_plain
 from specialize.store.reader import read_store_file
 from specialize.store.sealed import Json
 from specialize.targets.counts import summarize, token_classes
 from specialize.targets.ends import Ends, control_ids, line_breaks, named_control
+from specialize.targets.learning import learn_together
 from specialize.targets.projecting import Job, Keep, Prepared
 from specialize.targets.spool import Spool
 from specialize.targets.tempering import ROW_TEMPERATURE, Warmth, tail_column
@@ -47,6 +62,7 @@ def write_targets(
     temperature: float = 1.0,
     threads: int | None = None,
     restart: bool = False,
+    part: Part | None = None,
 ) -> dict[str, Json]:
     """Project every response of ``responses`` into the vocabulary of ``student``.
 
@@ -59,6 +75,8 @@ def write_targets(
         keep: ``correct`` leaves out responses that are not known to be right.
         threads: on a shard; None: one a core. No result depends on it.
         restart: remove ``targets`` and begin again.
+        part: write these shards alone, below ``targets``; ``merge_targets`` makes one store of
+            all. None: the whole.
 
     Returns:
         Counts: samples, positions, soft and hard rows by kind, mean masses of the soft rows.
@@ -74,12 +92,24 @@ def write_targets(
     warmth = Warmth(temperature, tail_column(store, temperature))
     about = _describe(store, tokenizer, policy, top_k, keep, temperature)
     job = _job(store, tokenizer, policy, top_k, keep, threads or os.cpu_count() or 1)
-    with StoreWriter(Path(targets), about, shard_samples=shard_samples, restart=restart) as writer:
-        _write_missing(writer, store, job, warmth)
-        summary = summarize(writer.counts, about)
-        _refuse_nothing(store, summary, keep)
-        if not writer.finished:
-            writer.finish(tokenizer.vocabulary(), summary)
+    place = place_of(Path(targets), part, restart=restart)
+    with StoreWriter(place, about, shard_samples=shard_samples, restart=restart) as writer:
+        return _write(writer, store, job, warmth, part)
+
+
+def merge_targets(targets: Path) -> dict[str, Json]:
+    """Make one store of the parts at ``targets``, byte for byte that of one job.
+
+    Raises:
+        StoreError: parts are missing, unfinished, damaged or of different plans; names them.
+        LockedError: another process writes the whole.
+        NothingPassedError: no response is left.
+    """
+    with merging(targets) as merged:
+        about = merged.writer.description
+        summary = summarize(merged.writer.counts, about)
+        _refuse_nothing(summary, f"responses of {targets}", about.settings["keep"])
+        merged.finish(summary)
     return summary
 
 
@@ -95,52 +125,93 @@ def describe_targets(
     return _describe(store, tokenizer, policy, top_k, "all", temperature)
 
 
-def _refuse_nothing(store: Store, summary: Mapping[str, object], keep: Keep) -> None:
+def _refuse_nothing(summary: Mapping[str, Json], what: str, keep: Json) -> None:
     """A teacher without responses has empty targets; to leave out every response is a mistake."""
-    if not summary["samples"] and len(store):
+    if not summary["samples"] and summary["left_out"]:
         raise NothingPassedError(
-            f"none of {len(store):,} responses in {store.path} is left with keep={keep!r}"
+            f"none of {summary['left_out']:,} {what} is left with keep={keep!r}"
         )
 
 
-def _write_missing(writer: StoreWriter, store: Store, job: Job, warmth: Warmth) -> None:
+def _write(
+    writer: StoreWriter, store: Store, job: Job, warmth: Warmth, part: Part | None
+) -> dict[str, Json]:
+    """Write what is missing and close the store, or its part; the counts of all that is there."""
+    if not writer.finished:
+        _write_missing(writer, store, job, warmth, part)
+    summary = summarize(writer.counts, writer.description)
+    if part is None:
+        _refuse_nothing(summary, f"responses in {store.path}", job.keep)
+    if not writer.finished:
+        writer.finish(job.tokenizer.vocabulary(), summary)
+    return summary
+
+
+def _write_missing(
+    writer: StoreWriter, store: Store, job: Job, warmth: Warmth, part: Part | None
+) -> None:
     """Project the shards that are not there yet.
 
     The policy ``prefix`` learns from all texts before the first is projected, also where some
     targets are there already: a shard's targets must not depend on where the stage was interrupted.
     What was made of the texts is kept for the projection.
     """
-    if writer.finished:
-        return
     with library_threads(job.threads), Spool(writer.path.parent) as spool:
-        if job.learns:
-            _learn(store, job, spool)
-        _project_missing(writer, store, job, spool, warmth)
+        if part is not None:
+            _learn_with_others(writer, store, job, spool, part)
+        elif job.learns:
+            _learn(store, job, spool, WHOLE)
+        _project_missing(writer, store, job, spool, warmth, part or WHOLE)
 
 
-def _learn(store: Store, job: Job, spool: Spool) -> None:
-    with progress("read words", len(store)) as advance:
-        read = ((texts, job.prepare(texts)) for texts in store.texts())
-        for texts, prepared in ahead(read, job.threads):
+def _learn(store: Store, job: Job, spool: Spool, part: Part) -> None:
+    """Learn from the texts of ``part``; what was made of them goes into ``spool``."""
+    numbers = part.of(len(store.shard_sizes))
+    with progress("read words", sum(store.shard_sizes[i] for i in numbers)) as advance:
+        read = ((texts, job.prepare(texts)) for texts in store.texts(numbers))
+        for i, (texts, prepared) in zip(numbers, ahead(read, job.threads), strict=True):
             job.observe(texts, prepared)
-            spool.append(prepared)
+            spool.append(i, prepared)
             advance(len(texts))
 
 
+def _learn_with_others(
+    writer: StoreWriter, store: Store, job: Job, spool: Spool, part: Part
+) -> None:
+    """Learn from all texts, of which other jobs read the parts that they write."""
+
+    projector = job.projector
+    if projector is None or not job.learns:
+        return
+
+    def learn(each: Part) -> Learned:
+        apart = projector.unlearned()
+        with Spool(writer.path.parent) as unused:
+            kept = spool if each == part else unused
+            _learn(store, replace(job, projector=apart), kept, each)
+        return apart.learned()
+
+    digest = hashlib.sha256(read_plain(writer.path / STORE)).hexdigest()
+    for learned in learn_together(writer.path.parents[1], part, digest, learn):
+        projector.learn(learned)
+
+
 def _project_missing(
-    writer: StoreWriter, store: Store, job: Job, spool: Spool, warmth: Warmth
+    writer: StoreWriter, store: Store, job: Job, spool: Spool, warmth: Warmth, part: Part
 ) -> None:
     sizes = store.shard_sizes
-    missing = [i for i in range(len(sizes)) if i not in writer.committed]
+    planned = part.of(len(sizes))
+    missing = [i for i in planned if i not in writer.committed]
 
     def read() -> Iterator[tuple[int, Shard, Prepared]]:
         for i in missing:
             shard = warmth.of(store.shard(i))
-            yield i, shard, spool.read(i) if job.learns else job.prepare(shard.texts)
+            yield i, shard, spool.read(i) if i in spool else job.prepare(shard.texts)
 
-    done = len(store) - sum(sizes[i] for i in missing)
+    total = sum(sizes[i] for i in planned)
+    done = total - sum(sizes[i] for i in missing)
     with (
-        progress(f"align {writer.path.name}", len(store), done=done) as advance,
+        progress(f"align {writer.path.name}", total, done=done) as advance,
         committing(writer) as commit,
     ):
         for i, shard, prepared in ahead(read(), job.threads):

@@ -25,7 +25,16 @@ from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.formats import DemonstrationPool, by_name, is_chat
 from specialize.io.progress import progress
 from specialize.records import ChatPrompt, Example, Response
-from specialize.store import Sample, Store, StoreDescription, StoreWriter, committing
+from specialize.store import (
+    WHOLE,
+    Part,
+    Sample,
+    Store,
+    StoreDescription,
+    StoreWriter,
+    committing,
+    place_of,
+)
 from specialize.store.sealed import Json
 from specialize.teacher.asks import Ask, Asks, build_asks
 from specialize.teacher.cutting import Cut, cut_at_answer
@@ -54,6 +63,7 @@ def dump(
     seed: int = 0,
     shard_samples: int = SHARD_SAMPLES,
     restart: bool = False,
+    part: Part | None = None,
 ) -> DumpSummary:
     """Let ``teacher`` answer or score every example; continue what an earlier call began.
 
@@ -67,9 +77,11 @@ def dump(
         seed: of the samples and of the demonstrations.
         shard_samples: samples that are committed at once.
         restart: remove what is there and begin again.
+        part: write these shards alone, below ``out``; ``merging.merge_dump`` makes one store of
+            all. None: the whole.
 
     Returns:
-        What the store holds, and what was counted on the way.
+        What the store, or the part of it, holds, and what was counted on the way.
 
     Raises:
         ConfigurationError: nothing to ask, a prompt that the teacher cannot read, or a store
@@ -79,23 +91,28 @@ def dump(
     asks = build_asks(examples, settings, pool=pool, seed=seed, continues=teacher.continues)
     asks = fitting(teacher, asks, settings.too_long)
     job = _Job(teacher, settings, kind, seed, shard_samples)
+    place = place_of(Path(out), part, restart=restart)
     with StoreWriter(
-        Path(out), job.describe(asks), shard_samples=shard_samples, restart=restart
+        place, job.describe(asks), shard_samples=shard_samples, restart=restart
     ) as writer:
-        return _write(writer, job, asks)
+        return _write(writer, job, asks, part)
 
 
-def _write(writer: StoreWriter, job: _Job, asks: Asks) -> DumpSummary:
-    """Write the shards that are missing, and close the store."""
+def _write(writer: StoreWriter, job: _Job, asks: Asks, part: Part | None) -> DumpSummary:
+    """Write the shards that are missing, and close the store, or what is a part of one."""
     started = time.monotonic()
-    count = -(-len(asks.entries) // job.shard_samples)
+    planned = (part or WHOLE).of(-(-len(asks.entries) // job.shard_samples))
     committed = [ask for i in sorted(writer.committed) for ask in job.shard(asks, i)]
-    missing = [i for i in range(count) if i not in writer.committed]
+    missing = [i for i in planned if i not in writer.committed]
     tally = Tally(job.kind)
     for responses in _committed_responses(writer):
         tally.add(responses)
     with (
-        progress(f"dump {writer.path.name}", len(asks.entries), done=len(committed)) as advance,
+        progress(
+            f"dump {writer.path.name}",
+            sum(len(job.shard(asks, i)) for i in planned),
+            done=len(committed),
+        ) as advance,
         committing(writer) as commit,
     ):
         quarantine = Quarantine(writer.path, committed)
@@ -103,7 +120,7 @@ def _write(writer: StoreWriter, job: _Job, asks: Asks) -> DumpSummary:
             shard = job.shard(asks, i)
             samples, counts, rejected = job.answer(shard)
             quarantine.add(rejected)
-            quarantine.check((i + 1) * writer.shard_samples)
+            quarantine.check((planned.index(i) + 1) * writer.shard_samples)
             commit(i, samples, counts)
             tally.add(sample.response for sample in samples)
             advance(len(shard))
@@ -111,7 +128,7 @@ def _write(writer: StoreWriter, job: _Job, asks: Asks) -> DumpSummary:
         mode=job.settings.mode,
         statistics=tally.statistics(),
         counts=writer.counts,
-        pilot=job.pilot(asks),
+        pilot=job.pilot(asks) if (part or WHOLE).index == 0 else Counter(),
         positions=writer.positions,
         bytes_per_position=writer.description.bytes_per_position,
         left_out=len(asks.left_out),
@@ -122,7 +139,8 @@ def _write(writer: StoreWriter, job: _Job, asks: Asks) -> DumpSummary:
     if not writer.finished:
         vocabulary = job.teacher.tokenizer.vocabulary()
         width = job.teacher.description.vocabulary_size
-        writer.finish(padded_vocabulary(vocabulary, width), summary.as_json())
+        closing = summary.as_json() if part is None else summary.of_part(part.name)
+        writer.finish(padded_vocabulary(vocabulary, width), closing)
     return summary
 
 

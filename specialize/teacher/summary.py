@@ -61,6 +61,15 @@ class DumpSummary:
             **({"quarantined": dict(self.quarantined)} if self.quarantined else {}),
         }
 
+    def of_part(self, name: str) -> dict[str, Json]:
+        """What ``merging`` needs of a part beside its shards."""
+        return {
+            "part": name,
+            "left_out": self.left_out,
+            "too_long": self.too_long,
+            "pilot": dict(self.pilot),
+        }
+
     def _likelihood(self) -> dict[str, Json]:
         """Of given texts, whose accuracy would be that of the set, not of the teacher."""
         values: dict[str, Json] = {

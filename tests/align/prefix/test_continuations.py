@@ -186,6 +186,20 @@ def test_order_and_grouping_of_the_store_do_not_matter(drawn, random):
     assert np.array_equal(one.tail, other.tail)
 
 
+@given(stores(), st.integers(0, 5), st.booleans())
+@settings(max_examples=60)
+def test_what_parts_learned_is_what_the_whole_would_have_learned(drawn, cut, swapped):
+    case, store = drawn
+    one = projector(case, store).project(*case.shard()).distributions
+    parts = [projector(case, part).learned() for part in (store[:cut], store[cut:])]
+    made = projector(case, [])
+    for learned in reversed(parts) if swapped else parts:
+        made.learn(learned)
+    other = made.project(*case.shard()).distributions
+    for name in ("indptr", "ids", "logprobs", "tail"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
 @given(cases(), st.integers(1, 4))
 @settings(max_examples=EXAMPLES)
 def test_cut_rows_are_the_whole_ones_cut(case, keep):

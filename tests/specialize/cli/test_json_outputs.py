@@ -31,6 +31,8 @@ COMMANDS: list[list[str]] = [
     ["export", STORE, "store.jsonl"],
     ["dump", "dumped", "--teacher", str(MODELS / "teacher"), *SPLIT, "--mode", "score"],
     ["align", "dumped", "aligned", "--student", STUDENT],
+    ["align", "dumped", "parts", "--student", STUDENT, "--shard", "0/1"],
+    ["merge", "parts"],
     ["pair", "dumped", STUDENT],
     ["data", "jsonl", "train.jsonl"],
     ["data", "check", "train.jsonl"],

@@ -33,12 +33,13 @@ def test_every_shard_comes_back(tmp_path: Path, memory: int) -> None:
     """Written, read in any order, and written on."""
     given = [prepared(seed) for seed in range(9)]
     with Spool(tmp_path, memory=memory) as spool:
-        for one in given[:6]:
-            spool.append(one)
+        for number, one in enumerate(given[:6]):
+            spool.append(number, one)
+        assert [number in spool for number in (5, 6)] == [True, False]
         for index in (5, 0, 3, 0):
             same(spool.read(index), given[index])
-        for one in given[6:]:
-            spool.append(one)
+        for number, one in enumerate(given[6:], 6):
+            spool.append(number, one)
         for index in range(9):
             same(spool.read(index), given[index])
     assert list(tmp_path.iterdir()) == []
@@ -71,9 +72,9 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with Spool(tmp_path) as spool, monkeypatch.context() as patch:
         patch.setattr(spool, "_file", Full())
         with pytest.raises(DiskFullError, match=r"no room for .*aligned texts"):
-            spool.append(prepared(2))
+            spool.append(0, prepared(2))
 
 
 def test_only_what_has_blocks_is_kept(tmp_path: Path) -> None:
     with Spool(tmp_path) as spool, pytest.raises(ValueError, match="without blocks"):
-        spool.append(Prepared(prepared(1).tokens, None))
+        spool.append(0, Prepared(prepared(1).tokens, None))

@@ -1,0 +1,97 @@
+"""Stores without a recipe: dump a set, say what that would take, make one store of parts.
+
+dump_set(out, settings, "gsm8k", path, shard="0/4", ...)    a part of four
+merge_store(out)                                            the whole, once all are done
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from specialize import datasets
+from specialize.answers import Kind
+from specialize.config.recipe import Teacher
+from specialize.records import Example
+from specialize.store import Part, already_merged, part_kind, place_of
+from specialize.teacher.opening import open_teacher
+
+
+def dump_set(
+    out: Path,
+    settings: Teacher,
+    name: str,
+    path: str | None,
+    *,
+    split: str | None,
+    limit: int | None,
+    seed: int,
+    restart: bool,
+    dry_run: bool,
+    shard: str | None = None,
+) -> dict[str, object]:
+    """Dump a teacher over one set, without a recipe; or only say what that would take.
+
+    ``shard``, as "0/4", is the part that is written; see ``store.parts``.
+    """
+    from specialize.teacher.dump import dump
+
+    part = None if shard is None else Part.parse(shard)
+    examples = datasets.load(name, path, split=split, limit=limit)
+    if dry_run:
+        return plan_dump(settings, examples, out, kind=datasets.kind_of(name), seed=seed)
+    with open_teacher(settings, place_of(out, part, restart=restart)) as opened:
+        summary = dump(
+            opened,
+            examples,
+            out,
+            settings,
+            kind=datasets.kind_of(name),
+            seed=seed,
+            restart=restart,
+            part=part,
+        )
+    return {**summary.as_json()}
+
+
+def merge_store(out: Path) -> dict[str, object]:
+    """Make one store of the parts that ``dump`` or ``align`` wrote below ``out``.
+
+    Raises:
+        StoreError: parts are missing, unfinished, damaged or of different plans; names them.
+    """
+    whole = already_merged(out)
+    if whole is not None:
+        return {**whole.summary}
+    if part_kind(out) == "targets":
+        from specialize.targets.stage import merge_targets
+
+        return {**merge_targets(out)}
+    from specialize.teacher.merging import merge_dump
+
+    return {**merge_dump(out).as_json()}
+
+
+def plan_dump(
+    settings: Teacher, examples: Sequence[Example], out: Path, *, kind: Kind, seed: int
+) -> dict[str, object]:
+    """Rows, tokens, bytes, disk and time of a dump; a few responses are drawn to tell.
+
+    A server that wants a key is not contacted: only the limits are known.
+    """
+    if settings.server is not None and settings.server.key_variable:
+        rows = len(examples) * settings.samples
+        return {
+            "questions": len(examples),
+            "rows": rows,
+            "tokens_at_most": rows * settings.max_new_tokens,
+            "pilot": "none: a dry run sends no key",
+        }
+    from specialize.teacher.dump import SHARD_SAMPLES
+    from specialize.teacher.planning import plan
+
+    with open_teacher(settings, None) as opened:
+        planned = plan(
+            opened, examples, out, settings, kind=kind, seed=seed, shard_samples=SHARD_SAMPLES
+        )
+    return {**planned.as_json()}
