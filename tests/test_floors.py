@@ -131,6 +131,7 @@ LATE_IMPORTS = {
     "specialize.cli.imports",
     "specialize.cli.inspect",
     "specialize.cli.pair",
+    "specialize.cli.select",
     "specialize.pipeline",
     "specialize.stores",
     "specialize.datasets.hub",

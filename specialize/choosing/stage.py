@@ -6,6 +6,8 @@ from pathlib import Path
 
 from specialize.artifacts.results import RunResults
 from specialize.artifacts.selection import Selection
+from specialize.choosing.from_harness import select_from_harness
+from specialize.choosing.harness import HarnessLogs
 from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import recorded_recipe
 from specialize.selection.stage import select as choose_checkpoint
@@ -45,10 +47,18 @@ def select(
 
 
 def select_run(
-    run: Path, rule: str | None, *, smooth: int | None = None, results: RunResults | None = None
+    run: Path,
+    rule: str | None,
+    *,
+    smooth: int | None = None,
+    logs: HarnessLogs | None = None,
+    results: RunResults | None = None,
 ) -> dict[str, object]:
-    """Choose by validation scores and the run's recipe; see ``select``."""
-    return _selected(select(recorded_recipe(run), run, rule, smooth=smooth, results=results))
+    """Choose by validation scores, or by ``logs``, and the run's recipe; see ``select``."""
+    recipe = recorded_recipe(run)
+    if logs is not None:
+        return _selected(select_from_harness(recipe, run, logs, rule, smooth=smooth))
+    return _selected(select(recipe, run, rule, smooth=smooth, results=results))
 
 
 def _selected(selection: Selection) -> dict[str, object]:
@@ -63,6 +73,6 @@ def _selected(selection: Selection) -> dict[str, object]:
         "smooth": selection.smooth if selection.smooth != 1 else None,
         "without_smoothing": raw and raw.checkpoint,
         "signal_to_noise": {name: ratio for name, ratio in ratios.items() if ratio is not None},
-        "source": selection.source or None,
+        "chosen": selection.source or None,
         "warnings": list(selection.warnings),
     }

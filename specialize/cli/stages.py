@@ -37,7 +37,7 @@ from specialize.cli.experiment import experiment
 from specialize.cli.imports import export, import_
 from specialize.cli.inspect import env, inspect, recipes, schema, verify
 from specialize.cli.pair import pair
-from specialize.selection.rules import rules_table
+from specialize.cli.select import select
 
 if TYPE_CHECKING:
     from align.project import Policy
@@ -271,26 +271,6 @@ def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) ->
     print_result(train_run(resolved, run), as_json)
 
 
-@cli.command(epilog=f"\b\nRules:\n{rules_table()}")
-@click.argument("run", type=FOLDER)
-@click.option(
-    "--rule", default=None, metavar="RULE", help="One of the rules below.  [default: the recipe's]"
-)
-@click.option(
-    "--smooth",
-    default=None,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Average the scores of N neighbouring checkpoints, odd.  [default: the recipe's]",
-)
-@as_json_option
-def select(run: Path, rule: str | None, smooth: int | None, as_json: bool) -> None:
-    """Choose a checkpoint of RUN by its validation scores only."""
-    from specialize.choosing import select_run
-
-    print_result(select_run(run, rule, smooth=smooth), as_json)
-
-
 @cli.command()
 @click.argument("runs", type=FOLDER, nargs=-1, required=True, metavar="RUN [RUN]...")
 @click.option(
@@ -340,6 +320,7 @@ for _command in (
     experiment,
     dump,
     evaluate,
+    select,
     import_,
     export,
     verify,

@@ -30,9 +30,9 @@ def cautions(
         cautions.append("No checkpoint was selected yet: run specialize select.")
         return cautions
     if outcome is None or outcome.split != "test":
+        instead = " Validation scores are shown instead, which selection makes too high."
         cautions.append(
-            "The selected checkpoint was not scored on the test split. Validation scores are "
-            "shown instead, which selection makes too high."
+            f"The selected checkpoint was not scored on the test split.{instead if outcome else ''}"
         )
     if outcome is not None:
         cautions += _of_outcome(outcome)

@@ -79,7 +79,7 @@ def gather(recipe: Recipe, results: RunResults) -> ReportData:
     format_ = selection.format if selection else recipe.evaluation.formats[0]
     metrics = read_metrics(run / "metrics.jsonl")
     found, cases, readings = None, Cases((), {}), Readings((), ())
-    if selection is not None:
+    if selection is not None and any(s.checkpoint == selection.checkpoint for s in scores):
         found = outcome(results, scores, sets, format_, selection.checkpoint)
         cases = collect_cases(results, sets, format_, found)
         readings = read_in_every_mode(results, sets, format_, found)

@@ -87,7 +87,7 @@ def select(
         NothingPassedError: no checkpoint has a score on every set, or the rule refuses all.
         ConfigurationError: ``smooth`` is even, or there is no set of a role that the rule needs.
     """
-    used, note = _fitting(sets, rule_by_name(rule) if isinstance(rule, str) else rule)
+    used, note = fitting_rule(sets, rule)
     scores = [score for score in results.scores if score.split == "validation"]
 
     def compare(first: str, second: str, set_: str) -> Paired:
@@ -102,19 +102,19 @@ def select(
     return selection
 
 
-def _fitting(sets: Sequence[ScoredSet], rule: Rule) -> tuple[Rule, tuple[str, ...]]:
+def fitting_rule(sets: Sequence[ScoredSet], rule: Rule | str) -> tuple[Rule, tuple[str, ...]]:
     """The rule that these sets allow, and a note where it is not the given one."""
+    rule = rule_by_name(rule) if isinstance(rule, str) else rule
     missing = sorted(rule.roles - {spec.role for spec in sets})
     if missing == ["out-of-distribution"] and rule.name == "mean":
         used = BEST_IN_DISTRIBUTION
         return used, (
-            f"rule {rule.name!r} is replaced by {used.name!r}: the recipe has no "
-            f"out-of-distribution set",
+            f"rule {rule.name!r} is replaced by {used.name!r}: there is no out-of-distribution set",
         )
     if missing:
         raise ConfigurationError(
-            f"rule {rule.name!r} needs {' and '.join(missing)} sets, of which the recipe has "
-            f"none; add one to evaluation.sets or name another rule"
+            f"rule {rule.name!r} needs {' and '.join(missing)} sets, of which there is none; add "
+            f"one to evaluation.sets (--from lm-eval has an option for each) or name another rule"
         )
     return rule, ()
 

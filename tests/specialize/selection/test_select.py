@@ -402,12 +402,12 @@ def test_select_without_what_it_needs(tmp_path: Path) -> None:
         _select(tmp_path)
     near = tuple(SETS[:1])
     _write_run(tmp_path, TABLE)
-    with pytest.raises(ConfigurationError, match="needs out-of-distribution sets, of which the"):
+    with pytest.raises(ConfigurationError, match="needs out-of-distribution sets, of which there"):
         _select(tmp_path, "within-drop", sets=near)
     used = _select(tmp_path, sets=near)
     assert used.rule == "in-distribution"
     assert used.warnings[0] == (
-        "rule 'mean' is replaced by 'in-distribution': the recipe has no out-of-distribution set"
+        "rule 'mean' is replaced by 'in-distribution': there is no out-of-distribution set"
     )
     (tmp_path / "selection.json").write_text("{}")
     with pytest.raises(InputError, match="is no selection"):
