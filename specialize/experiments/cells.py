@@ -123,9 +123,10 @@ def finishing(grouped: Sequence[Sequence[Cell]], pool: Executor) -> Iterator[Pat
                 begun[pool.submit(perform, *given)] = waiting
 
     for first, *others in grouped:
-        begin([first], None, others)
         if first.finished:
             begin(others, first.run)
+        else:
+            begin([first], None, others)
     while begun:
         for future in wait(begun, return_when=FIRST_COMPLETED).done:
             begin(begun.pop(future), future.result())
