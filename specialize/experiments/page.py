@@ -133,7 +133,8 @@ def _differences(experiment: Experiment, judged: Judgement) -> Drawing:
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(pairs)), labels=[name for name, _ in reversed(pairs)])
         axes.set_xlabel("points of accuracy, less the partner's")
-        axes.legend(loc="best", fontsize=8)
+        if pairs:
+            axes.legend(loc="best", fontsize=8)
 
     caption = "Difference of each arm to its partner, with 95 % intervals"
     size = (6.5, 1.2 + 0.3 * len(pairs))

@@ -21,17 +21,29 @@ from specialize.quickstart.run import MODELS, Size, quickstart_recipe
 
 TEACHER, STEPS, ROWS, RATE = "tiny", 100, 24, 2e-4
 EVALUATED = ("shop", "farm")  # the set that is trained on, and one out of distribution
-EVERYTHING = (*world.FAMILIES, *world.GENERAL)
+GENERAL = world.GENERAL
+EVERYTHING = (*world.FAMILIES, *GENERAL)
 _LAST_NORMS = ("transformer.ln_f.weight", "transformer.ln_f.bias", "model.norm.weight")
 
 
 def prepare(
-    folder: Path, questions: int, examples: int, *, temperatures: tuple[float, ...] = ()
+    folder: Path,
+    questions: int,
+    examples: int,
+    *,
+    fewer: tuple[str, ...],
+    temperatures: tuple[float, ...] = (),
 ) -> None:
-    """Write the world's sets and the flattened teachers; what is there stays."""
+    """Write the world's sets and the flattened teachers; what is there stays.
+
+    Args:
+        questions: of the training set. examples: of each evaluation set and split.
+        fewer: sets of which a third of the examples is enough. temperatures: of the teachers.
+    """
     wanted: list[tuple[str, world.Split, int]] = [(world.FAMILIES[0], "train", questions)]
     for name in EVERYTHING:
-        wanted += [(name, "validation", examples), (name, "test", examples)]
+        count = examples // 3 if name in fewer else examples
+        wanted += [(name, "validation", count), (name, "test", count)]
     for name, split, count in wanted:
         path = folder / "data" / f"{name}.{split}.jsonl"
         if not path.is_file():

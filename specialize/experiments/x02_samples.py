@@ -16,7 +16,7 @@ _ALL = "objectives.0.keep=all"
 _RATE = "optimization.learning_rate"
 _SAMPLING = f"teachers.{world.TEACHER}.temperature=1.0"
 _TEMPERATURES = (1.5, 2.0)  # of teachers that are less certain
-_QUESTIONS, _EXAMPLES = 400, 200
+_QUESTIONS, _EXAMPLES = 400, 600
 
 
 def _pair(name: str, *changes: str) -> tuple[Arm, Arm]:
@@ -60,8 +60,8 @@ SAMPLES = Experiment(
     "is that of the solutions a question, drawn at temperature .7, of which only right ones are "
     "kept; what follows it is changed for both arms of a pair. T1.5 and T2 are the bundled teacher "
     f"with its logits divided by 1.5 and 2. Accuracy on {_EXAMPLES} test questions of the set "
-    "trained on, and of one in another phrasing.",
-    prepare=partial(world.prepare, temperatures=_TEMPERATURES),
+    f"trained on, and on {_EXAMPLES // 3} in another phrasing.",
+    prepare=partial(world.prepare, fewer=("farm",), temperatures=_TEMPERATURES),
     base=world.base_recipe,
     questions=_QUESTIONS,
     examples=_EXAMPLES,

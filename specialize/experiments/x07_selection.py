@@ -18,7 +18,7 @@ from specialize.selection.crossed_interval import crossed_interval
 
 _ROLES = ("in-distribution", "out-of-distribution", "general")
 _STEPS, _EVERY = 200, 25
-_QUESTIONS, _EXAMPLES = 400, 60
+_QUESTIONS, _EXAMPLES = 400, 180
 
 
 def costs(outcomes: Sequence[Outcome]) -> str:
@@ -85,8 +85,9 @@ SELECTION = Experiment(
     design=f"The bundled student learns {_QUESTIONS} questions x 2 solutions for {_STEPS} steps of "
     f"{world.ROWS} rows, with the distributions or the text of the chain of thought, or with all "
     f"four formats of the published method. Every {_EVERY} steps it answers {_EXAMPLES} validation "
-    f"and {_EXAMPLES} test questions of all nine sets of the world. Partner of an arm: the text.",
-    prepare=world.prepare,
+    f"and {_EXAMPLES} test questions of each of the four families, and {_EXAMPLES // 3} of each of "
+    "the five general tasks. Partner of an arm: the text.",
+    prepare=partial(world.prepare, fewer=world.GENERAL),
     base=partial(
         world.base_recipe, steps=_STEPS, every=_EVERY, samples=2, sets=world.EVERYTHING
     ),

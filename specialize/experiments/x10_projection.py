@@ -8,18 +8,18 @@ from specialize.experiments import world
 from specialize.experiments.design import Arm, Contrast, Experiment
 
 _TEMPERATURE = 1.5  # of the teacher: a tail worth treating
-_QUESTIONS, _EXAMPLES = 400, 200
+_QUESTIONS, _EXAMPLES = 400, 600
 _POLICY, _TAIL, _K = "alignment.policy", "training.tail", "alignment.top_k"
 _TEACHER = f"teachers.{world.TEACHER}"
 _ENTRIES = 16  # stored of each row, of which an arm keeps k
 
 
-def _arm(name: str, *changes: str, against: str = "prefix k5") -> Arm:
-    return Arm(name, (_AT, *changes), against=against)
+def _arm(name: str, *changes: str) -> Arm:
+    return Arm(name, (_AT, *changes), against="prefix k5")
 
 
-def _costs(what: str, name: str, against: str = "prefix k5") -> Contrast:
-    return Contrast(f"{what} costs accuracy", (against,), (name,))
+def _costs(what: str, name: str) -> Contrast:
+    return Contrast(f"{what} costs accuracy", ("prefix k5",), (name,))
 
 
 _AT = world.with_teacher_at(_TEMPERATURE)
@@ -36,34 +36,28 @@ PROJECTION = Experiment(
     f"of {world.ROWS} rows; the teacher's logits are divided by {_TEMPERATURE:g}, so that its rows "
     f"have a tail, and {_ENTRIES} entries of each are stored. Partner of an arm: the prefix "
     "projection with five entries and the tail as a bucket (the defaults), or what its name says.",
-    prepare=partial(world.prepare, temperatures=(_TEMPERATURE,)),
+    prepare=partial(world.prepare, fewer=("farm",), temperatures=(_TEMPERATURE,)),
     base=partial(world.base_recipe, samples=2),
     arms=(
         Arm("prefix k5", (_AT, _STORED)),
         _arm("text", _STORED, "objectives.0.target=rationale"),
         _arm("one-to-one k5", _STORED, f"{_POLICY}=one-to-one"),
-        _arm("nearest k5", _STORED, f"{_POLICY}=nearest"),
-        _arm("chunk k5", _STORED, f"{_POLICY}=chunk"),
         _arm("renormalize k5", _STORED, f"{_TAIL}=renormalize"),
         _arm("to_label k5", _STORED, f"{_TAIL}=to_label"),
         _arm("drop k5", _STORED, f"{_TAIL}=drop"),
         _arm("k16", _STORED, f"{_K}=16"),
         _arm("k1", _STORED, f"{_K}=1"),
-        _arm("k1 renormalize", _STORED, f"{_K}=1", f"{_TAIL}=renormalize", against="k1"),
         _arm("5 drawn entries", f"{_TEACHER}.num_samples=5", f"{_TAIL}=renormalize"),
         _arm("wrong ones too", _STORED, "objectives.0.keep=all"),
     ),
     contrasts=(
         Contrast("rows beat text", ("prefix k5",), ("text",)),
         _costs("one-to-one", "one-to-one k5"),
-        _costs("nearest", "nearest k5"),
-        _costs("chunk", "chunk k5"),
         _costs("renormalizing the tail of five entries", "renormalize k5"),
         _costs("giving the tail to the label", "to_label k5"),
         _costs("dropping the tail", "drop k5"),
         Contrast("sixteen entries beat five", ("k16",), ("prefix k5",)),
         _costs("keeping one entry of five", "k1"),
-        _costs("renormalizing one entry (its rows are hard labels)", "k1 renormalize", "k1"),
         Contrast("five drawn entries beat the five largest", ("5 drawn entries",), ("prefix k5",)),
         _costs("keeping wrong responses", "wrong ones too"),
     ),

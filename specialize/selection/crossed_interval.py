@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,9 +24,14 @@ def crossed_interval(
         differences: (seeds, questions) first model's score less the second's.
     """
     seeds, questions = differences.shape
-    rng = np.random.default_rng(seed)
-    of_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=_DRAWS)
-    of_questions = rng.multinomial(questions, np.full(questions, 1 / questions), size=_DRAWS)
+    of_seeds, of_questions = _drawn(seeds, seed), _drawn(questions, seed + 1)
     means = ((of_questions @ differences.T) * of_seeds).sum(1) / (seeds * questions)
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=8)  # a page asks for a hundred intervals of one shape
+def _drawn(count: int, seed: int) -> NDArray[np.float64]:
+    """(draws, count) how often each of ``count`` is drawn, with replacement."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS).astype(np.float64)
