@@ -28,11 +28,14 @@ from specialize.config.yaml_files import (
     record_recipe,
     recorded_recipe,
 )
+from specialize.datasets.given_texts import texts_to_score
 from specialize.datasets.recipe_sets import Split, training_examples
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
 from specialize.io.garbage import importing
 from specialize.io.progress import notice, waiting
+from specialize.rollouts.consistency import check_consistency
+from specialize.store import Store
 from specialize.stores import plan_dump
 from specialize.students import checkpoints
 from specialize.teacher.opening import open_teacher
@@ -108,7 +111,8 @@ def make_targets(recipe: Recipe, run: Path) -> None:
     A teacher that has answered everything is not loaded again.
 
     Raises:
-        ConfigurationError: a teacher is neither a model nor an imported store.
+        ConfigurationError: a teacher is neither a model nor an imported store, or not the one that
+            it must be consistent with.
     """
     from specialize.targets.stage import write_targets
 
@@ -116,12 +120,14 @@ def make_targets(recipe: Recipe, run: Path) -> None:
     for name, teacher in recipe.teachers.items():
         responses, targets = run / "responses" / name, run / "targets" / name
         if teacher.model is not None:
-            _dump(recipe, name, responses)
+            _dump(recipe, name, run)
         elif not responses.is_dir() and not targets.is_dir() and name in wanted:
             raise ConfigurationError(
                 f"teacher {name!r} has no model, and there is no store at {responses}; name a "
                 f"model, or import its responses there (specialize import)"
             )
+        if responses.is_dir():
+            check_consistency(recipe, run, name, Store.open(responses).description)
         if name in wanted and responses.is_dir():
             write_targets(
                 responses,
@@ -133,16 +139,17 @@ def make_targets(recipe: Recipe, run: Path) -> None:
             )
 
 
-def _dump(recipe: Recipe, name: str, responses: Path) -> None:
+def _dump(recipe: Recipe, name: str, run: Path) -> None:
     from specialize.reuse import why_responses_differ
 
-    training = training_examples(recipe)
+    training, responses = training_examples(recipe), run / "responses" / name
     if responses.is_dir() and why_responses_differ(recipe, name, responses, training) is None:
         return
     from specialize.teacher.dump import dump
 
     teacher = recipe.teachers[name]
     with open_teacher(teacher, responses) as opened:
+        check_consistency(recipe, run, name, opened.description)
         dump(
             opened,
             training.questions,
@@ -151,6 +158,7 @@ def _dump(recipe: Recipe, name: str, responses: Path) -> None:
             pool=DemonstrationPool(training.examples),
             kind=datasets.kind_of(recipe.train_on.set),
             seed=recipe.seed,
+            texts=texts_to_score(teacher, training.questions),
         )
 
 

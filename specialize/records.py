@@ -164,6 +164,14 @@ class Response:
         return self.example_id, self.sample
 
 
+@dataclass(frozen=True, slots=True)
+class GivenText:
+    """A text that somebody wrote for an example, to be scored; ``cut`` where a limit ended it."""
+
+    text: str
+    cut: bool = False
+
+
 def check_unique(examples: Sequence[Example], where: str) -> None:
     """Refuse a set in which two examples share an id.
 

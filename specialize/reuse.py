@@ -20,6 +20,7 @@ from specialize import datasets
 from specialize.config.compare import conflicts
 from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import recorded_recipe
+from specialize.datasets.given_texts import texts_to_score
 from specialize.datasets.recipe_sets import TrainingSet, training_examples
 from specialize.errors import ConfigurationError, StoreError
 from specialize.formats import DemonstrationPool
@@ -105,10 +106,12 @@ def why_responses_differ(
     if found.settings.get("seed") not in (None, recipe.seed):
         return f"seed: {found.settings.get('seed')!r} there, {recipe.seed} now"
     pool = DemonstrationPool(training.examples)
+    texts = texts_to_score(teacher, training.questions)
     for continues in (True, False):  # known of a loaded teacher alone; decides one separator
         asks = build_asks(
-            training.questions, teacher, pool=pool, seed=recipe.seed, continues=continues
-        )
+            training.questions, teacher, pool=pool, seed=recipe.seed, continues=continues,
+            texts=texts,
+        )  # fmt: skip
         prompts = f"{teacher.format} sha256:{asks.prompt_digest}"
         if (found.prompt, found.dataset) == (prompts, f"sha256:{asks.dataset_digest}"):
             return None

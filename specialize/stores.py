@@ -12,6 +12,7 @@ from pathlib import Path
 from specialize import datasets
 from specialize.answers import Kind
 from specialize.config.recipe import Teacher
+from specialize.datasets.given_texts import texts_to_score
 from specialize.records import Example
 from specialize.store import Part, already_merged, part_kind, place_of
 from specialize.teacher.opening import open_teacher
@@ -50,6 +51,7 @@ def dump_set(
             seed=seed,
             restart=restart,
             part=part,
+            texts=texts_to_score(settings, examples),
         )
     return {**summary.as_json()}
 
@@ -92,6 +94,7 @@ def plan_dump(
 
     with open_teacher(settings, None) as opened:
         planned = plan(
-            opened, examples, out, settings, kind=kind, seed=seed, shard_samples=SHARD_SAMPLES
-        )
+            opened, examples, out, settings, kind=kind, seed=seed, shard_samples=SHARD_SAMPLES,
+            texts=texts_to_score(settings, examples),
+        )  # fmt: skip
     return {**planned.as_json()}

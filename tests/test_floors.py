@@ -30,6 +30,7 @@ specialize.config specialize.targets
 specialize.datasets specialize.students specialize.teacher specialize.recipes
 specialize.rows specialize.imports specialize.report specialize.pairs specialize.compare
 specialize.evaluate specialize.train specialize.reuse specialize.choosing specialize.stores
+specialize.rollouts
 specialize.pipeline specialize.inspection
 specialize.quickstart
 specialize.experiments
@@ -131,6 +132,7 @@ LATE_IMPORTS = {
     "specialize.cli.imports",
     "specialize.cli.inspect",
     "specialize.cli.pair",
+    "specialize.cli.rollouts",
     "specialize.cli.select",
     "specialize.pipeline",
     "specialize.stores",

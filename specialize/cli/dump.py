@@ -56,6 +56,13 @@ if TYPE_CHECKING:
     "(with --set forced=true, for the given answers).",
 )
 @click.option(
+    "--texts",
+    default=None,
+    metavar="FILE",
+    help="With mode score: texts to score in place of the set's own solutions, JSON lines with id "
+    "and text, such as `specialize rollouts` writes.  [default: none]",
+)
+@click.option(
     "--format",
     "format_name",
     default="zero-shot-cot",
@@ -154,7 +161,7 @@ if TYPE_CHECKING:
 @as_json_option
 def dump(
     out: Path, teacher: str, name: str, path: str | None, split: str | None, limit: int | None,
-    mode: str, format_name: str, num_fewshot: int, prompt_file: str | None,
+    mode: str, texts: str | None, format_name: str, num_fewshot: int, prompt_file: str | None,
     samples: int | None, temperature: float, max_new_tokens: int, top_logprobs: int,
     top_p_mass: float, num_samples: int | None,
     tail_temperature: tuple[float, ...], server: str | None, urls: tuple[str, ...],
@@ -173,6 +180,7 @@ def dump(
         {
             "model": teacher,
             "mode": mode,
+            "texts": texts,
             "format": format_name,
             "num_fewshot": num_fewshot,
             "prompt_file": prompt_file,

@@ -37,6 +37,7 @@ from specialize.cli.experiment import experiment
 from specialize.cli.imports import export, import_
 from specialize.cli.inspect import env, inspect, recipes, schema, verify
 from specialize.cli.pair import pair
+from specialize.cli.rollouts import rollouts
 from specialize.cli.select import select
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class _Commands(Sectioned):
     sections = {  # noqa: RUF012
         "Start here": ("quickstart", "recipes", "pair", "run"),
         "Stages, in order": (
-            "data", "dump", "import", "align", "merge", "train", "evaluate", "select", "report",
+            "data", "dump", "import", "align", "merge", "train", "rollouts", "evaluate",
+            "select", "report",
         ),
         "Look and share": (
             "compare", "experiment", "compare-stores", "inspect", "verify", "export", "average",
@@ -319,6 +321,7 @@ for _command in (
     data,
     experiment,
     dump,
+    rollouts,
     evaluate,
     select,
     import_,

@@ -214,6 +214,13 @@ class Recipe(Strict):
                         f"objective {objective.name!r} wants teacher {teacher!r}; "
                         f"teachers of this recipe: {', '.join(self.teachers) or 'none'}"
                     )
+        for name, settings in self.teachers.items():
+            other = settings.consistent_with
+            if other == name or (other is not None and other not in self.teachers):
+                raise ValueError(
+                    f"teacher {name!r} cannot be consistent with {other!r}; other teachers of this "
+                    f"recipe: {', '.join(n for n in self.teachers if n != name) or 'none'}"
+                )
         return self
 
     @model_validator(mode="after")

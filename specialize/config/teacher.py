@@ -99,6 +99,12 @@ class Teacher(Strict):
     """Directory, GGUF file or hub id; with a server, the name that it serves. None: imported."""
     mode: Literal["sample", "score", "rationale"] = "sample"
     """Write solutions, score the set's own, or explain answers."""
+    texts: str | None = None
+    """With mode score: a file of texts to score in place of the set's own solutions, each line with
+    the id of its question."""
+    consistent_with: str | None = None
+    """Another teacher of the recipe that this one must be: both stores are compared before anything
+    is scored."""
     forced: bool = False
     """With mode rationale: the prompt gives the answer."""
     tasks: tuple[str, ...] = ()
@@ -149,6 +155,8 @@ class Teacher(Strict):
     def _named(self) -> Teacher:
         if self.server is not None and self.model is None:
             raise ValueError("a teacher with a server needs a model: the name that it serves")
+        if self.texts is not None and self.mode != "score":
+            raise ValueError(f"texts are scored: with mode {self.mode} leave them out")
         if self.until and self.server is None:
             raise ValueError("until is for servers; a local teacher stops after the answer's line")
         if self.num_samples is not None and (self.top_p_mass < 1 or self.tail_temperatures):

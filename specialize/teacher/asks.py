@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
@@ -29,19 +29,38 @@ from specialize.formats import (
     by_name,
     parse_prompt_file,
 )
-from specialize.records import ChatPrompt, Example, Json, Message, Prompt, question_key
+from specialize.records import (
+    ChatPrompt,
+    Example,
+    GivenText,
+    Json,
+    Message,
+    Prompt,
+    question_key,
+)
 from specialize.teacher.rationale_prompts import RationalePrompts
+
+Texts = Mapping[str, Sequence[GivenText]]  # by the example's id
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One response to get; ``text`` is given where it is only to be scored."""
+    """One response to get; ``text`` is given where it is only to be scored.
+
+    ``cut``: a limit ended the given text, so that it has no end to score.
+    """
 
     example: Example
     sample: int
     prompt: Prompt
     seed: int
     text: str | None = None
+    cut: bool = False
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The example's id and the number of the sample."""
+        return self.example.id, self.sample
 
 
 class Entries(Sequence[Ask]):
@@ -75,9 +94,9 @@ class Entries(Sequence[Ask]):
 class Asks:
     """The whole list, and the examples left out.
 
-    ``firsts`` has sample 0 of every example that is asked, ``entries`` all ``samples`` of each.
-    ``left_out`` have no rationale to score, or no answer to give; ``too_long`` do not fit into the
-    teacher's context.
+    ``firsts`` has sample 0 of every example that is asked, ``entries`` all ``samples`` of each;
+    where texts are given ``firsts`` has them all. ``left_out`` have no text to score, or no answer
+    to give; ``too_long`` do not fit into the teacher's context.
     """
 
     firsts: tuple[Ask, ...]
@@ -105,7 +124,7 @@ class Asks:
 
 def _asked(ask: Ask) -> Json:
     prompt = ask.prompt if isinstance(ask.prompt, str) else ask.prompt.as_json()
-    return [ask.example.id, ask.sample, prompt, ask.text]
+    return [ask.example.id, ask.sample, prompt, ask.text, *(["cut"] if ask.cut else [])]
 
 
 def build_asks(
@@ -115,6 +134,7 @@ def build_asks(
     pool: DemonstrationPool | None = None,
     seed: int = 0,
     continues: bool = True,
+    texts: Texts | None = None,
 ) -> Asks:
     """Everything a dump will ask, in order.
 
@@ -122,6 +142,7 @@ def build_asks(
         pool: where demonstrations come from; None: the examples themselves.
         continues: the teacher's text continues the prompt; a given text then begins with
             what the format puts between the two.
+        texts: to score in place of the examples' own solutions, by the example's id.
 
     Raises:
         ConfigurationError: several samples of a given text, an unknown format or task, too few
@@ -137,20 +158,34 @@ def build_asks(
             continue
         form, prompt = prompter.put(example)
         _refuse_half_characters(example.id, str(prompt))
-        text = None
-        if settings.mode == "score":
-            if form.needs_rationale and not example.rationale.strip():
-                left_out.append(example.id)
-                continue
-            target = form.target(example.rationale, example.answer)
-            text = form.separator + target if continues else target
-        firsts.append(Ask(example, 0, prompt, sample_seed(seed, example.id, 0), text))
+        if settings.mode != "score":
+            firsts.append(Ask(example, 0, prompt, sample_seed(seed, example.id, 0)))
+            continue
+        given = _own_solution(example, form) if texts is None else texts.get(example.id, ())
+        left_out += [] if given else [example.id]
+        lead = form.separator if continues else ""
+        firsts += [_scoring(example, n, prompt, seed, lead, one) for n, one in enumerate(given)]
     if not firsts:
         raise ConfigurationError(
             f"nothing to ask: {len(examples)} examples, {len(left_out)} of them without a "
-            f"rationale to score"
+            f"{'rationale' if texts is None else 'text'} to score"
         )
     return Asks(tuple(firsts), settings.samples, seed, tuple(left_out))
+
+
+def _own_solution(example: Example, form: PromptFormat) -> Sequence[GivenText]:
+    """The set's own, in the format's words; nothing where it has none."""
+    if form.needs_rationale and not example.rationale.strip():
+        return ()
+    return (GivenText(form.target(example.rationale, example.answer)),)
+
+
+def _scoring(
+    example: Example, number: int, prompt: Prompt, seed: int, lead: str, given: GivenText
+) -> Ask:
+    """A given text to score; it begins with ``lead``, what the format puts before it, once."""
+    text = given.text if given.text.startswith(lead) else lead + given.text
+    return Ask(example, number, prompt, sample_seed(seed, example.id, number), text, given.cut)
 
 
 def _of_tasks(examples: Sequence[Example], tasks: Sequence[str]) -> Sequence[Example]:

@@ -36,7 +36,7 @@ from specialize.store import (
     place_of,
 )
 from specialize.store.sealed import Json
-from specialize.teacher.asks import Ask, Asks, build_asks
+from specialize.teacher.asks import Ask, Asks, Texts, build_asks
 from specialize.teacher.cutting import Cut, cut_at_answer
 from specialize.teacher.fitting import fitting
 from specialize.teacher.judging import judge
@@ -64,21 +64,20 @@ def dump(
     shard_samples: int = SHARD_SAMPLES,
     restart: bool = False,
     part: Part | None = None,
+    texts: Texts | None = None,
 ) -> DumpSummary:
     """Let ``teacher`` answer or score every example; continue what an earlier call began.
 
     Args:
         teacher: what answers; ``load_teacher`` makes one of a local model.
-        examples: the questions, of one set.
-        out: the store's directory.
+        examples, out: the questions, of one set, and the store's directory.
         settings: mode, format, samples, temperature and limits.
         pool: where demonstrations come from; None: the examples themselves.
         kind: how answers of this set are compared.
         seed: of the samples and of the demonstrations.
-        shard_samples: samples that are committed at once.
-        restart: remove what is there and begin again.
-        part: write these shards alone, below ``out``; ``merging.merge_dump`` makes one store of
-            all. None: the whole.
+        shard_samples, restart: samples that are committed at once; to remove what is there.
+        part: write these shards alone, below ``out``; see ``merging.merge_dump``. None: the whole.
+        texts: to score, by the example's id; None: the examples' own solutions.
 
     Returns:
         What the store, or the part of it, holds, and what was counted on the way.
@@ -88,13 +87,14 @@ def dump(
             that was begun with other settings; names the keys that differ.
         LockedError, DiskFullError: another writer, no room; what was committed is intact.
     """
-    asks = build_asks(examples, settings, pool=pool, seed=seed, continues=teacher.continues)
-    asks = fitting(teacher, asks, settings.too_long)
+    asked = build_asks(
+        examples, settings, pool=pool, seed=seed, continues=teacher.continues, texts=texts
+    )
+    asks = fitting(teacher, asked, settings.too_long)
     job = _Job(teacher, settings, kind, seed, shard_samples)
     place = place_of(Path(out), part, restart=restart)
-    with StoreWriter(
-        place, job.describe(asks), shard_samples=shard_samples, restart=restart
-    ) as writer:
+    about = job.describe(asks)
+    with StoreWriter(place, about, shard_samples=shard_samples, restart=restart) as writer:
         return _write(writer, job, asks, part)
 
 
@@ -280,8 +280,20 @@ def ask_teacher(
     """The texts of ``asks``, written or given, with their rows; nothing is cut or judged."""
     prompts = [ask.prompt for ask in asks]
     if settings.mode == "score":
-        return teacher.score(prompts, [ask.text or "" for ask in asks], sampling)
+        scored = teacher.score(prompts, [ask.text or "" for ask in asks], sampling)
+        ends = teacher.tokenizer.ends
+        return [
+            _without_end(text, ends) if ask.cut else text
+            for ask, text in zip(asks, scored, strict=True)
+        ]
     return teacher.sample(prompts, [ask.seed for ask in asks], sampling)
+
+
+def _without_end(scored: ScoredText, ends: Sequence[int]) -> ScoredText:
+    """A given text that a limit cut: the row of an end that was never written goes."""
+    has_end = len(scored) > 0 and scored.token_id[-1] in ends
+    kept = scored.first(len(scored) - 1, scored.text) if has_end else scored
+    return replace(kept, finish="length")
 
 
 class Answered(NamedTuple):

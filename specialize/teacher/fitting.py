@@ -28,14 +28,14 @@ def fitting(teacher: Teacher, asks: Asks, too_long: TooLong) -> Asks:
     if context is None:
         return asks
     firsts = [ask for ask in asks.firsts if not _surely_fits(ask, context)]
-    needed = dict(zip([ask.example.id for ask in firsts], _tokens(teacher, firsts), strict=True))
-    long = {id_: count for id_, count in needed.items() if count + 1 > context}
+    needed = dict(zip([ask.key for ask in firsts], _tokens(teacher, firsts), strict=True))
+    long = {key: count for key, count in needed.items() if count + 1 > context}
     if not long:
         return asks
-    kept = tuple(ask for ask in asks.firsts if ask.example.id not in long)
+    kept = tuple(ask for ask in asks.firsts if ask.key not in long)
     if too_long == "skip" and kept:
-        return replace(asks, firsts=kept, too_long=tuple(long))
-    first, count = next(iter(long.items()))
+        return replace(asks, firsts=kept, too_long=tuple(id_ for id_, _ in long))
+    (first, _), count = next(iter(long.items()))
     advice = "use fewer demonstrations" + (
         "" if too_long == "skip" else ", or leave such examples out (--too-long skip)"
     )

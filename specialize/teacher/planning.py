@@ -19,7 +19,7 @@ from specialize.formats import DemonstrationPool
 from specialize.records import Example
 from specialize.store import StoreDescription
 from specialize.store.sealed import Json
-from specialize.teacher.asks import Ask, build_asks
+from specialize.teacher.asks import Ask, Asks, Texts, build_asks
 from specialize.teacher.dump import PILOT, ask_teacher, cut_of, sampling_of, spread
 from specialize.teacher.fitting import fitting
 from specialize.teacher.likelihood import TOP_K, advised_top_k, masses, measure, nats_per_token
@@ -72,39 +72,48 @@ def plan(
     kind: Kind = "number",
     seed: int = 0,
     shard_samples: int,
+    texts: Texts | None = None,
 ) -> DumpPlan:
     """What ``dump`` with the same arguments will do.
 
     Raises:
         ConfigurationError: what ``dump`` would refuse.
     """
-    asks = build_asks(examples, settings, pool=pool, seed=seed, continues=teacher.continues)
+    asks = build_asks(
+        examples, settings, pool=pool, seed=seed, continues=teacher.continues, texts=texts
+    )
     asks = fitting(teacher, asks, settings.too_long)
     entries, firsts = asks.entries, asks.firsts
     prompts = teacher.prompt_tokens([ask.prompt for ask in firsts])
     pilot, sums, seconds = _try(teacher, entries, settings, kind)
     per_row = sum(map(len, pilot)) / len(pilot)
-    text_bytes = sum(len(text.text.encode()) for text in pilot) / len(pilot)
     tokens = round(per_row * len(entries))
     most = len(entries) * settings.max_new_tokens if settings.mode != "score" else tokens
     stored = settings.num_samples or settings.top_logprobs
     position = _bytes_per_position(teacher, settings, stored)
-    texts = round(text_bytes * len(entries)) + sum(len(str(ask.prompt).encode()) for ask in firsts)
+    written = _text_bytes(pilot, asks)
     return DumpPlan(
-        questions=len(firsts),
+        questions=len({ask.example.id for ask in firsts}),
         rows=len(entries),
         shards=-(-len(entries) // shard_samples),
         prompt_tokens=sum(map(len, prompts)),
         tokens=tokens,
         tokens_at_most=most,
-        bytes=tokens * position + texts,
-        bytes_at_most=most * (position + 4) + texts,
+        bytes=tokens * position + written,
+        bytes_at_most=most * (position + 4) + written,
         bytes_free=_free(out),
         seconds=seconds / len(pilot) * len(entries),
         too_long=len(asks.too_long),
         pilot=sums,
         advised_bytes_per_position=_bytes_per_position(teacher, settings, advised_top_k(sums)),
     )
+
+
+def _text_bytes(pilot: Sequence[ScoredText], asks: Asks) -> int:
+    """Of all prompts, and of texts as long as those of the pilot."""
+    each = sum(len(text.text.encode()) for text in pilot) / len(pilot)
+    prompts = sum(len(str(ask.prompt).encode()) for ask in asks.firsts)
+    return round(each * len(asks.entries)) + prompts
 
 
 def _try(

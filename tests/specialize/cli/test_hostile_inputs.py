@@ -248,6 +248,7 @@ ARGUMENTS = [
     (["evaluate", "empty", "--shard", "3/2"], "recipe.yaml"),
     (["evaluate", "empty", "--processes", "0"], "--processes"),
     (["select", "empty"], "recipe.yaml"),
+    (["rollouts", "empty"], "recipe.yaml"),
     (["report", "empty"], "recipe.yaml"),
     (["average", "empty", "out", "--steps", "x"], "--steps"),
     (["average", "empty", "out", "--steps", "1"], ""),

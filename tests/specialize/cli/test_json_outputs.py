@@ -23,6 +23,7 @@ COMMANDS: list[list[str]] = [
     ["evaluate", "run"],
     ["select", "run"],
     ["report", "run"],
+    ["rollouts", "run", "--limit", "2", "--max-new-tokens", "4"],
     ["run", "recipe.yaml", "--out", "new", "--dry-run"],
     ["compare", "run/predictions/step-000000", "run/predictions/step-000003"],
     ["compare-stores", STORE, STORE],
