@@ -260,23 +260,30 @@ def distillkit(
     metavar="C",
     help="Column of log-sums of all logits.  [default: the preset's, or none]",
 )
+@click.option(
+    "--prompt",
+    default=None,
+    metavar="C",
+    help="Column of the text that the tokens answer.  [default: the preset's, or none]",
+)
 @_rows_of_a_teacher
 def columns(
     source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, preset: str | None,
     ids: str | None, values: str | None, kind_of_values: str | None, tokens: str | None,
-    rows: str | None, segments: str | None, normalizer: str | None,
+    rows: str | None, segments: str | None, normalizer: str | None, prompt: str | None,
     temperature: float | None, name: str | None, path: str | None, restart: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Convert columns of ids and values: parquet or JSON lines, a file or a directory.
 
     Presets: arcee-405b, apertus, alibaba, nemo-aligner, lightning-opd; the options change them.
+    A column inside another is named with a dot: metadata.response_tokens.
     """
     from specialize.imports.columns import import_columns
     from specialize.imports.layouts import named_layout
 
     layout = named_layout(
         preset, ids=ids, values=values, kind=kind_of_values, tokens=tokens, beside=rows,
-        segments=segments, normalizer=normalizer,
+        segments=segments, normalizer=normalizer, prompt=prompt,
     )  # fmt: skip
     examples, kind = _examples(name, path)
     found = import_columns(

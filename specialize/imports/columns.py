@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,7 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from specialize.answers import Kind
-from specialize.datasets.reading import json_lines
+from specialize.datasets.reading import json_lines, text_field
 from specialize.errors import InputError
 from specialize.imports.finish import finish_of
 from specialize.imports.layouts import Layout, Values
@@ -34,12 +35,18 @@ from specialize.teacher.served.wire import BadReplyError
 from specialize.tokens import load_tokenizer
 
 Numbers = NDArray[np.integer] | NDArray[np.floating]
-Columns = Mapping[str, Numbers]
 SHARD_SAMPLES = 64  # records of public sets have up to 65,000 tokens
 _READ = 8  # records of a parquet file that are in memory at once
 _BUFFER = 1 << 20  # bytes of a column that are read at once
 _EXPECTED = "JSON lines with columns of ids and log-probabilities"
 _PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib")
+
+
+class Columns(NamedTuple):
+    """A record's columns of numbers, (T,), (R,) or (R, K), and its prompt where it has one."""
+
+    numbers: Mapping[str, Numbers]
+    prompt: str | None
 
 
 def import_columns(
@@ -106,25 +113,34 @@ def files_of(source: Path) -> list[Path]:
 
 
 def records(file: Path, layout: Layout) -> Iterator[Columns]:
-    """The columns of each record of a file, as arrays (T,), (R,) or (R, K).
+    """The columns of each record of a file.
 
     Raises:
         InputError: a column is missing, or the file is not what its name says.
     """
-    wanted = [
-        name
-        for name in (layout.tokens, layout.ids, layout.values, layout.segments, layout.normalizer)
-        if name is not None
-    ]
+    numbers, text = layout.columns, layout.prompt
+    wanted = [*numbers, *([text] if text is not None else [])]
     if file.suffix != ".parquet":
         for where, record in json_lines(file, _EXPECTED):
-            missing = [name for name in wanted if name not in record]
-            if missing:
-                raise InputError(f"{where} has no column {missing[0]!r} but {', '.join(record)}")
-            yield {name: _array(record[name]) for name in wanted}
+            found = {name: _inside(record, name, where) for name in wanted}
+            prompt = None if text is None else text_field({text: found[text]}, text, where)
+            yield Columns({name: _array(found[name]) for name in numbers}, prompt)
         return
     for row in parquet_rows(file, wanted):
-        yield {name: nested_array(row[name]) for name in wanted}
+        prompt = None if text is None else str(row[text].as_py() or "")
+        yield Columns({name: nested_array(row[name]) for name in numbers}, prompt)
+
+
+def _inside(record: Mapping[str, object], name: str, where: str) -> object:
+    """The value under ``name``, or under its parts, one inside the other."""
+    if name in record:
+        return record[name]
+    value: object = record
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            raise InputError(f"{where} has no column {name!r} but {', '.join(record)}")
+        value = value[part]
+    return value
 
 
 def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[dict[str, pa.Scalar]]:
@@ -137,13 +153,31 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[dict[str, pa.Sc
         opened = parquet.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{file} is no parquet file: {error}") from None
-    missing = [column for column in columns if column not in opened.schema_arrow.names]
-    if missing:
-        names = ", ".join(opened.schema_arrow.names)
-        raise InputError(f"{file} has no column {missing[0]!r} but {names}")
+    places = {column: _place(opened.schema_arrow, column, file) for column in columns}
     for batch in opened.iter_batches(_READ, columns=list(columns)):
         for i in range(len(batch)):
-            yield {name: batch.column(name)[i] for name in columns}
+            row = {}
+            for column, (outer, *inner) in places.items():
+                value = batch.column(outer)[i]
+                for part in inner:
+                    value = value[part]
+                row[column] = value
+            yield row
+
+
+def _place(schema: pa.Schema, column: str, file: Path) -> list[str]:
+    """The column itself, or the way to it through columns that hold others."""
+    if column in schema.names:
+        return [column]
+    outer, *parts = column.split(".")
+    kind = schema.field(outer).type if outer in schema.names else None
+    for part in parts:
+        inside = kind if kind is not None and pa.types.is_struct(kind) else pa.struct([])
+        kind = inside.field(part).type if inside.get_field_index(part) >= 0 else None
+    if kind is None or not parts:
+        names = ", ".join(schema.names)
+        raise InputError(f"{file} has no column {column!r} but {names}")
+    return [outer, *parts]
 
 
 def nested_array(value: pa.Scalar) -> Numbers:
@@ -178,11 +212,11 @@ def whole_numbers(values: NDArray[np.generic]) -> NDArray[np.int64]:
 
 def kept(name: str, record: Columns, layout: Layout, made: Import) -> Iterator[Kept]:
     """The texts of a record, or the record with the reason why it has none."""
-    tokens = whole_numbers(record[layout.tokens]).ravel()
-    values = record[layout.values]
+    tokens = whole_numbers(record.numbers[layout.tokens]).ravel()
+    values = record.numbers[layout.values]
     segments = None
     if layout.segments is not None:
-        segments = whole_numbers(record[layout.segments]).ravel()
+        segments = whole_numbers(record.numbers[layout.segments]).ravel()
     found = runs(len(tokens), len(values), layout.beside, segments)
     if isinstance(found, str):
         yield Kept(name, "", found)
@@ -199,15 +233,17 @@ def _text(
     name: str, tokens: NDArray[np.int64], record: Columns, run: Run, layout: Layout, made: Import
 ) -> Kept:
     written = tokens[run.first : run.end]
-    prompt = made.tokenizer.decode(tokens[run.begin : run.first].tolist())
+    numbers, prompt = record.numbers, record.prompt
+    if prompt is None:
+        prompt = made.tokenizer.decode(tokens[run.begin : run.first].tolist())
     try:
-        values = record[layout.values][run.rows].reshape(len(written), -1)
+        values = numbers[layout.values][run.rows].reshape(len(written), -1)
         ids = written[:, None]
         if layout.ids is not None:
-            ids = whole_numbers(record[layout.ids][run.rows]).reshape(len(written), -1)
+            ids = whole_numbers(numbers[layout.ids][run.rows]).reshape(len(written), -1)
         normalizer = None
         if layout.normalizer is not None:
-            normalizer = record[layout.normalizer].ravel()[run.rows].astype(np.float64)
+            normalizer = numbers[layout.normalizer].ravel()[run.rows].astype(np.float64)
         scored = scored_rows(
             written, ids, as_logprobs(values, layout.kind, normalizer), tokenizer=made.tokenizer,
             k=made.top_k, width=made.width,

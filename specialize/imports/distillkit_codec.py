@@ -220,7 +220,7 @@ def _legacy(values: Mapping[str, object]) -> LegacyCodec:
         exact_k=_whole(values["exact_k"]),
         degree=_whole(values["polynomial_degree"]),
         with_sqrt=bool(values.get("with_sqrt_term", False)),
-        inverted=bool(values.get("invert_polynomial", False)),
+        inverted=bool(values.get("invert_polynomial", True)),
     )
 
 

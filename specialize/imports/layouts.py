@@ -26,6 +26,9 @@ class Layout:
         beside: which token a row is of.
         segments: [T] one number a text, or a mask; None: a record is one text.
         normalizer: [R] the logarithm of the sum over all logits; None: there is none.
+        prompt: the text that the tokens answer; None: it is among the tokens, or there is none.
+
+    A column inside another is named with a dot, ``metadata.response_tokens``.
     """
 
     values: str
@@ -35,6 +38,13 @@ class Layout:
     beside: Beside = "next"
     segments: str | None = None
     normalizer: str | None = None
+    prompt: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of numbers."""
+        named = (self.tokens, self.ids, self.values, self.segments, self.normalizer)
+        return [name for name in named if name is not None]
 
 
 PRESETS = {
@@ -49,8 +59,12 @@ PRESETS = {
         "topk_logits", "logits", "topk_token_ids", tokens="labels", beside="own",
         segments="loss_mask", normalizer="log_sum_exp_logits",
     ),
-    # Lightning OPD (arXiv:2604.13010): rollouts with the teacher's value of each token
-    "lightning-opd": Layout("teacher_log_probs", "logprobs", None, tokens="tokens", beside="last"),
+    # Lightning OPD (arXiv:2604.13010), data_curation/prepare_lightning_opd.py: rollouts of a
+    # student with the teacher's value of each token
+    "lightning-opd": Layout(
+        "metadata.teacher_log_probs", "logprobs", None, tokens="metadata.response_tokens",
+        beside="own", prompt="prompt",
+    ),
 }  # fmt: skip
 
 
@@ -64,6 +78,7 @@ def named_layout(
     beside: str | None = None,
     segments: str | None = None,
     normalizer: str | None = None,
+    prompt: str | None = None,
 ) -> Layout:
     """The layout ``preset`` with what else is named in place of its own.
 
@@ -88,4 +103,5 @@ def named_layout(
         beside=cast(Beside, beside) if beside else base.beside,
         segments=segments or base.segments,
         normalizer=normalizer or base.normalizer,
+        prompt=prompt or base.prompt,
     )

@@ -175,18 +175,21 @@ def legacy_words(ids: np.ndarray, bits: int) -> list[list[int]]:
     return words
 
 
-@pytest.mark.parametrize("size", [600, 70_000])
+@pytest.mark.parametrize(("size", "inverted"), [(600, True), (70_000, False)])
 def test_the_legacy_form(
-    tokenizer: Tokenizer, texts: list[ScoredText], tmp_path: Path, size: int
+    tokenizer: Tokenizer, texts: list[ScoredText], tmp_path: Path, size: int, inverted: bool
 ) -> None:
-    """Centred logits: exact ones, then a fitted polynomial; their softmax leaves no tail."""
+    """Centred logits: exact ones, then a fitted polynomial; their softmax leaves no tail.
+
+    Without a word of it the polynomial is of 1 / i, as in DistillKit's own configuration.
+    """
     config = {
         "vocab_size": size, "k": K, "exact_k": 2, "polynomial_degree": 1, "with_sqrt_term": True,
-        "term_dtype": "float32", "invert_polynomial": False,
+        "term_dtype": "float32", **({} if inverted else {"invert_polynomial": False}),
     }  # fmt: skip
     (tmp_path / "compression_config.yaml").write_text(yaml.safe_dump(config))
     points = np.arange(1, 3, dtype=float)
-    terms = np.stack([points**0, points, np.sqrt(points)], axis=1)
+    terms = np.stack([points**0, points ** (-1 if inverted else 1), np.sqrt(points)], axis=1)
     rows, expected = [], []
     for text in texts:
         whole = topk_logprob(text).astype(np.float64)
@@ -307,30 +310,45 @@ def test_nemo_aligner_has_an_exact_tail(texts: list[ScoredText], tmp_path: Path)
     assert Store.open(tmp_path / "s")["rows/000000", 0].response.prompt == decoded
 
 
-@pytest.mark.parametrize(
-    ("preset", "columns"),
-    [
-        ("alibaba", ("token_ids", "logprobs", 0)),
-        ("lightning-opd", ("tokens", "teacher_log_probs", 3)),
-    ],
-)
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+@pytest.mark.parametrize("preset", ["alibaba", "lightning-opd"])
 def test_sampled_tokens_alone(
-    preset: str, columns: tuple[str, str, int], texts: list[ScoredText], tmp_path: Path
+    preset: str, ending: str, texts: list[ScoredText], tmp_path: Path
 ) -> None:
-    tokens, values, prompt = columns
-    rows = [
-        {tokens: [5] * prompt + t.token_id.tolist(), values: t.token_logprob.tolist()}
-        for t in texts
-    ]
-    source = write_parquet(tmp_path / "a.parquet", rows)
+    """Lightning OPD's are inside another column, beside the text of the prompt."""
+    rows: list[dict[str, object]] = []
+    for text in texts:
+        tokens, values = text.token_id.tolist(), text.token_logprob.tolist()
+        inside = {"is_lightning_opd": True, "response_tokens": tokens,
+                  "loss_mask": [1] * len(tokens), "response": text.text,
+                  "teacher_log_probs": values}  # fmt: skip
+        rows.append(
+            {"sample_uuid": "u", "token_ids": tokens, "logprobs": values}
+            if preset == "alibaba"
+            else {"prompt": "Q: how many?", "label": "0", "metadata": inside}
+        )
+    write = write_parquet if ending == "parquet" else write_lines
+    source = write(tmp_path / f"a.{ending}", rows)
     import_columns(
         source, tmp_path / "s", layout=PRESETS[preset], tokenizer=TEACHER, teacher="b", top_k=9
     )
     store = Store.open(tmp_path / "s")
     assert store.description.k == 1
     for sample, text in zip(store, texts, strict=True):
+        assert sample.response.prompt == ("" if preset == "alibaba" else "Q: how many?")
         assert topk_id(sample)[:, 0].tolist() == text.token_id.tolist()
         np.testing.assert_allclose(sample.token_logprob, text.token_logprob, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+@pytest.mark.parametrize("column", ["metadata.tokens", "metadata.response_tokens.x", "meta.x"])
+def test_a_column_that_is_not_inside(column: str, ending: str, tmp_path: Path) -> None:
+    rows = [{"metadata": {"response_tokens": [1], "teacher_log_probs": [-0.1]}, "prompt": "q"}]
+    write = write_parquet if ending == "parquet" else write_lines
+    source = write(tmp_path / f"a.{ending}", rows)
+    layout = replace(PRESETS["lightning-opd"], tokens=column)
+    with pytest.raises(InputError, match=f"no column '{column}' but metadata, prompt"):
+        import_columns(source, tmp_path / "s", layout=layout, tokenizer=TEACHER, teacher="b")
 
 
 def test_rows_beside_other_tokens_than_said(texts: list[ScoredText], tmp_path: Path) -> None:
