@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from specialize.errors import DiskFullError, InputError, SpecializeError
+from specialize.io.units import bytes_text, duration_text, number_text
 from specialize.io.visible import visible, visible_lines
 
 INTERRUPTED = 130
@@ -185,26 +186,7 @@ def _in_words(key: str, value: object) -> str:
         return str(value)
     words = {*key.split("_")}
     if "bytes" in words:
-        return _bytes(value)
+        return bytes_text(value)
     if "seconds" in words or "hours" in words:
-        return _duration(value * (3600 if "hours" in words else 1))
-    return _number(value)
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def _duration(seconds: float) -> str:
-    """Half a day is not read in seconds, nor a second in hours."""
-    if seconds < 600:
-        return f"{_number(seconds)} s"
-    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
-
-
-def _bytes(count: float) -> str:
-    units = ("bytes", "kB", "MB", "GB", "TB")
-    power = min((len(str(int(count))) - 1) // 3, len(units) - 1)
-    return f"{count / 1000**power:,.{1 if power else 0}f} {units[power]}"
+        return duration_text(value * (3600 if "hours" in words else 1))
+    return number_text(value)

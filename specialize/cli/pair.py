@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from specialize.cli.console import FILE, as_json_option, print_result
+from specialize.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from specialize.pairs.evidence import Given
@@ -32,9 +33,16 @@ _WORLD = 1000  # texts of the bundled world, where none are given
     type=click.IntRange(min=1),
     help="Texts that bytes and hours are given for.",
 )
+@click.option("--page", type=FILE, default=None, help="Also write everything as an HTML page.")
 @as_json_option
 def pair(
-    teacher: str, student: str, texts: Path | None, score: bool, responses: int, as_json: bool
+    teacher: str,
+    student: str,
+    texts: Path | None,
+    score: bool,
+    responses: int,
+    page: Path | None,
+    as_json: bool,
 ) -> None:
     """Forecast what STUDENT's vocabulary keeps of TEACHER's distributions, before a dump.
 
@@ -44,10 +52,14 @@ def pair(
     from time import process_time
 
     from specialize.pairs import evidence
-    from specialize.pairs.stage import judge, table
+    from specialize.pairs.cautions import Widths, width_of
+    from specialize.pairs.stage import judge, specials_table, table
     from specialize.store import Store
     from specialize.tokens import load_tokenizer
 
+    if page is not None and page.exists():
+        raise ConfigurationError(f"{page} is there already; name a new file or remove it first")
+    learner = load_tokenizer(student)
     if (Path(teacher) / "store.json").is_file():
         found = evidence.read(Store.open(teacher))
     elif score:
@@ -56,8 +68,14 @@ def pair(
         found = evidence.score(load_teacher(teacher), _given(texts), process_time)
     else:
         found = evidence.assume(load_tokenizer(teacher), _given(texts))
-    judged = judge(found, load_tokenizer(student), responses=responses)
-    print_result(judged if as_json else {**judged, "k": f"\n{table(judged)}"}, as_json)
+    widths = Widths(width_of(teacher), width_of(student))
+    judged = judge(found, learner, responses=responses, widths=widths)
+    if page is not None:
+        from specialize.inspection.pair_page import write_pair_page
+
+        write_pair_page(judged, page)
+    tables = {"k": f"\n{table(judged)}", "specials": f"\n{specials_table(judged)}"}
+    print_result(judged if as_json else {**judged, **tables}, as_json)
 
 
 def _given(path: Path | None) -> list[Given]:
@@ -80,5 +98,5 @@ def _given(path: Path | None) -> list[Given]:
             text_field(record, "text", where),
             text_field(record, "prompt", where) if record.get("prompt") else "",
         )
-        for where, record in records_of(path)
+        for where, record in records_of(path, expected="texts with the field text")
     ]

@@ -34,18 +34,21 @@ _UNPACK = {
 _CONVERT = (".xlsx", ".xls", ".ods", ".pkl", ".pickle", ".npz", ".feather", ".orc", ".yaml", ".yml")
 
 
-def records_of(path: Path, faults: list[str] | None = None) -> Iterator[tuple[str, Record]]:
+def records_of(
+    path: Path, faults: list[str] | None = None, *, expected: str = EXPECTED
+) -> Iterator[tuple[str, Record]]:
     """The records of a file or saved dataset, each with its place.
 
     Args:
         path: the file, or the directory that ``Dataset.save_to_disk`` wrote.
         faults: takes what is wrong with single lines of JSON, which are then passed over.
+        expected: what the file should hold, for the error where there is none.
 
     Raises:
         InputError: the file is missing, damaged, empty, or of a format that is not read.
     """
     if (path / "state.json").is_file():
-        return _saved_records(path)
+        return _saved_records(path, expected)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     form = (
         suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes or [""])[-1]
@@ -55,10 +58,10 @@ def records_of(path: Path, faults: list[str] | None = None) -> Iterator[tuple[st
     if form in _CONVERT:
         raise InputError(f"{path} is not read; save its table as .jsonl, .csv or .parquet")
     if form == ".json":
-        return _json_records(path)
+        return _json_records(path, expected)
     if form in _READERS:
-        return _READERS[form](path)
-    return json_lines(path, f"{EXPECTED}, as JSON lines", faults)
+        return _READERS[form](path, expected)
+    return json_lines(path, f"{expected}, as JSON lines", faults)
 
 
 def file_of(path: Path, split: str | None) -> Path:
@@ -78,21 +81,21 @@ def file_of(path: Path, split: str | None) -> Path:
     return found[0] if found else path / f"{split}.jsonl"
 
 
-def _json_records(path: Path) -> Iterator[tuple[str, Record]]:
+def _json_records(path: Path, expected: str) -> Iterator[tuple[str, Record]]:
     """A JSON list, or JSON lines under the name of one."""
-    if read_text(path, EXPECTED).lstrip()[:1] == "[":
-        yield from json_objects(json_document(path, EXPECTED), path, EXPECTED)
+    if read_text(path, expected).lstrip()[:1] == "[":
+        yield from json_objects(json_document(path, expected), path, expected)
     else:
-        yield from json_lines(path, f"{EXPECTED}, as JSON lines or one JSON list")
+        yield from json_lines(path, f"{expected}, as JSON lines or one JSON list")
 
 
-def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[str, Record]]:
+def _csv_records(path: Path, delimiter: str, expected: str) -> Iterator[tuple[str, Record]]:
     csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(io.StringIO(read_text(path, EXPECTED)), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(read_text(path, expected)), delimiter=delimiter, strict=True)
     try:
         header = next(reader, None)
         if header is None:
-            raise InputError(f"{path} is empty; expected: {EXPECTED}")
+            raise InputError(f"{path} is empty; expected: {expected}")
         for row in reader:
             where = f"{path}, line {reader.line_num}"
             if not row:
@@ -104,17 +107,17 @@ def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[str, Record]]:
         raise InputError(f"{path}, line {reader.line_num}, is not CSV ({error})") from None
 
 
-def _comma_records(path: Path) -> Iterator[tuple[str, Record]]:
-    return _csv_records(path, ",")
+def _comma_records(path: Path, expected: str) -> Iterator[tuple[str, Record]]:
+    return _csv_records(path, ",", expected)
 
 
-def _tab_records(path: Path) -> Iterator[tuple[str, Record]]:
-    return _csv_records(path, "\t")
+def _tab_records(path: Path, expected: str) -> Iterator[tuple[str, Record]]:
+    return _csv_records(path, "\t", expected)
 
 
-def _parquet_records(path: Path) -> Iterator[tuple[str, Record]]:
+def _parquet_records(path: Path, expected: str) -> Iterator[tuple[str, Record]]:
     if not path.is_file():
-        raise InputError(f"no file {path}; expected there: {EXPECTED}")
+        raise InputError(f"no file {path}; expected there: {expected}")
     try:
         with parquet.ParquetFile(path) as file:
             rows, size = file.metadata.num_rows, path.stat().st_size
@@ -123,12 +126,12 @@ def _parquet_records(path: Path) -> Iterator[tuple[str, Record]]:
                     f"{path} says that it has {rows:,} rows in {size:,} bytes, so they are all "
                     f"alike; each example needs a text of its own"
                 )
-        yield from _rows(parquet.read_table(path), path)
+        yield from _rows(parquet.read_table(path), path, expected)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is not parquet ({str(error).splitlines()[0]})") from None
 
 
-def _saved_records(path: Path) -> Iterator[tuple[str, Record]]:
+def _saved_records(path: Path, expected: str) -> Iterator[tuple[str, Record]]:
     """What ``Dataset.save_to_disk`` wrote: Arrow streams that ``state.json`` names."""
     state = json_document(path / "state.json", "the state of a saved dataset")
     files = state.get("_data_files") if isinstance(state, Mapping) else None
@@ -137,14 +140,14 @@ def _saved_records(path: Path) -> Iterator[tuple[str, Record]]:
         raise InputError(f"{path / 'state.json'} names no file of rows beside it")
     try:
         tables = [pa.ipc.open_stream(path / str(name)).read_all() for name in names]
-        yield from _rows(pa.concat_tables(tables), path)
+        yield from _rows(pa.concat_tables(tables), path, expected)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is damaged ({str(error).splitlines()[0]})") from None
 
 
-def _rows(table: pa.Table, path: Path) -> Iterator[tuple[str, Record]]:
+def _rows(table: pa.Table, path: Path, expected: str) -> Iterator[tuple[str, Record]]:
     if not table.num_rows:
-        raise InputError(f"{path} is empty; expected: {EXPECTED}")
+        raise InputError(f"{path} is empty; expected: {expected}")
     at = 0
     for batch in table.to_batches(max_chunksize=1000):
         for row in batch.to_pylist():
@@ -152,7 +155,7 @@ def _rows(table: pa.Table, path: Path) -> Iterator[tuple[str, Record]]:
             at += 1
 
 
-_READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, Record]]]] = {
+_READERS: Mapping[str, Callable[[Path, str], Iterator[tuple[str, Record]]]] = {
     ".csv": _comma_records,
     ".tsv": _tab_records,
     ".parquet": _parquet_records,

@@ -24,7 +24,7 @@ from specialize.pairs.fidelity import known_rows
 from specialize.pairs.ngrams import SHARP, After, Distribution, NgramTeacher, temper
 from specialize.records import Response
 from specialize.store import Store, Texts, stored_rows
-from specialize.targets.ends import Ends, control_ids, named_control
+from specialize.targets.ends import Ends, control_ids, ends_of
 from specialize.targets.thoughts import contents
 from specialize.teacher.protocol import Sampling, Teacher
 from specialize.tokens import Tokenizer
@@ -34,6 +34,7 @@ TOP_MASS = 0.92  # of the five best tokens, where nothing is known of the teache
 MEASURED = 200  # texts of which rows are made
 MOST = 64  # entries of a row
 _PLAIN = "\n"  # before a text without a prompt: what every model can read
+FOLDS = 8  # a text's stand-in is made of all texts but every eighth, itself among these
 _TEMPERED = 12  # texts by which the stand-in is sharpened
 
 
@@ -94,19 +95,23 @@ def mass_at(rows: SparseDistributions, k: int) -> float:
 
 
 def stand_in(tokens: Ragged, top_mass: float, best: int = SHARP) -> list[After]:
-    """A teacher of known distributions for every text, made of the other half of the texts.
+    """A teacher of known distributions for every text, made of the other texts.
 
     Args:
         tokens: the teacher's, of all texts.
         top_mass: what the ``best`` tokens hold, on average.
     """
     texts = [tokens.sample(i).tolist() for i in range(len(tokens))]
-    halves = [NgramTeacher(texts[1::2] or texts), NgramTeacher(texts[::2])]
-    after: list[After] = [halves[i % 2].after for i in range(len(texts))]
+    folds = min(FOLDS, len(texts))
+    fitted = [
+        NgramTeacher([text for i, text in enumerate(texts) if i % folds != fold] or texts)
+        for fold in range(folds)
+    ]
+    after: list[After] = [fitted[i % folds].after for i in range(len(texts))]
 
     def set_power(power: float) -> None:
-        for half in halves:
-            half.set_power(power)
+        for teacher in fitted:
+            teacher.set_power(power)
 
     temper(set_power, after[:_TEMPERED], texts[:_TEMPERED], top_mass, best)
     return after
@@ -205,15 +210,10 @@ def read(store: Store) -> Evidence:
     rows, measured = concatenate([shard.distributions for shard in shards]), min(count, MEASURED)
     rows = rows[: int(texts.tokens.indptr[measured])]
     vocabulary = store.align_vocabulary()
-    listed = about.settings.get("ends")
-    ends = [end for end in listed if isinstance(end, int)] if isinstance(listed, list) else []
-    eos = vocabulary.eos
     return Evidence(
         "stored", about.teacher, vocabulary, about.fingerprint, about.vocabulary_size, about.k,
         texts, measured, lambda k: stored_rows(rows, k),
-        None if eos is None else Ends(
-            eos, [eos, *ends], control=control_ids(vocabulary, named_control(about))
-        ),
+        ends_of(about, vocabulary, adds_up=True),
     )  # fmt: skip
 
 

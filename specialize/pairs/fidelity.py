@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from align import SparseDistributions
 from align.vocabulary import Vocabulary
 from specialize.pairs.ngrams import After
-from specialize.pairs.oracle import class_of, continuations, positions, text_of, truth
+from specialize.pairs.oracle import Pieces, class_of, continuations, positions, text_of, truth
 from specialize.tokens import Tokenizer
 
 _LEAD = "a"  # a word before a part of a text
@@ -49,7 +50,7 @@ class Study:
 def truths(study: Study, share: float) -> list[Truth]:
     """The truth at a random ``share`` of the positions that the folded text shows."""
     generator = np.random.default_rng(0)
-    source_pieces = study.source.all_pieces()
+    pieces_of_source = Pieces.of(study.source.all_pieces())
     eos, target_eos = _end(study.source.eos), _end(study.target.eos)
     todo = []
     start = 0
@@ -59,7 +60,7 @@ def truths(study: Study, share: float) -> list[Truth]:
         found = positions(spelled, pieces, written[:-1], tokens[:-1])
         for i, position in enumerate(found):
             if position is not None and generator.random() < share:
-                follows, lost = continuations(after, source_pieces, eos, position)
+                follows, lost = continuations(after, pieces_of_source, eos, position)
                 todo.append((start + i, position, class_of(pieces[i], position), follows, lost))
         start += len(tokens)
     texts = sorted({text_of(position, c) for _, position, _, follows, _ in todo for c in follows})
@@ -133,3 +134,15 @@ def compare_row(rows: SparseDistributions, item: Truth) -> tuple[float, float]:
     events = [(p, item.mass.get(v, 0.0)) for v, p in mine.items()] + [(tail, rest)]
     nats = sum(p * np.log(p / max(q, 1e-6)) for p, q in events if p > 0)
     return (apart + tail) / 2, float(nats)
+
+
+def error_by_text(values: NDArray[np.float64], texts: NDArray[np.int64]) -> float:
+    """The standard error of the mean of ``values``, those of a text being alike.
+
+    Args:
+        values: (n,), n at least 1.
+        texts: (n,) the text of each; 0 where all are of one.
+    """
+    _, number = np.unique(texts, return_inverse=True)
+    sums = np.bincount(number, values - values.mean())
+    return float(np.sqrt((sums**2).sum()) / len(values))

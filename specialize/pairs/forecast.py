@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +22,22 @@ from align import Projection, Projector, Ragged, SparseDistributions
 from align.blocks import Blocks
 from align.projection import KINDS
 from specialize.pairs.evidence import Evidence, completed, mass_at, stand_in
-from specialize.pairs.fidelity import Study, Truth, compare_row, known_rows, truths
+from specialize.pairs.fidelity import (
+    Study,
+    Truth,
+    compare_row,
+    error_by_text,
+    known_rows,
+    truths,
+)
 from specialize.pairs.ngrams import SHARP, After
-from specialize.store import Texts
+from specialize.pairs.specials import Special, specials
 from specialize.targets.counts import CLASSES, token_classes
-from specialize.targets.projecting import Job, Prepared, spelled
+from specialize.targets.projecting import Job
 from specialize.tokens import Tokenizer
 
 SIZES = (5, 20, 64)
-KNOWN_ROWS = 1000  # about how many rows are compared with the truth
+KNOWN_ROWS = 3000  # about how many rows are compared with the truth
 ENOUGH = 0.01  # of total variation: a larger k that gains less is not worth its bytes
 
 
@@ -43,6 +50,7 @@ class ClassForecast:
     stored: float  # mass of a soft row's entries, on average
     known_rows: int  # compared with the truth
     total_variation: float | None  # None where none was
+    error: float | None  # standard error of it, by texts; None where they are of one text
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,7 @@ class Forecast:
     sizes: tuple[SizeForecast, ...]
     advised_k: int
     tokens: Ragged  # the student's, of the measured texts
+    specials: tuple[Special, ...]
 
 
 def forecast(evidence: Evidence, student: Tokenizer) -> Forecast:
@@ -112,6 +121,7 @@ def forecast(evidence: Evidence, student: Tokenizer) -> Forecast:
         sizes,
         advised_k(sizes),
         maker.prepared.tokens,
+        tuple(specials(evidence, student, maker.job(wanted[0]))),
     )
 
 
@@ -128,17 +138,22 @@ class _Maker:
     def __init__(self, evidence: Evidence, student: Tokenizer) -> None:
         self.evidence, self.student = evidence, student
         self.same = evidence.fingerprint == student.fingerprint
+        ends = evidence.ends  # rows of one tokenizer stay as they are
+        self.ends = None if ends is None else replace(ends, adds_up=not self.same)
         self.source = student.vocabulary() if self.same else evidence.source
         self.classes = token_classes(student.vocabulary())
-        self.prepared = self._job(SIZES[0]).prepare(evidence.texts)
+        self.prepared = self.job(SIZES[0]).prepare(evidence.texts)
+        lengths = self.prepared.tokens.lengths
+        self.text_of_row = np.repeat(np.arange(len(lengths)), lengths)
         self.after = evidence.after if evidence.after is not None else self._stand_in()
         self._structure: Structure | None = None
         self.known: list[Truth] = [] if self.same else self._truths()
 
-    def _job(self, k: int) -> Job:
+    def job(self, k: int) -> Job:
+        """By which rows of ``k`` entries are projected."""
         encode = self.student.encode_ragged
         projector = Projector(self.source, self.student.vocabulary(), encode=encode, keep=k)
-        return Job(projector, self.student, self.classes, k, "all", 1, self.evidence.ends)
+        return Job(projector, self.student, self.classes, k, "all", 1, self.ends)
 
     def _stand_in(self) -> list[After]:
         """The teacher's own rows, and beside its path a stand-in that is as sharp as they are."""
@@ -163,14 +178,14 @@ class _Maker:
 
     def size(self, k: int) -> SizeForecast:
         """The forecast for rows of ``k`` entries."""
-        job, evidence = self._job(k), self.evidence
+        job, evidence = self.job(k), self.evidence
         job.observe(evidence.seen, job.prepare(evidence.seen))
         rows = evidence.rows_at(k)
         assumed = rows if evidence.known == "assumed" else self._assumed_rows(k)
-        ideal = _projected(job, evidence.texts, assumed, self.prepared)
+        ideal = job.projection(evidence.texts.tokens, assumed, self.prepared)
         started = time.process_time()  # kernels are compiled by now
         prepared = job.prepare(evidence.texts)
-        made = _projected(job, evidence.texts, rows, prepared)
+        made = job.projection(evidence.texts.tokens, rows, prepared)
         seconds = time.process_time() - started
         if self._structure is None:
             self._structure = self._measured_structure(ideal, prepared.blocks)
@@ -210,12 +225,14 @@ class _Maker:
         mine = np.ones(len(classes), np.bool_) if number is None else classes == number
         soft, (where, distance) = made.is_soft & mine, distances
         known = distance[mine[where]]
+        texts = self.text_of_row[where][mine[where]]
         return ClassForecast(
             rows=int(mine.sum()),
             soft_share=float(soft.sum() / max(mine.sum(), 1)),
             stored=_mean(1 - np.exp(made.distributions.tail[soft].astype(np.float64))),
             known_rows=len(known),
             total_variation=float(known.mean()) if len(known) else None,
+            error=error_by_text(known, texts) if len(set(texts.tolist())) > 1 else None,
         )
 
     def structure(self) -> Structure:
@@ -243,16 +260,6 @@ class _Maker:
                 if share
             },
         )
-
-
-def _projected(job: Job, texts: Texts, rows: SparseDistributions, prepared: Prepared) -> Projection:
-    """The rows of ``texts`` in the student's vocabulary, cut to the job's k as in a store."""
-    if job.projector is None:
-        raise ValueError("a forecast needs rows to project")
-    tokens, rows = texts.tokens, spelled(rows, len(job.projector.source))
-    if job.ends is not None:
-        rows, tokens = job.ends.merged(tokens, rows), job.ends.last_tokens(tokens)
-    return job.projector.project(tokens, rows, prepared.tokens, blocks=prepared.blocks)
 
 
 def _mean(values: NDArray[np.floating]) -> float:

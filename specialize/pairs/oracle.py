@@ -11,6 +11,7 @@ import heapq
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -98,39 +99,87 @@ def _fold(text: bytes) -> tuple[bytes, list[int]]:
     return bytes(folded), origin
 
 
+class Pieces(NamedTuple):
+    """What the ids of a vocabulary spell, and where each has its first whitespace; -1: nowhere."""
+
+    spelled: Sequence[bytes]
+    spaces: Sequence[int]
+
+    @classmethod
+    def of(cls, spelled: Sequence[bytes]) -> Pieces:
+        found = (re.search(rb"\s", piece) for piece in spelled)
+        return cls(spelled, [-1 if match is None else match.start() for match in found])
+
+
+class _Expansion:
+    """What may follow a position: words that are done, and those that go on, likeliest first."""
+
+    def __init__(self, pieces: Pieces, eos: int, position: Position) -> None:
+        self.pieces, self.eos, self.position = pieces, eos, position
+        self.done: dict[tuple[bytes, bool], float] = {}
+        self.queue: list[tuple[float, int, tuple[int, ...], bytes]] = []
+        self.made, self.lost = 0, 0.0
+        self.push(1.0, position.before, b"")
+
+    def push(self, share: float, tokens: tuple[int, ...], text: bytes) -> None:
+        self.made += 1
+        heapq.heappush(self.queue, (-share, self.made, tokens, text))
+
+    def finish(self, share: float, text: bytes, *, ends: bool) -> None:
+        self.done[text, ends] = self.done.get((text, ends), 0.0) + share
+
+    def in_word(
+        self, tokens: tuple[int, ...], text: bytes, ids: list[int], mass: list[float]
+    ) -> None:
+        """Go on inside a word, where nothing is left to contradict: it ends at any whitespace."""
+        spelled, spaces = self.pieces
+        for token, share in zip(ids, mass, strict=True):
+            space = spaces[token]
+            if space >= 0:
+                self.finish(share, text + spelled[token][:space], ends=False)
+            elif token == self.eos:
+                self.finish(share, text + spelled[token], ends=True)
+            else:
+                self.push(share, (*tokens, token), text + spelled[token])
+
+    def before_word(
+        self, tokens: tuple[int, ...], text: bytes, ids: list[int], mass: list[float]
+    ) -> None:
+        """Go on where the position's own bytes, or the word's first, are still to come."""
+        emitted = self.position.emitted
+        for token, share in zip(ids, mass, strict=True):
+            longer = text + self.pieces.spelled[token]
+            if not longer.startswith(emitted[: len(longer)]):
+                continue
+            word = _ended_word(longer[len(emitted) :])
+            if share < PRUNED:
+                self.lost += share
+            elif token != self.eos and word is None:
+                self.push(share, (*tokens, token), longer)
+            elif len(longer) >= len(emitted):
+                kept = longer if word is None else emitted + word
+                self.finish(share, kept, ends=token == self.eos and word is None)
+
+
 def continuations(
-    after: After,
-    pieces: Sequence[bytes],
-    eos: int,
-    position: Position,
+    after: After, pieces: Pieces, eos: int, position: Position
 ) -> tuple[list[Continuation], float]:
     """What may follow, up to the end of the word at the place, and the mass that was given up."""
-    done: dict[tuple[bytes, bool], float] = {}
-    queue: list[tuple[float, int, tuple[int, ...], bytes]] = [(-1.0, 0, position.before, b"")]
-    made, lost = 0, 0.0
+    found, emitted = _Expansion(pieces, eos, position), len(position.emitted)
     for _ in range(EXPANSIONS):
-        if not queue:
+        if not found.queue:
             break
-        negative, _, tokens, text = heapq.heappop(queue)
+        negative, _, tokens, text = heapq.heappop(found.queue)
         ids, probability = after(tokens)
-        for token, share in zip(ids.tolist(), (-negative * probability).tolist(), strict=True):
-            longer = text + pieces[token]
-            if not longer.startswith(position.emitted[: len(longer)]):
-                continue
-            word = _ended_word(longer[len(position.emitted) :])
-            if share < PRUNED:
-                lost += share
-            elif token == eos or word is not None:
-                if len(longer) < len(position.emitted):
-                    continue
-                kept = longer if word is None else position.emitted + word
-                key = (kept, token == eos and word is None)
-                done[key] = done.get(key, 0.0) + share
-            else:
-                made += 1
-                heapq.heappush(queue, (-share, made, (*tokens, token), longer))
-    lost -= sum(item[0] for item in queue)
-    return [Continuation(text, ends, mass) for (text, ends), mass in done.items()], lost
+        shares = -negative * probability
+        if len(text) >= emitted:  # nothing is left to contradict: all that is rare is lost
+            likely = int(np.searchsorted(-shares, -PRUNED, side="right"))
+            found.lost += float(shares[likely:].sum())
+            ids, shares = ids[:likely], shares[:likely]
+        go_on = found.in_word if text[emitted:].strip() else found.before_word
+        go_on(tokens, text, ids.tolist(), shares.tolist())
+    lost = found.lost - sum(item[0] for item in found.queue)
+    return [Continuation(text, ends, mass) for (text, ends), mass in found.done.items()], lost
 
 
 def _ended_word(text: bytes) -> bytes | None:

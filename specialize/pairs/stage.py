@@ -9,19 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from specialize.pairs.cautions import cautions
+from specialize.pairs.cautions import UNKNOWN_WIDTHS, Widths, cautions
 from specialize.pairs.evidence import Evidence
 from specialize.pairs.forecast import SizeForecast, forecast
+from specialize.pairs.specials import Special, student_ends
 from specialize.store import StoreDescription
 from specialize.store.sealed import Json
 from specialize.tokens import Tokenizer
 
 
-def judge(evidence: Evidence, student: Tokenizer, *, responses: int) -> dict[str, Json]:
+def judge(
+    evidence: Evidence, student: Tokenizer, *, responses: int, widths: Widths = UNKNOWN_WIDTHS
+) -> dict[str, Json]:
     """The forecast as plain values.
 
     Args:
         responses: how many texts the costs are for.
+        widths: of the outputs of both models, where they are known.
     """
     found = forecast(evidence, student)
     structure = found.structure
@@ -51,25 +55,59 @@ def judge(evidence: Evidence, student: Tokenizer, *, responses: int) -> dict[str
         "advised_k": found.advised_k,
         "responses": responses,
         "scoring_hours": scoring,
-        "warnings": [*cautions(evidence, student, found.tokens)],
+        "ends": {**student_ends(student)},
+        "specials": [_special(special) for special in found.specials],
+        "warnings": [*cautions(evidence, student, found.tokens, widths)],
     }
 
 
 def table(judged: Mapping[str, Json]) -> str:
     """What ``judge`` found, a line for each k and class of tokens."""
-    lines = [f"{'k':>4} {'class':12} {'rows':>7} {'soft':>6} {'stored':>6} {'distance':>8}"]
+    lines = [f"{'k':>4} {'class':12} {'rows':>7} {'soft':>6} {'stored':>6} {'distance':>16}"]
     sizes = judged["k"]
     for k, size in sizes.items() if isinstance(sizes, dict) else ():
         classes = size["by_class"] if isinstance(size, dict) else None
         for name, part in {"all": size, **(classes if isinstance(classes, dict) else {})}.items():
             if isinstance(part, dict):
-                known = part["total_variation"]
-                distance = f"{known:8.3f}" if isinstance(known, float) else f"{'-':>8}"
+                known, error = part["total_variation"], part["error"]
+                distance = f"{known:.3f}" if isinstance(known, float) else "-"
+                distance += f" ± {error:.3f}" if isinstance(error, float) else 8 * " "
                 lines.append(
                     f"{k:>4} {name:12} {part['rows']:>7} {part['soft_share']:6.3f} "
-                    f"{part['stored']:6.3f} {distance}"
+                    f"{part['stored']:6.3f} {distance:>16}"
                 )
     return "\n".join(lines)
+
+
+def specials_table(judged: Mapping[str, Json]) -> str:
+    """The teacher's special ids, a line for each: what it is for, and what it becomes."""
+    listed = judged["specials"]
+    rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    shown = [
+        (
+            str(row["name"]),
+            special_use(row),
+            "; ".join(filter(None, (str(row["becomes"]), str(row["note"])))),
+        )
+        for row in rows
+    ]
+    heads = ("teacher", "is", "becomes")
+    wide = [max(len(row[i]) for row in (heads, *shown)) for i in range(2)]
+    return "\n".join(
+        f"{name:{wide[0]}}  {use:{wide[1]}}  {becomes}" for name, use, becomes in (heads, *shown)
+    )
+
+
+def special_use(row: Mapping[str, Json]) -> str:
+    """What a special id is for; of several without a role how many they are."""
+    roles, ids = row["roles"], row["ids"]
+    if isinstance(roles, list) and roles:
+        return ", ".join(map(str, roles))
+    return f"{len(ids) if isinstance(ids, list) else 0} without a role"
+
+
+def _special(special: Special) -> dict[str, Json]:
+    return {**asdict(special), "ids": [*special.ids], "roles": [*special.roles]}
 
 
 def _size(size: SizeForecast) -> dict[str, Json]:

@@ -107,6 +107,25 @@ def named_control(about: StoreDescription) -> list[int]:
     return [i for i in named if isinstance(i, int)] if isinstance(named, list) else []
 
 
+def ends_of(about: StoreDescription, source: Vocabulary, *, adds_up: bool) -> Ends | None:
+    """What ends the texts of a store of responses; None where its vocabulary has no end.
+
+    Args:
+        about: the store's.
+        source: its teacher's vocabulary.
+        adds_up: False where the student has the same tokenizer, and rows stay as they are.
+    """
+    if source.eos is None:
+        return None
+    named = about.settings.get("ends")
+    listed = named if isinstance(named, list) else []
+    ids = [source.eos, *(end for end in listed if isinstance(end, int))]
+    cut = about.settings.get("cut") in ("answer", "published")
+    breaks = line_breaks(source) if cut else None
+    control = control_ids(source, named_control(about))
+    return Ends(source.eos, ids, breaks, adds_up=adds_up, control=control)
+
+
 def into_tail(rows: SparseDistributions, silent: NDArray[np.bool_]) -> SparseDistributions:
     """``rows`` without the entries ``silent`` (E,), whose mass joins the tail."""
     if not silent.any():

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from align import Projector, Ragged, SparseDistributions, one_hot
+from align import Projection, Projector, Ragged, SparseDistributions, one_hot
 from align.blocks import Blocks
 from align.prefix.rule import text_of
 from specialize.store import Shard, Texts, own_logprobs, stored_rows
@@ -102,16 +102,27 @@ class Job:
         if self.projector is None:
             hard = _targets(kept, tokens, one_hot(tokens.ids), 1)
             return hard, counts + Counter(rows=len(tokens.ids))
-        rows = spelled(kept.distributions, len(self.projector.source))
-        if self.ends is not None:
-            rows = self.ends.merged(kept.tokens, rows)
-        projection = self.projector.project(
-            self._ended(kept.tokens), rows, tokens, blocks=prepared.blocks
-        )
+        projection = self.projection(kept.tokens, kept.distributions, prepared)
         targets = _targets(kept, tokens, projection.distributions, self.top_k)
         stored = 1 - np.exp(targets.distributions.tail)
         counts += row_counts(projection, stored, self.classes[tokens.ids])
         return join_thoughts(targets, thoughts, whole.responses), counts
+
+    def projection(
+        self, written: Ragged, rows: SparseDistributions, prepared: Prepared
+    ) -> Projection:
+        """The teacher's ``rows`` of its tokens ``written`` in the student's vocabulary.
+
+        Raises:
+            ValueError: the job has no projector.
+        """
+        if self.projector is None:
+            raise ValueError("rows cannot be projected without a projector")
+        rows = spelled(rows, len(self.projector.source))
+        if self.ends is not None:
+            rows = self.ends.merged(written, rows)
+        tokens = prepared.tokens
+        return self.projector.project(self._ended(written), rows, tokens, blocks=prepared.blocks)
 
     def _split(self, texts: Part) -> tuple[Part, NDArray[np.int64]]:
         """Thoughts that have rows apart from contents, as ``targets/thoughts.py`` says."""

@@ -41,7 +41,7 @@ from specialize.store.layout import STORE, read_plain
 from specialize.store.reader import read_store_file
 from specialize.store.sealed import Json
 from specialize.targets.counts import summarize, token_classes
-from specialize.targets.ends import Ends, control_ids, line_breaks, named_control
+from specialize.targets.ends import Ends, ends_of
 from specialize.targets.learning import learn_together
 from specialize.targets.projecting import Job, Keep, Prepared
 from specialize.targets.spool import Spool
@@ -277,16 +277,10 @@ def _ends(store: Store, projector: Projector | None, fingerprint: str) -> Ends |
     With one tokenizer on both sides rows are carried over as they are, each end with its own mass:
     only the last token takes the student's end.
     """
-    about, eos = store.description, None if projector is None else projector.source.eos
-    if projector is None or eos is None:
+    if projector is None:
         return None
-    named = about.settings.get("ends")
-    listed = named if isinstance(named, list) else []
-    ids = [eos, *(end for end in listed if isinstance(end, int))]
-    cut = about.settings.get("cut") in ("answer", "published")
-    breaks = line_breaks(projector.source) if cut else None
-    control = control_ids(projector.source, named_control(about))
-    return Ends(eos, ids, breaks, adds_up=about.fingerprint != fingerprint, control=control)
+    adds_up = store.description.fingerprint != fingerprint
+    return ends_of(store.description, projector.source, adds_up=adds_up)
 
 
 def _projector(

@@ -184,6 +184,10 @@ class Tokenizer:
         flags = self._vocabulary.flags
         return {w: i for i, w in self._definition.written.items() if flags[i] & SPECIAL}
 
+    def written(self, token: int) -> str:
+        """How its own files write an id: ``</s>``, ``▁the``; ``id 7`` for one without a name."""
+        return self._definition.written.get(token, f"id {token}")
+
     def named_control(self) -> list[int]:
         """The ids that are not special but that its chat template names: Qwen3's ``<think>``."""
         if self.chat is None:

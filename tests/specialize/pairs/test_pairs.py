@@ -30,7 +30,7 @@ def test_one_tokenizer_loses_the_tail_alone() -> None:
 
 def test_advice_is_the_least_k_that_is_as_true() -> None:
     def size(k: int, distance: float) -> SizeForecast:
-        return SizeForecast(k, ClassForecast(1, 1.0, 1.0, 1, distance), {}, 1.0, 0.0, 0.0)
+        return SizeForecast(k, ClassForecast(1, 1.0, 1.0, 1, distance, 0.0), {}, 1.0, 0.0, 0.0)
 
     assert advised_k([size(5, 0.2), size(20, 0.105), size(64, 0.1)]) == 20
     assert advised_k([size(5, 0.2), size(20, 0.15), size(64, 0.1)]) == 64

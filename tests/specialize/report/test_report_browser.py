@@ -72,7 +72,7 @@ def test_in_a_browser(tmp_path: Path) -> None:
     driven = tmp_path / "driven.html"
     driven.write_text(_with_script(page.read_text(encoding="utf-8"), DRIVER), encoding="utf-8")
     log = tmp_path / "net.json"
-    done = _open(driven, tmp_path, f"--log-net-log={log}", "--enable-logging=stderr")
+    done = open_page(driven, tmp_path, f"--log-net-log={log}", "--enable-logging=stderr")
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     told = json.loads(re.search(r"TOLD(\{.*?\})</title>", done.stdout)[1].replace("&amp;", "&"))
     assert told["all"] > 8
@@ -88,7 +88,7 @@ def test_in_a_browser(tmp_path: Path) -> None:
     assert not [host for host in asked if not re.search(r"(google|gvt1|gstatic)[a-z]*\.", host)]
 
 
-def _open(page: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def open_page(page: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """The page's document after its scripts have run, on a narrow screen without a network."""
     assert BROWSER is not None
     return subprocess.run(
@@ -129,7 +129,7 @@ def test_axe_finds_nothing(tmp_path: Path, scheme: str, kind: str) -> None:
     checked = tmp_path / "checked.html"
     checked.write_text(f"{html}<script>{tools}</script><script>{CHECK}</script>", encoding="utf-8")
     dark = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
-    done = _open(checked, tmp_path, *dark)
+    done = open_page(checked, tmp_path, *dark)
     told = json.loads(unescape(re.search(r"TOLD(\{.*?\})</title>", done.stdout, re.DOTALL)[1]))
     assert told["violations"] == []
     assert told["dark"] is (scheme == "dark")
