@@ -185,7 +185,7 @@ class Tokenizer:
         return {w: i for i, w in self._definition.written.items() if flags[i] & SPECIAL}
 
     def written(self, token: int) -> str:
-        """How its own files write ``token``: ``</s>``, ``▁the``; ``id 7`` for one without a name."""
+        """How its own files write ``token``: ``</s>``, ``▁the``; ``id 7`` where it has no name."""
         return self._definition.written.get(token, f"id {token}")
 
     def named_control(self) -> list[int]:
