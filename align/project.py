@@ -8,7 +8,8 @@ student's tokens of the same text. It gives back one row for each of the student
 
 Policies: ``prefix`` is exact as far as the stored rows reach (``prefix.py``); ``one-to-one`` is the
 rule of Fu et al. 2023 (arXiv:2301.12726), ``nearest`` the same with the vocabularies matched by
-edit distance, and ``chunk`` carries over how likely the aligned blocks are (``policies.py``).
+edit distance, ``chunk`` carries over how likely the aligned blocks are, and ``byte-prefix`` is
+Byte-Prefix Marginalization (arXiv:2607.22334): see ``baselines``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from align.baselines.byte_prefix import BytePrefixRule
 from align.baselines.chunk_rule import ChunkRule
 from align.baselines.link_rules import LinkRule
 from align.blocks import Blocks
@@ -31,7 +33,7 @@ from align.sparse import SparseDistributions, one_hot
 from align.vocabulary import Vocabulary, check_ids
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-Policy = Literal["prefix", "one-to-one", "nearest", "chunk"]
+Policy = Literal["prefix", "one-to-one", "nearest", "chunk", "byte-prefix"]
 
 
 class Projector:
@@ -67,13 +69,15 @@ class Projector:
         )
         self.source, self.target, self.policy = _plain(source), _plain(target), policy
         self._shared_end = self.target.eos if self.source.equals(self.target) else None
-        self._rule: PrefixRule | LinkRule | ChunkRule
+        self._rule: PrefixRule | LinkRule | ChunkRule | BytePrefixRule
         if policy == "prefix":
             self._rule = PrefixRule(
                 self.source, self.target, encode=encode, keep=keep, threads=threads
             )
         elif policy == "chunk":
             self._rule = ChunkRule(self.source, self.target, threads=threads)
+        elif policy == "byte-prefix":
+            self._rule = BytePrefixRule(self.source, self.target)
         else:
             self._rule = LinkRule(self.source, self.target, nearest=policy == "nearest")
 

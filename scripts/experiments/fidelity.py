@@ -155,6 +155,7 @@ def measure(study: Study, store: Texts, known: Sequence[Truth], k: int) -> list[
         "one-to-one": Projector(source, target, policy="one-to-one"),
         "nearest": Projector(source, target, policy="nearest"),
         "chunk": Projector(source, target, policy="chunk"),
+        "byte-prefix": Projector(source, target, policy="byte-prefix"),
         "prefix, by bytes alone": Projector(source, target),
         "prefix, no words learnt": Projector(source, target, encode=encode),
         "prefix": whole,

@@ -191,7 +191,7 @@ def run(
     "--policy",
     default="prefix",
     show_default=True,
-    type=click.Choice(["prefix", "one-to-one", "nearest", "chunk"]),
+    type=click.Choice(["prefix", "one-to-one", "nearest", "chunk", "byte-prefix"]),
     help="How distributions are projected (docs/alignment.md).",
 )
 @click.option(

@@ -159,7 +159,7 @@ class Objective(Strict):
 class Alignment(Strict):
     """How the teacher's distributions reach the student's vocabulary."""
 
-    policy: Literal["prefix", "one-to-one", "nearest", "chunk"] = "prefix"
+    policy: Literal["prefix", "one-to-one", "nearest", "chunk", "byte-prefix"] = "prefix"
     """The rule of projection: see docs/alignment.md."""
     top_k: Positive = 5
     """Entries kept at each student position; the rest joins the tail."""

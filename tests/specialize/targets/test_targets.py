@@ -58,7 +58,7 @@ def check_rows(sample: Sample) -> None:
         assert len(set(ids)) == len(ids) > 0
 
 
-@pytest.mark.parametrize("policy", ["prefix", "one-to-one", "nearest", "chunk"])
+@pytest.mark.parametrize("policy", ["prefix", "one-to-one", "nearest", "chunk", "byte-prefix"])
 def test_targets_of_a_unigram_student(responses: Path, tmp_path: Path, policy: str) -> None:
     student = load_tokenizer(teacher_toys.t5())
     found = write_targets(
