@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -344,18 +344,40 @@ def texts(
 
 
 @click.command()
-@click.argument("store", type=FOLDER)
+@click.argument("store", type=FOLDER, metavar="STORE|RUN")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
     "--format", "form", default=None, help="Output format.  [default: from OUT's suffix]",
-    type=click.Choice(["parquet", "jsonl", "distillkit", "axolotl", "dataset"]),
+    type=click.Choice(["parquet", "jsonl", "distillkit", "axolotl", "dataset", "every-eval-ever"]),
+)  # fmt: skip
+@click.option(
+    "--model", default=None, metavar="DEVELOPER/NAME",
+    help="Name of RUN's selected checkpoint, for every-eval-ever.  [default: local/RUN-step-N]",
+)  # fmt: skip
+@click.option(
+    "--organization", default=None, metavar="NAME",
+    help="Who evaluated, for every-eval-ever.  [default: unknown]",
 )  # fmt: skip
 @as_json_option
-def export(store: Path, out: Path, form: Form | None, as_json: bool) -> None:
-    """Write STORE to OUT for other programs: one sample per row.
+def export(
+    store: Path, out: Path, form: Form | Literal["every-eval-ever"] | None, model: str | None,
+    organization: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Write a STORE or the evaluation of a RUN to OUT for other programs.
 
-    OUT is a file, and for the formats distillkit and dataset a directory.
+    OUT is a file with a sample per row; for distillkit and dataset a directory, and for
+    every-eval-ever, which takes a RUN, the directory that data/ is in.
     """
+    if form == "every-eval-ever":
+        from specialize.config.yaml_files import recorded_recipe
+        from specialize.report.every_eval_ever import Publisher, export_evaluation
+
+        publisher = Publisher(organization or "unknown", model)
+        found = export_evaluation(recorded_recipe(store), store, out, publisher)
+        print_result(found, as_json)
+        return
+    if model is not None or organization is not None:
+        raise click.UsageError("--model and --organization go with --format every-eval-ever")
     from specialize.store.export import export_store
 
     by_suffix: dict[str, Form] = {".parquet": "parquet", ".jsonl": "jsonl"}

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from specialize.compare.answers import Choice
 from specialize.compare.stage import compare
 from specialize.formats import by_name
 from specialize.quickstart import world
+from specialize.records import Example
 
 MODELS = Path(world.__file__).parent / "models"
 TASK = """\
-task: shop_problems
+task: {name}
 dataset_path: json
 dataset_kwargs: {{data_files: {{test: {questions}}}}}
 test_split: test
@@ -37,17 +39,24 @@ metric_list: [{{metric: exact_match, aggregation: mean, higher_is_better: true}}
 """
 
 
+def write_task(folder: Path, name: str, examples: Sequence[Example]) -> None:
+    """A task of lm-eval that asks as our format zero-shot-cot does."""
+    questions, form = folder / f"{name}.jsonl", by_name("zero-shot-cot")
+    records = [{"question": str(form.prompt(one)), "answer": one.answer} for one in examples]
+    questions.write_text("".join(json.dumps(record) + "\n" for record in records))
+    (folder / f"{name}.yaml").write_text(TASK.format(name=name, questions=questions))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("lm_eval") is None, reason="needs the extra lm-eval")
 def test_what_lm_eval_scored_is_what_is_compared(tmp_path: Path) -> None:
-    tasks, form = tmp_path / "tasks", by_name("zero-shot-cot")
+    tasks = tmp_path / "tasks"
     tasks.mkdir()
-    questions = tasks / "shop.jsonl"
-    examples = world.examples(world.FAMILIES[0], "test", 40)
-    records = [{"question": str(form.prompt(one)), "answer": one.answer} for one in examples]
-    questions.write_text("".join(json.dumps(record) + "\n" for record in records))
-    (tasks / "shop.yaml").write_text(TASK.format(questions=questions))
-    scored = {name: _evaluate(name, tasks, tmp_path / name) for name in ("student", "teacher")}
+    write_task(tasks, "shop_problems", world.examples(world.FAMILIES[0], "test", 40))
+    scored = {}
+    for name in ("student", "teacher"):
+        results = run_lm_eval(MODELS / name, ["shop_problems"], tasks, tmp_path / name)
+        scored[name] = json.loads(results.read_text())["results"]["shop_problems"]
     for filter_ in ("announced", "last-number"):
         found = compare([tmp_path / name for name in scored], choice=Choice(filter=filter_))
         [against] = found.compared
@@ -57,15 +66,15 @@ def test_what_lm_eval_scored_is_what_is_compared(tmp_path: Path) -> None:
         assert against.difference.second == pytest.approx(scored["teacher"][key])
 
 
-def _evaluate(model: str, tasks: Path, out: Path) -> dict[str, float]:
-    """The harness's own results of a bundled model."""
+def run_lm_eval(model: Path, names: Sequence[str], tasks: Path, out: Path) -> Path:
+    """The harness's own results of a model."""
+    before = {*out.rglob("results_*.json")}
     subprocess.run(
-        [sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--tasks", "shop_problems",
-         "--model_args", f"pretrained={MODELS / model},dtype=float32", "--include_path", str(tasks),
+        [sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--tasks", ",".join(names),
+         "--model_args", f"pretrained={model},dtype=float32", "--include_path", str(tasks),
          "--output_path", str(out), "--log_samples", "--device", "cpu", "--batch_size", "20"],
         check=True, capture_output=True,
         env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"},
     )  # fmt: skip
-    [results] = out.rglob("results_*.json")
-    found: dict[str, float] = json.loads(results.read_text())["results"]["shop_problems"]
-    return found
+    [results] = {*out.rglob("results_*.json")} - before
+    return results
