@@ -4,19 +4,23 @@ A sample has an ``id``, an ``epoch`` (one of several answers to the question), `
 ``target``, ``metadata`` and ``scores``, a value by scorer: ``C``, ``P``, ``I`` and ``N`` for
 correct, partial, incorrect and no answer, or a number (inspect_ai/log/_log.py of version 0.3).
 Archives of newer versions are packed with zstandard, which the standard library reads from
-Python 3.14 on; ``inspect log convert`` makes the JSON form of any.
+Python 3.14 on and the extra ``inspect`` before; ``inspect log convert`` makes the JSON form of any.
 """
 
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from specialize.compare.answers import Answer, Choice, System, checked, cluster_of, digest
 from specialize.datasets.reading import json_document
 from specialize.errors import ConfigurationError, InputError
+
+try:
+    from backports.zstd import zipfile
+except ImportError:
+    import zipfile  # type: ignore[no-redef,unused-ignore]
 
 _EXPECTED = "a log of inspect"
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}  # as inspect's own accuracy counts them
@@ -70,8 +74,9 @@ def _archive(path: Path) -> tuple[Mapping[str, object], Iterator[Mapping[str, ob
             samples = [_member(archive, name, path) for name in names if name.endswith(".json")]
     except NotImplementedError:
         raise InputError(
-            f"{path} is packed in a way that this Python does not read; convert it first: "
-            f"inspect log convert {path} --to json --output-dir DIRECTORY"
+            f"{path} is packed in a way that this Python does not read; pip install "
+            f"'specialize[inspect]', or convert it: inspect log convert {path} --to json "
+            f"--output-dir DIRECTORY"
         ) from None
     except (zipfile.BadZipFile, OSError, KeyError) as error:
         raise InputError(f"{path} is damaged ({error}); expected: {_EXPECTED}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from specialize.artifacts.predictions import (
 )
 from specialize.cli.stages import cli
 from specialize.compare.answers import Choice
+from specialize.compare.inspect_logs import zipfile as zstd_zipfile
 from specialize.compare.stage import ALL, compare
 from specialize.errors import ConfigurationError, InputError
 from specialize.records import Example
@@ -245,6 +247,21 @@ def test_what_cannot_be_compared_is_said(odd_logs: Path, name: str) -> None:
 def test_other_words_are_compared_where_that_is_asked_for(odd_logs: Path) -> None:
     [found] = compare([odd_logs / "a", odd_logs / "reworded"], any_prompt=True).compared
     assert found.difference.difference == 0
+
+
+def test_an_archive_packed_with_zstandard_says_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("backports.zstd" if sys.version_info < (3, 14) else "compression.zstd")
+    logs = [write_inspect(tmp_path / f"{name}.eval", [["C"], ["I"]]) for name in "ab"]
+    plain = compare(logs)
+    for path in logs:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zstd_zipfile.ZipFile(path, "w", zstd_zipfile.ZIP_ZSTANDARD) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+    with zipfile.ZipFile(path) as archive:
+        assert {info.compress_type for info in archive.infolist()} == {93}
+    assert compare(logs) == plain
 
 
 def test_an_archive_packed_in_an_unknown_way_says_how_to_convert(tmp_path: Path) -> None:
