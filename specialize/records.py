@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, get_args
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -188,6 +189,7 @@ def check_unique(examples: Sequence[Example], where: str) -> None:
 _PUNCTUATION = re.compile(r"[.,;:!?…]+(?=\s|$)|[\"'“”‘’`]")
 
 
+@lru_cache(maxsize=1 << 14)  # every demonstration that is drawn asks for it
 def question_key(question: str) -> str:
     """``question`` without case, spacing, quotes, and punctuation that ends a word.
 

@@ -75,7 +75,7 @@ def padding_of(rows: RowSet, parts: list[NDArray[np.int64]]) -> float:
     """Share of the encoder's and the decoder's rectangles that holds nothing."""
     used = size = 0
     for part in parts:
-        for lengths in (rows.prompt_lengths[part], rows.target_lengths[part]):
+        for lengths in (rows.lengths.prompt[part], rows.lengths.target[part]):
             used += int(lengths.sum())
             size += len(part) * int(lengths.max())
     return 1 - used / size

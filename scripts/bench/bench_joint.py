@@ -133,7 +133,7 @@ def split_batches(rows: RowSet, planned_for: Student | None) -> list[Batch]:
         plan = plan_steps(rows, training, size, 0, overhead=overhead)
         parts = plan.micro_batches(0)
     else:
-        parts = [np.flatnonzero(rows.objective == i) for i in range(len(rows.objectives))]
+        parts = [np.flatnonzero(rows.lengths.objective == i) for i in range(len(rows.objectives))]
     made = [[rows.rows[i] for i in part] for part in parts]
     objectives, device = len(rows.objectives), torch.device(DEVICE)
     return [make_batch(m, SHAPE, objectives=objectives, tail="bucket").to(device) for m in made]

@@ -127,7 +127,7 @@ def run_rows(folder: Path, options: argparse.Namespace) -> dict[str, int]:
         {"tiny": Store.open(folder / "run" / "targets" / "tiny")},
         load_tokenizer(folder / "student"), encoder_decoder=False,
     )  # fmt: skip
-    return {"longest row": int(rows.target_lengths.max()), **rows.counts()["trace"]}
+    return {"longest row": int(rows.lengths.target.max()), **rows.counts()["trace"]}
 
 
 def run_train(folder: Path, options: argparse.Namespace) -> dict[str, int]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from specialize.errors import ConfigurationError
@@ -150,6 +151,7 @@ class Format:
             return self.style.rationale_cue
         return self.style.answer_cue if self.demonstrations else self.style.sole_answer_cue
 
+    @lru_cache(maxsize=1 << 14)  # noqa: B019  # a run has few formats; an example is shown often
     def _demonstration(self, shown: Example) -> str:
         question = self.style.question + shown.text + self._cue
         return question + self.separator + self.target(shown.rationale, shown.answer)

@@ -46,12 +46,14 @@ def show_rows(
             f"no objective {objective!r}; the recipe has {', '.join(rows.objectives)}"
         )
     shown: list[ShownRow] = []
+    lengths = rows.lengths
     for number, name in enumerate(rows.objectives):
-        mine = [
-            row for row in rows.rows if row.objective == number and example in (None, row.key[0])
-        ]
         if objective in (None, name):
-            shown += [_shown(row, rows, tokenizer) for row in mine[:count]]
+            wanted = lengths.objective == number
+            if example is not None:
+                wanted &= np.array([known == example for known in lengths.names])[lengths.example]
+            first = np.flatnonzero(wanted)[:count].tolist()
+            shown += [_shown(rows.rows[i], rows, tokenizer) for i in first]
     if not shown:
         raise ConfigurationError(f"no row of example {example!r}; it may have been left out")
     return shown

@@ -12,47 +12,50 @@ every row keeps mass 1 and every stored entry is a lower bound.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from align.sparse import SparseDistributions
-from specialize.rows.targets import Target
-
-_Targets = tuple[list[Target], Counter[str]]
+from specialize.rows.found import Found
 
 
-def average_targets(found: Mapping[str, _Targets], shares: Mapping[str, float]) -> _Targets:
-    """The targets that every teacher has, with averaged rows; the others are counted as lost.
+def of_every_teacher(
+    found: Sequence[Found], ids_of: Sequence[Callable[[int, Sequence[int]], NDArray[np.int32]]]
+) -> tuple[Found, int]:
+    """The targets that every teacher has, to be read from all of them; how many are left out.
 
     Two targets are the same if example, sample and token ids are.
 
     Args:
-        found: targets of each teacher, and what it lost.
-        shares: of each teacher; they are divided by their sum.
+        found: of each teacher, the first one's order is kept.
+        ids_of: of each teacher, the ids of its target, from the example's and its own place.
     """
-    names = list(shares)
-    lost: Counter[str] = Counter()
-    for name in names:
-        lost.update({f"{name}_{reason}": count for reason, count in found[name][1].items()})
-    others = [{_key(t): t for t in found[name][0]} for name in names[1:]]
-    total = sum(shares.values())
-    weights = [shares[name] / total for name in names]
-    averaged = []
-    for target in found[names[0]][0]:
-        matching = [targets.get(_key(target)) for targets in others]
-        if any(match is None for match in matching):
-            lost["not_of_every_teacher"] += 1
+    first, *others = found
+    places = [
+        {
+            key: i
+            for i, key in enumerate(zip(each.example.tolist(), each.sample.tolist(), strict=True))
+        }
+        for each in others
+    ]
+    kept, matching = [], []
+    for number, key in enumerate(zip(first.example.tolist(), first.sample.tolist(), strict=True)):
+        at = [number, *(place.get(key, -1) for place in places)]
+        if -1 in at:
             continue
-        rows = [target.distributions, *(match.distributions for match in matching if match)]
-        averaged.append(replace(target, distributions=average_rows(rows, weights)))
-    return averaged, lost
-
-
-def _key(target: Target) -> tuple[str, int, bytes]:
-    return target.example.id, target.sample, np.asarray(target.ids, np.int32).tobytes()
+        mine, *theirs = (
+            ids(key[0], each.where[:, i].tolist())
+            for ids, each, i in zip(ids_of, found, at, strict=True)
+        )
+        if all(np.array_equal(mine, ids) for ids in theirs):
+            kept.append(number)
+            matching.append(at)
+    rows = np.array(matching, np.int64).reshape(-1, len(found))
+    where = [each.where[:, rows[:, i]] for i, each in enumerate(found)]
+    whole = first.take(np.array(kept, np.int64)).at(np.concatenate(where))
+    return whole, len(first) - len(kept)
 
 
 def average_rows(

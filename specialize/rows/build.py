@@ -5,33 +5,39 @@ objective's format) or, with a teacher, per response that has an answer; ``ratio
 per kept response, ``solution`` the same followed by the teacher's answer, ``distribution`` one
 row per kept response with the teacher's projected distributions, or with those of several teachers
 averaged. An example for which a teacher has nothing simply has no row there: it is masked.
+
+Stores are gone through once, and what a row needs is noted (``KeptRows``); distributions are read
+when a row is, unless its length depends on them (thinking, a filter, several teachers).
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from align.sparse import one_hot
+import numpy as np
+
 from specialize.config.recipe import Objective, Recipe
-from specialize.datasets import kind_of
 from specialize.errors import ConfigurationError, NothingPassedError
-from specialize.formats import ChatFormat, PromptFormat, by_name
 from specialize.records import Example
-from specialize.rows.averaging import average_targets
-from specialize.rows.filtering import filtered
+from specialize.rows.ids import Ids
+from specialize.rows.kept import KeptRows, Part, digest_of
+from specialize.rows.objectives import ObjectiveTargets
 from specialize.rows.prompts import encode, prompts_of
-from specialize.rows.row import Row, RowSet
-from specialize.rows.targets import Limits, Target, gold_targets, spoken_targets, teacher_targets
-from specialize.rows.thinking import Thinking, thinking_of
-from specialize.rows.turns import with_turn_end
-from specialize.rows.unlikely import unlikely
+from specialize.rows.row import RowSet
+from specialize.rows.saved import (
+    GIVEN,
+    PROMPTS,
+    FoundRows,
+    keep,
+    key_of,
+    reopened_rows,
+    sole_writer,
+)
 from specialize.store import Store
 from specialize.tokens import Tokenizer
-
-_Targets = tuple[list[Target], Counter[str]]
-_TEXTS = ("distribution", "rationale")  # targets that are a teacher's text
 
 
 def build_rows(
@@ -42,6 +48,7 @@ def build_rows(
     *,
     encoder_decoder: bool,
     unlabelled: Sequence[Example] = (),
+    folder: Path | None = None,
 ) -> RowSet:
     """Every row that the recipe trains on.
 
@@ -53,134 +60,101 @@ def build_rows(
         encoder_decoder: prompts then end with the end of sequence, as T5 was trained; else the
             target follows the prompt in one text.
         unlabelled: further questions, for the teachers' answers and rationales alone.
+        folder: keeps what was found for the next call; None: memory does.
 
     Raises:
         ConfigurationError: the tokenizer has no end of sequence, or too few demonstrations.
         NothingPassedError: an objective is left without rows, and does not say ``missing: mask``.
+        StoreError: a store is damaged, or has ids that the tokenizer has not.
+        DiskFullError: ``folder`` has no room.
     """
+    _refuse_endless(tokenizer)
+    asked = (*examples, *unlabelled)
+    targets = ObjectiveTargets(recipe, asked, len(examples), stores, tokenizer, encoder_decoder)
+    made = _found(targets) if folder is None else _found_once(targets, folder)
+    reads = [targets.read(objective, made.given) for objective in recipe.objectives]
+    rows = KeptRows(asked, made.parts, reads, made.prompts)
+    content = {"prompts": made.prompts.digest, "given": made.given.digest}
+    content |= {f"store {name}": store.digest for name, store in stores.items()}
+    return RowSet(
+        objectives=tuple(objective.name for objective in recipe.objectives),
+        formats=tuple(objective.format for objective in recipe.objectives),
+        rows=rows,
+        dropped=made.dropped,
+        known=rows.lengths(),
+        identity=digest_of(asked, made.parts, content),
+    )
+
+
+def _refuse_endless(tokenizer: Tokenizer) -> None:
     if tokenizer.eos is None:
         raise ConfigurationError(
             f"tokenizer {tokenizer.name} has no end of sequence, so a student could not learn to "
             f"stop; name it in tokenizer_config.json as eos_token"
         )
-    builder = _Builder(
-        recipe, examples, unlabelled, stores, tokenizer, tokenizer.eos, encoder_decoder
-    )
-    made = [builder.rows(number) for number in range(len(recipe.objectives))]
-    return RowSet(
-        objectives=tuple(objective.name for objective in recipe.objectives),
-        formats=tuple(objective.format for objective in recipe.objectives),
-        rows=tuple(row for rows, _ in made for row in rows),
-        dropped={
-            objective.name: dict(sorted(lost.items()))
-            for objective, (_, lost) in zip(recipe.objectives, made, strict=True)
-        },
-    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Builder:
-    """What the rows of every objective are made from; responses are read once per teacher."""
-
-    recipe: Recipe
-    examples: Sequence[Example]
-    unlabelled: Sequence[Example]
-    stores: Mapping[str, Store]
-    tokenizer: Tokenizer
-    eos: int
-    encoder_decoder: bool
-    taught: dict[tuple[str, str, str, str], _Targets] = field(default_factory=dict)
-
-    def rows(self, number: int) -> tuple[list[Row], Counter[str]]:
-        """The rows of one objective, and what was left out."""
-        objective = self.recipe.objectives[number]
-        form = by_name(objective.format, max(1, objective.num_fewshot), chat=self.recipe.chat.style)
-        targets, lost = self._targets(objective, form)
-        if isinstance(form, ChatFormat):
-            targets = [with_turn_end(target, self.tokenizer) for target in targets]
-        prompts = prompts_of(objective.name, form, self.examples, targets, self.recipe.seed)
-        most = self.recipe.training.max_prompt_tokens
-        encoded = encode(prompts, self.tokenizer, most=most, eos=self.encoder_decoder)
-        made = []
-        for target, fitted in zip(targets, encoded, strict=True):
-            lost["context_cut"] += fitted.cut
-            if len(fitted.ids) > most:
-                lost["prompt_too_long"] += 1
-                continue
-            key = (target.example.id, target.sample)
-            made.append(
-                Row(key, number, fitted.ids, target.ids, target.distributions, target.learned)
-            )
-        answered = any(count for reason, count in lost.items() if reason != "no_response")
-        if (
-            objective.missing == "refuse" or answered
-        ):  # only a teacher without any response is masked
-            _refuse_nothing(objective, made, lost)
-        return made, lost
-
-    def _targets(self, objective: Objective, form: PromptFormat) -> _Targets:
-        most = self.recipe.training.max_target_tokens
-        if not objective.teachers:
-            lead = "" if self.encoder_decoder else form.separator
-            return gold_targets(
-                self._asked(objective), form, self.tokenizer, lead=lead, target_tokens=most
-            )
-        if objective.target in ("answer", "solution"):
-            return self._said(objective, form)
-        thinking = None
-        if isinstance(form, ChatFormat) and objective.target in _TEXTS:
-            hard = objective.target == "rationale"
-            thinking = thinking_of(self.recipe.chat, self.tokenizer, hard=hard)
-        told = "" if thinking is None else objective.target
-        source = (",".join(objective.teachers), objective.keep, objective.examples, told)
-        if source not in self.taught:
-            self.taught[source] = self._taught(objective, thinking)
-        targets, lost = self.taught[source]
-        lost = Counter(lost)
-        targets, sieved = filtered(targets, objective.row_filter)
-        lost.update(sieved)
-        if objective.target == "rationale":
-            targets = [replace(target, distributions=one_hot(target.ids)) for target in targets]
-        if objective.target == "unlikelihood":
-            targets = [replace(target, distributions=unlikely(target.ids)) for target in targets]
-        return targets, lost
-
-    def _taught(self, objective: Objective, thinking: Thinking | None) -> _Targets:
-        """The kept responses of the objective's teachers, as they were aligned."""
-        asked, limits = self._asked(objective), self._limits(objective)
-        before = None if thinking is None else thinking.before
-        found = {
-            name: teacher_targets(self.stores[name], asked, limits, self.eos, with_thinking=before)
-            for name in objective.teachers
-        }
-        if not objective.average:
-            return found[objective.teachers[0]]
-        return average_targets(found, objective.average)
-
-    def _said(self, objective: Objective, form: PromptFormat) -> _Targets:
-        """The teacher's own answers, after its rationale where the target is both."""
-        lead = "" if self.encoder_decoder else form.separator
-        store = self.stores[objective.teachers[0]]
-        limits, asked = self._limits(objective), self._asked(objective)
-        return spoken_targets(store, asked, limits, form, self.tokenizer, lead=lead)
-
-    def _asked(self, objective: Objective) -> Sequence[Example]:
-        """The examples that an objective is about; only labelled ones have gold answers."""
-        if objective.examples == "labelled" or not objective.teachers:
-            return self.examples
-        if objective.examples == "unlabelled":
-            return self.unlabelled
-        return [*self.examples, *self.unlabelled]
-
-    def _limits(self, objective: Objective) -> Limits:
-        training = self.recipe.training
-        kind = kind_of(self.recipe.train_on.set)
-        return Limits(
-            objective.keep, training.samples_per_question, training.max_target_tokens, kind
-        )
+def _found(targets: ObjectiveTargets, folder: Path | None = None) -> FoundRows:
+    """The rows of every objective; ids go to files in ``folder``, or to memory."""
+    prompts = Ids(folder and folder / PROMPTS)
+    given = Ids(folder and folder / GIVEN)
+    parts, dropped = [], {}
+    for number, objective in enumerate(targets.recipe.objectives):
+        part, lost = _part(targets, number, prompts, given)
+        parts.append(part)
+        dropped[objective.name] = dict(sorted(lost.items()))
+    prompts.finish()
+    given.finish()
+    return FoundRows(tuple(parts), dropped, prompts, given)
 
 
-def _refuse_nothing(objective: Objective, rows: Sequence[Row], lost: Counter[str]) -> None:
+def _found_once(targets: ObjectiveTargets, folder: Path) -> FoundRows:
+    """What an earlier call has left in ``folder``, if it was about the same rows."""
+    key = key_of(targets)
+    with sole_writer(folder):  # of several processes that train together one finds the rows
+        found = reopened_rows(folder, key)
+        if found is None:
+            found = _found(targets, folder)
+            keep(found, folder, key)
+    return found
+
+
+def _part(
+    targets: ObjectiveTargets, number: int, prompts: Ids, given: Ids
+) -> tuple[Part, Counter[str]]:
+    """The rows of one objective, and what was left out."""
+    recipe, objective = targets.recipe, targets.recipe.objectives[number]
+    found, lost = targets.find(objective, given)
+    lost = Counter(lost)
+    examples, labelled = targets.examples, targets.examples[: targets.labelled]
+    keys = zip(found.example.tolist(), found.sample.tolist(), strict=True)
+    asked = ((examples[at], sample) for at, sample in keys)
+    questions = prompts_of(objective.name, targets.form(objective), labelled, asked, recipe.seed)
+    most = recipe.training.max_prompt_tokens
+    start, length = np.zeros(len(found), np.int64), np.zeros(len(found), np.int64)
+    last, at = None, 0
+    encoded = encode(
+        questions, targets.tokenizer, most=most, eos=targets.encoder_decoder,
+        threads=os.cpu_count() or 1,
+    )  # fmt: skip
+    for i, fitted in enumerate(encoded):
+        lost["context_cut"] += fitted.cut
+        length[i] = len(fitted.ids)
+        if length[i] > most:
+            lost["prompt_too_long"] += 1
+            continue
+        if fitted.ids is not last:  # prompts that follow one another are often one
+            last, at = fitted.ids, prompts.append(fitted.ids)
+        start[i] = at
+    kept = length <= most
+    part = Part(found.take(kept), start[kept], length[kept])
+    answered = any(count for reason, count in lost.items() if reason != "no_response")
+    if objective.missing == "refuse" or answered:  # only a teacher without any response is masked
+        _refuse_nothing(objective, len(part), lost)
+    return part, lost
+
+
+def _refuse_nothing(objective: Objective, rows: int, lost: Counter[str]) -> None:
     if not rows:
         reasons = ", ".join(f"{count} {reason}" for reason, count in lost.items() if count)
         raise NothingPassedError(

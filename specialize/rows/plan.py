@@ -12,7 +12,6 @@ objectives of an example are in one step, and an objective with fewer rows for i
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,15 +83,15 @@ class Plan:
         first = self.starts[:-1]
         return Lengths(
             self.rows.format_of_row[self.members[first]],
-            np.add.reduceat(self.rows.prompt_lengths[self.members], first),
-            np.add.reduceat(self.rows.target_lengths[self.members], first),
+            np.add.reduceat(self.rows.lengths.prompt[self.members], first),
+            np.add.reduceat(self.rows.lengths.target[self.members], first),
         )
 
     def tokens_of(self, step: int) -> NDArray[np.int64]:
         """(objectives,) target tokens with loss of each objective in a step, on all processes."""
         taken = self.rows_of(step)
         tokens = np.zeros(len(self.rows.objectives), np.int64)
-        np.add.at(tokens, self.rows.objective[taken], self.rows.learned_lengths[taken])
+        np.add.at(tokens, self.rows.lengths.objective[taken], self.rows.lengths.learned[taken])
         return tokens
 
     def micro_batches(
@@ -135,12 +134,12 @@ class Plan:
 
     def padded_tokens(self, part: NDArray[np.int64]) -> int:
         """Tokens of the rectangles that hold the prompts and the targets of these rows."""
-        longest = self.rows.prompt_lengths[part].max() + self.rows.target_lengths[part].max()
+        longest = self.rows.lengths.prompt[part].max() + self.rows.lengths.target[part].max()
         return int(longest) * len(part)
 
     def _part(self, group: NDArray[np.int64], limit: int) -> list[NDArray[np.int64]]:
         """Cut rows sorted by prompt, by target or by format, whichever costs least."""
-        prompts, targets = self.rows.prompt_lengths[group], self.rows.target_lengths[group]
+        prompts, targets = self.rows.lengths.prompt[group], self.rows.lengths.target[group]
         formats = self.rows.format_of_row[group]
         orders = [np.lexsort((targets, prompts)), np.lexsort((prompts, targets))]
         if self.joint:
@@ -173,30 +172,51 @@ def plan_steps(
         seed: of the order.
         overhead: what a micro-batch costs by itself, in padded tokens.
     """
-    groups = _units(rows, training.mixing == "joint")
-    starts = np.concatenate([[0], np.cumsum([len(group) for group in groups])]).astype(np.int64)
+    joint = training.mixing == "joint"
+    starts, members = _joint_units(rows) if joint else _single_units(rows)
     wanted = optimization.batch_rows * optimization.accumulation
     return Plan(
         rows=rows,
         starts=starts,
-        members=np.concatenate(groups).astype(np.int64),
-        units_per_step=max(1, wanted // max(len(group) for group in groups)),
+        members=members,
+        units_per_step=max(1, wanted // int(np.diff(starts).max())),
         batch_rows=optimization.batch_rows,
         batch_tokens=optimization.batch_tokens,
         seed=seed,
         overhead=overhead,
-        joint=training.mixing == "joint",
+        joint=joint,
     )
 
 
-def _units(rows: RowSet, joint: bool) -> list[list[int]]:
-    if not joint:
-        return [[i] for i in range(len(rows))]
-    by_example: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for i, row in enumerate(rows.rows):
-        by_example[row.key[0]][row.objective].append(i)
-    units = []
-    for parts in by_example.values():
-        for turn in range(max(len(part) for part in parts.values())):
-            units.append([part[turn % len(part)] for _, part in sorted(parts.items())])
-    return units
+def _single_units(rows: RowSet) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every row is a unit."""
+    return np.arange(len(rows) + 1), np.arange(len(rows))
+
+
+def _joint_units(rows: RowSet) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Units of one row of every objective that an example has, as many as its longest list: an
+    objective with fewer rows begins again. Examples come as their first rows do.
+
+    An example with rows 0, 1 (first objective) and 7 (second) gives units [0, 7] and [1, 7].
+    """
+    lengths = rows.lengths
+    _, first, example = np.unique(lengths.example, return_index=True, return_inverse=True)
+    example = np.argsort(np.argsort(first))[example]  # counted in the order of their first rows
+    order = np.lexsort((lengths.objective, example))  # stable: rows of a list keep their order
+    begins = (np.diff(example[order], prepend=-1) != 0) | (
+        np.diff(lengths.objective[order], prepend=-1) != 0
+    )
+    lists = np.flatnonzero(begins)  # of rows of one objective about one example
+    sizes = np.diff(np.append(lists, len(order)))
+    owner = example[order][lists]
+    turns = np.zeros(int(example.max()) + 1, np.int64)
+    np.maximum.at(turns, owner, sizes)
+    # every list, once for each unit of its example; then units of an example, list after list
+    repeated = np.repeat(np.arange(len(lists)), turns[owner])
+    turn = np.arange(len(repeated)) - np.repeat(
+        np.cumsum(turns[owner]) - turns[owner], turns[owner]
+    )
+    place = np.lexsort((repeated, turn, owner[repeated]))
+    members = order[(lists[repeated] + turn % sizes[repeated])[place]]
+    width = np.repeat(np.bincount(owner), turns)
+    return np.concatenate([[0], np.cumsum(width)]), members

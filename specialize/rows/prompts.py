@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from specialize.formats import DemonstrationPool, PromptFormat
 from specialize.records import Example, Prompt
-from specialize.rows.targets import Target
 from specialize.tokens import Tokenizer
 
 _BLOCK = 1024  # prompts that are tokenized at once
@@ -54,30 +53,37 @@ def prompts_of(
     name: str,
     form: PromptFormat,
     examples: Sequence[Example],
-    targets: Sequence[Target],
+    asked: Iterable[tuple[Example, int]],
     seed: int,
 ) -> Iterator[Question]:
     """The prompt of every target of objective ``name``.
+
+    Args:
+        name: of the objective.
+        form: its format.
+        examples: those that may be shown.
+        asked: example and sample of every target.
+        seed: of the demonstrations.
 
     Raises:
         ConfigurationError: fewer examples than demonstrations.
     """
     if not form.demonstrations:
-        yield from (Question(form.prompt(t.example), t.example.context) for t in targets)
+        yield from (Question(form.prompt(example), example.context) for example, _ in asked)
         return
     # a chain-of-thought prompt can only show examples that have a rationale
     able = [e for e in examples if e.rationale.strip() or not form.needs_rationale]
     pool = DemonstrationPool(able)
-    for target in targets:
-        key = f"{name}\0{target.example.id}\0{target.sample}"
+    for example, sample in asked:
+        key = f"{name}\0{example.id}\0{sample}"
         digest = hashlib.sha256(key.encode()).digest()
         rng = np.random.default_rng([seed, int.from_bytes(digest[:16])])
-        shown = pool.draw(target.example, form.demonstrations, rng)
-        yield Question(form.prompt(target.example, shown), target.example.context)
+        shown = pool.draw(example, form.demonstrations, rng)
+        yield Question(form.prompt(example, shown), example.context)
 
 
 def encode(
-    prompts: Iterable[Question], tokenizer: Tokenizer, *, most: int, eos: bool
+    prompts: Iterable[Question], tokenizer: Tokenizer, *, most: int, eos: bool, threads: int = 1
 ) -> Iterator[Fitted]:
     """The ids of every prompt; equal prompts that follow one another are encoded once.
 
@@ -87,8 +93,7 @@ def encode(
     for block in _batched(prompts, _BLOCK):
         asked = [question.prompt for question in block]
         distinct = {prompt: i for i, prompt in enumerate(dict.fromkeys(asked))}
-        encoded = tokenizer.encode_prompts(list(distinct), eos=eos)
-        arrays = [np.array(ids, np.int32) for ids in encoded]
+        arrays = tokenizer.prompt_ids(list(distinct), eos=eos, threads=threads)
         for question, prompt in zip(block, asked, strict=True):
             yield fit(question, arrays[distinct[prompt]], tokenizer, most=most, eos=eos)
 
@@ -106,7 +111,7 @@ def fit(
     best = ids
     while low < high:
         middle = (low + high) // 2
-        found = np.array(tokenizer.encode_prompts([question.cut(middle)], eos=eos)[0], np.int32)
+        found = tokenizer.prompt_ids([question.cut(middle)], eos=eos)[0]
         if len(found) <= most:
             low, best = middle + 1, found
         else:

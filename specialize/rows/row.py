@@ -9,8 +9,8 @@ A hard label is a distribution of one entry, so that one loss serves every row.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,42 @@ class Row:
         return len(self.target_ids) if self.learned is None else int(self.learned.sum())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Lengths:
+    """What is known of rows without reading them; every column (rows,) int64.
+
+    Attributes:
+        prompt, target: tokens of each.
+        learned: target tokens that carry the loss.
+        unknown: target tokens that stand for text outside the vocabulary; 0 where nobody counted.
+        objective: the position in the recipe.
+        example: of ``names``.
+        names: ids of the examples.
+    """
+
+    prompt: NDArray[np.int64]
+    target: NDArray[np.int64]
+    learned: NDArray[np.int64]
+    unknown: NDArray[np.int64]
+    objective: NDArray[np.int64]
+    example: NDArray[np.int64]
+    names: Sequence[str]
+
+
+def lengths_of(rows: Sequence[Row]) -> Lengths:
+    """What rows in memory know of themselves."""
+    numbers: dict[str, int] = {}
+    columns = [
+        (len(row.prompt_ids), len(row.target_ids), row.learned_count, 0, row.objective,
+         numbers.setdefault(row.key[0], len(numbers)))
+        for row in rows
+    ]  # fmt: skip
+    prompt, target, learned, unknown, objective, example = (
+        np.array(columns, np.int64).reshape(-1, 6).T
+    )
+    return Lengths(prompt, target, learned, unknown, objective, example, list(numbers))
+
+
 @dataclass(frozen=True, slots=True)
 class RowSet:
     """Every row of a run, objective by objective, and what was left out.
@@ -67,33 +103,28 @@ class RowSet:
         formats: the format of each objective; micro-batches hold rows of one format.
         rows: ordered by objective, then by example and sample.
         dropped: per objective, reason -> rows left out.
-        prompt_lengths, target_lengths, objective: (rows,) of the rows, in their order.
-        learned_lengths: (rows,) target tokens that carry the loss.
+        known: the lengths, where reading the rows for them would take long.
+        identity: what ``digest`` is then.
+        lengths: of the rows, in their order.
         format_of_row: (rows,) equal numbers for equal formats.
     """
 
     objectives: tuple[str, ...]
     formats: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     dropped: Mapping[str, Mapping[str, int]]
-    prompt_lengths: NDArray[np.int64] = field(init=False, repr=False, compare=False)
-    target_lengths: NDArray[np.int64] = field(init=False, repr=False, compare=False)
-    learned_lengths: NDArray[np.int64] = field(init=False, repr=False, compare=False)
-    objective: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    known: InitVar[Lengths | None] = None
+    identity: str | None = field(default=None, repr=False)
+    lengths: Lengths = field(init=False, repr=False, compare=False)
     format_of_row: NDArray[np.int64] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, known: Lengths | None) -> None:
         if len(self.objectives) != len(self.formats):
             raise ValueError(f"{len(self.objectives)} objectives but {len(self.formats)} formats")
-        columns = {
-            "prompt_lengths": [len(row.prompt_ids) for row in self.rows],
-            "target_lengths": [len(row.target_ids) for row in self.rows],
-            "learned_lengths": [row.learned_count for row in self.rows],
-            "objective": [row.objective for row in self.rows],
-            "format_of_row": [self.formats.index(self.formats[r.objective]) for r in self.rows],
-        }
-        for name, values in columns.items():
-            object.__setattr__(self, name, np.array(values, np.int64))
+        lengths = lengths_of(self.rows) if known is None else known
+        object.__setattr__(self, "lengths", lengths)
+        formats = np.array([self.formats.index(name) for name in self.formats], np.int64)
+        object.__setattr__(self, "format_of_row", formats[lengths.objective])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -103,23 +134,26 @@ class RowSet:
         not all do, and what was dropped and why."""
         found = {}
         for number, name in enumerate(self.objectives):
-            mine = self.objective == number
+            mine = self.lengths.objective == number
             found[name] = {
                 "rows": int(mine.sum()),
-                "prompt_tokens": int(self.prompt_lengths[mine].sum()),
-                "target_tokens": int(self.target_lengths[mine].sum()),
+                "prompt_tokens": int(self.lengths.prompt[mine].sum()),
+                "target_tokens": int(self.lengths.target[mine].sum()),
                 **self._learned(mine),
                 **self.dropped.get(name, {}),
             }
         return found
 
     def _learned(self, rows: NDArray[np.bool_]) -> dict[str, int]:
-        learned = int(self.learned_lengths[rows].sum())
-        return {"learned_tokens": learned} if learned < self.target_lengths[rows].sum() else {}
+        learned = int(self.lengths.learned[rows].sum())
+        return {"learned_tokens": learned} if learned < self.lengths.target[rows].sum() else {}
 
     @property
     def digest(self) -> str:
-        """sha256 of every key, prompt, target and distribution, and of what carries the loss."""
+        """sha256 of every key, prompt, target and distribution, and of what carries the loss; or
+        ``identity``."""
+        if self.identity is not None:
+            return self.identity
         total = hashlib.sha256()
         for row in self.rows:
             total.update(f"{row.key[0]}\0{row.key[1]}\0{row.objective}\0".encode())

@@ -2,25 +2,32 @@
 
 Gold targets come from the examples, in the words of a format; a teacher's come from its target
 store, as they were aligned. What is too long, wrong, or about an example that may not be trained
-on is left out and counted, never cut.
+on is left out and counted, never cut. Each function here goes through its source once and notes
+which targets there are and where (``Found``); none is kept.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from align.sparse import SparseDistributions, concatenate, one_hot
 from specialize.answers import Kind
+from specialize.errors import StoreError
 from specialize.formats import PromptFormat
 from specialize.formats.quality import rationale_fault
 from specialize.records import Example, Response
+from specialize.rows.found import Found, FoundWriter
+from specialize.rows.ids import Ids
 from specialize.store import Sample, Store
 from specialize.tokens import Tokenizer
+
+_BLOCK = 1024  # texts that are tokenized at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,107 +66,167 @@ class Limits:
         return 1 if self.keep == "first-correct" else self.samples_per_question
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The examples that an objective is about: ``all_examples[first:last]``."""
+
+    all_examples: Sequence[Example]
+    first: int
+    last: int
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __iter__(self) -> Iterator[tuple[int, Example]]:
+        """Every example with its place among all."""
+        return ((at, self.all_examples[at]) for at in range(self.first, self.last))
+
+
+# ---- where targets are -------------------------------------------------------------------------
+
+
 def gold_targets(
-    examples: Sequence[Example],
-    form: PromptFormat,
-    tokenizer: Tokenizer,
-    *,
-    lead: str,
-    target_tokens: int,
-) -> tuple[list[Target], Counter[str]]:
-    """The dataset's own answers, in the format's words, as hard rows.
+    asked: Asked, form: PromptFormat, tokenizer: Tokenizer, kept: Ids, *, lead: str, most: int
+) -> tuple[Found, Counter[str]]:
+    """The dataset's own answers, in the format's words.
 
     Args:
+        asked: the examples.
+        form: writes the target of each.
+        tokenizer: the student's.
+        kept: where the ids go.
         lead: what is between prompt and target where both are one text.
-        target_tokens: longer ones are left out.
+        most: tokens; longer ones are left out.
 
     Returns:
-        The targets, and why others are not among them.
+        The targets, each with its offset in ``kept``, and why others are not among them.
     """
-    able = [e for e in examples if e.rationale.strip() or not form.needs_rationale]
-    texts = [lead + form.target(example.rationale, example.answer) for example in able]
-    encoded = tokenizer.encode_batch(texts, eos=True)
-    ids = [np.array(tokens, np.int32) for tokens in encoded]
-    found = [Target(e, 0, tokens, one_hot(tokens)) for e, tokens in zip(able, ids, strict=True)]
-    lost = Counter({"no_rationale": len(examples) - len(able)})
-    return _short_enough(found, target_tokens, lost), lost
+    able = [(at, e) for at, e in asked if e.rationale.strip() or not form.needs_rationale]
+    texts = (lead + form.target(example.rationale, example.answer) for _, example in able)
+    writer, unk = FoundWriter(1), tokenizer.unk
+    for (at, _), ids in zip(able, _encoded(texts, tokenizer), strict=True):
+        writer.add(at, 0, len(ids), len(ids), _count(ids, unk), kept.append(ids))
+    lost = Counter({"no_rationale": len(asked) - len(able)})
+    return _short_enough(writer.found(), most, lost), lost
 
 
 def teacher_targets(
     store: Store,
-    examples: Sequence[Example],
+    asked: Asked,
     limits: Limits,
-    eos: int,
+    tokenizer: Tokenizer,
     *,
-    with_thinking: Callable[[Target, Sample], Target | None] | None = None,
-) -> tuple[list[Target], Counter[str]]:
-    """The kept responses of a store with their distributions, in the order of the examples.
+    whole: Callable[[Example, Sample], Target | None] | None = None,
+) -> tuple[Found, Counter[str]]:
+    """The kept responses of a store, in the order of the examples.
 
     Args:
-        with_thinking: a target that begins with what its sample thought; None where its rows are
-            missing. None: thinking is left out.
+        store: targets in the student's vocabulary.
+        asked: the examples.
+        limits: which responses are kept.
+        tokenizer: the student's.
+        whole: the target of a sample where it is not simply what was said, None where its rows are
+            missing. None: lengths tell all, and no row is read.
+
+    Returns:
+        The targets, each with its shard and its row there, and why others are not among them.
     """
-    found: list[Target] = []
-    lost: Counter[str] = Counter()
-    for example, sample in _kept(store, examples, limits, lost):
-        target = Target(example, sample.response.sample, *as_stored(sample.content(), eos))
-        whole = with_thinking(target, sample) if with_thinking else target
-        if whole is None:
-            lost["thinking_without_rows"] += 1
-        else:
-            found.append(whole)
-    targets = _short_enough(found, limits.target_tokens, lost)
-    return _first_of_each(targets, limits.of_a_question, lost), lost
+    writer, lost = FoundWriter(2), Counter[str]()
+    for at, (shard, row), response, tokens in _kept(store, asked, limits, tokenizer, lost):
+        ids = tokens[response.thinking_tokens :]
+        length = learned = len(ids) + _needs_end(response, ids, tokenizer.eos)
+        if whole is not None:
+            target = whole(asked.all_examples[at], store.sample_at(shard, row))
+            if target is None:
+                lost["thinking_without_rows"] += 1
+                continue
+            ids, length, learned = target.ids, len(target.ids), int(target.carries_loss().sum())
+        writer.add(at, response.sample, length, learned, _count(ids, tokenizer.unk), shard, row)
+    found = _short_enough(writer.found().in_order(), limits.target_tokens, lost)
+    return _first_of_each(found, limits.of_a_question, lost), lost
 
 
 def spoken_targets(
     store: Store,
-    examples: Sequence[Example],
+    asked: Asked,
     limits: Limits,
     form: PromptFormat,
     tokenizer: Tokenizer,
+    kept: Ids,
     *,
     lead: str,
-) -> tuple[list[Target], Counter[str]]:
-    """The teacher's answers in the format's words, as hard rows; responses without one are lost."""
-    lost: Counter[str] = Counter()
-    said: list[tuple[Example, Sample, str]] = []
-    for example, sample in _kept(store, examples, limits, lost):
-        answer = sample.response.answer
-        if answer is None:
-            lost["no_answer"] += 1
-        else:
-            said.append((example, sample, lead + form.target(sample.response.text, answer)))
-    encoded = tokenizer.encode_batch([text for _, _, text in said], eos=True)
-    found = []
-    for (example, sample, _), tokens in zip(said, encoded, strict=True):
-        ids = np.array(tokens, np.int32)
-        found.append(Target(example, sample.response.sample, ids, one_hot(ids)))
-    targets = _short_enough(found, limits.target_tokens, lost)
-    return _first_of_each(targets, limits.of_a_question, lost), lost
+) -> tuple[Found, Counter[str]]:
+    """The teacher's answers in the format's words; responses without one are lost.
+
+    Args:
+        store: targets in the student's vocabulary.
+        asked: the examples.
+        limits: which responses are kept.
+        form: writes a target from a response's text and answer.
+        tokenizer: the student's.
+        kept: where the ids go.
+        lead: what is between prompt and target where both are one text.
+
+    Returns:
+        The targets, each with its offset in ``kept``, and why others are not among them.
+    """
+    lost = Counter[str]()
+    keys: deque[tuple[int, int]] = deque()
+
+    def texts() -> Iterator[str]:
+        for at, _, response, _ in _kept(store, asked, limits, tokenizer, lost):
+            if response.answer is None:
+                lost["no_answer"] += 1
+                continue
+            keys.append((at, response.sample))
+            yield lead + form.target(response.text, response.answer)
+
+    writer = FoundWriter(1)
+    for ids in _encoded(texts(), tokenizer):
+        writer.add(
+            *keys.popleft(), len(ids), len(ids), _count(ids, tokenizer.unk), kept.append(ids)
+        )
+    found = _short_enough(writer.found().in_order(), limits.target_tokens, lost)
+    return _first_of_each(found, limits.of_a_question, lost), lost
+
+
+_Kept = tuple[int, tuple[int, int], Response, NDArray[np.int32]]
 
 
 def _kept(
-    store: Store, examples: Sequence[Example], limits: Limits, lost: Counter[str]
-) -> list[tuple[Example, Sample]]:
-    """The responses that may be learnt from, in the order of the examples; counts the others."""
-    place = {example.id: i for i, example in enumerate(examples)}
-    found: list[tuple[int, int, Sample]] = []
-    answered: set[str] = set()
-    for sample in (sample for shard in store.shards() for sample in shard):
-        response = sample.response
-        if response.example_id not in place:
-            lost["not_a_training_example"] += 1
-            continue
-        answered.add(response.example_id)
-        reason = _why_not(response, examples[place[response.example_id]], limits)
-        if reason is None:
-            found.append((place[response.example_id], response.sample, sample))
-        else:
-            lost[reason] += 1
+    store: Store, asked: Asked, limits: Limits, tokenizer: Tokenizer, lost: Counter[str]
+) -> Iterator[_Kept]:
+    """The responses that may be learnt from, in the order of the store; counts the others.
+
+    Yields:
+        The example's place among all, the shard and the row in it, the response, its tokens.
+    """
+    place = {example.id: at for at, example in asked}
+    answered: set[int] = set()
+    for shard in range(len(store.shard_sizes)):
+        texts = store.shard_texts(shard)  # first: it finds damage
+        _check_ids(store, shard, tokenizer)
+        for row, response in enumerate(texts.responses):
+            at = place.get(response.example_id)
+            if at is None:
+                lost["not_a_training_example"] += 1
+                continue
+            answered.add(at)
+            reason = _why_not(response, asked.all_examples[at], limits)
+            if reason is None:
+                yield at, (shard, row), response, texts.tokens.sample(row)
+            else:
+                lost[reason] += 1
     lost["no_response"] = len(place) - len(answered)
-    found.sort(key=lambda entry: entry[:2])
-    return [(examples[at], sample) for at, _, sample in found]
+
+
+def _check_ids(store: Store, shard: int, tokenizer: Tokenizer) -> None:
+    largest = store.largest_id(shard)
+    if largest >= tokenizer.size:
+        raise StoreError(
+            f"{store.path} has target id {largest} in shard {shard}, but tokenizer "
+            f"{tokenizer.name} has only {tokenizer.size} ids; align again"
+        )
 
 
 def _why_not(response: Response, example: Example, limits: Limits) -> str | None:
@@ -179,27 +246,42 @@ def as_stored(sample: Sample, eos: int) -> tuple[NDArray[np.int32], SparseDistri
     """Ids and rows as stored; where the text's end was seen and has no row, a certain one."""
     ids = np.asarray(sample.token_id, np.int32)
     rows = sample.distributions
-    if sample.response.finished and (not len(ids) or ids[-1] != eos):
+    if _needs_end(sample.response, ids, eos):
         end = np.array([eos], np.int32)
         return np.concatenate([ids, end]), concatenate([rows, one_hot(end)])
     return ids, rows
 
 
-def _short_enough(targets: list[Target], most: int, lost: Counter[str]) -> list[Target]:
-    kept = [target for target in targets if len(target.ids) <= most]
-    lost["target_too_long"] = len(targets) - len(kept)
+def _needs_end(response: Response, ids: NDArray[np.int32], eos: int | None) -> bool:
+    """Whether the text's end was seen and is not among ``ids``."""
+    return response.finished and (not len(ids) or bool(ids[-1] != eos))
+
+
+def _encoded(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[NDArray[np.int32]]:
+    """The ids of every text and the end of sequence, without holding all texts."""
+    rest = iter(texts)
+    while block := list(islice(rest, _BLOCK)):
+        found = tokenizer.encode_ragged(block, eos=True)
+        yield from (found.sample(i) for i in range(len(block)))
+
+
+def _count(ids: NDArray[np.int32], unk: int | None) -> int:
+    return 0 if unk is None else int(np.count_nonzero(ids == unk))
+
+
+def _short_enough(found: Found, most: int, lost: Counter[str]) -> Found:
+    kept = found.take(found.length <= most)
+    lost["target_too_long"] = len(found) - len(kept)
     return kept
 
 
-def _first_of_each(targets: list[Target], most: int | None, lost: Counter[str]) -> list[Target]:
+def _first_of_each(found: Found, most: int | None, lost: Counter[str]) -> Found:
     """At most ``most`` targets of a question, in their order."""
     if most is None:
-        return targets
-    taken: Counter[str] = Counter()
-    kept = []
-    for target in targets:
-        taken[target.example.id] += 1
-        if taken[target.example.id] <= most:
-            kept.append(target)
-    lost["beyond_samples_per_question"] = len(targets) - len(kept)
+        return found
+    # of targets by example: how many of the same example came before
+    first = np.flatnonzero(np.diff(found.example, prepend=-1))
+    turn = np.arange(len(found)) - np.repeat(first, np.diff(np.append(first, len(found))))
+    kept = found.take(turn < most)
+    lost["beyond_samples_per_question"] = len(found) - len(kept)
     return kept

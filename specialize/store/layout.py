@@ -75,6 +75,16 @@ class FileMark:
             return "does not have the hash with which it was written"
         return None
 
+    def check(self, path: Path, content: Content) -> None:
+        """Refuse content of a shard's file that is not what was written.
+
+        Raises:
+            StoreError: says what is wrong.
+        """
+        problem = self.problem(content)
+        if problem is not None:
+            raise StoreError(f"{path} {problem}; dump this shard again")
+
 
 def mark(content: Content) -> FileMark:
     return FileMark(len(content), xxhash.xxh3_128_hexdigest(content))

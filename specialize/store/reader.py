@@ -31,6 +31,7 @@ from specialize.store.layout import (
     read_plain,
     texts_path,
 )
+from specialize.store.mapped import State
 from specialize.store.sealed import Json
 from specialize.store.shard import Sample, Shard, Texts
 from specialize.store.shard_file import ShardFile
@@ -59,6 +60,7 @@ class Store:
         self._records = manifest.records
         self._summary = summary
         self._open: OrderedDict[int, ShardFile] = OrderedDict()
+        self._hashed: set[State] = set()
         self._index: dict[Key, tuple[int, int]] | None = None
 
     @classmethod
@@ -124,7 +126,7 @@ class Store:
         if found is None:
             raise KeyError(f"{self.path} has no sample {key[1]} of {key[0]!r}")
         position, row = found
-        return self._file(position).samples(row, row + 1)[0]
+        return self.sample_at(position, row)
 
     @property
     def shard_sizes(self) -> Sequence[int]:
@@ -134,6 +136,18 @@ class Store:
     def shard(self, position: int) -> Shard:
         """All samples of the shard at ``position``, from 0."""
         return self._file(position).shard()
+
+    def shard_texts(self, position: int) -> Texts:
+        """The samples of the shard at ``position``, from 0, without their rows."""
+        return self._file(position).texts()
+
+    def sample_at(self, position: int, row: int) -> Sample:
+        """Sample ``row`` of the shard at ``position``, both from 0."""
+        return self._file(position).samples(row, row + 1)[0]
+
+    def largest_id(self, position: int) -> int:
+        """The largest id of a token or an entry in the shard at ``position``; 0 without any."""
+        return max(int(ids.max(initial=0)) for ids in self._file(position).stored_ids())
 
     def shards(self) -> Iterator[Shard]:
         """One shard after another."""
@@ -182,7 +196,7 @@ class Store:
         if position in self._open:
             self._open.move_to_end(position)
             return self._open[position]
-        shard = ShardFile(self.path, self._records[position], self.description)
+        shard = ShardFile(self.path, self._records[position], self.description, self._hashed)
         self._open[position] = shard
         if len(self._open) > _OPEN_SHARDS:
             self._open.popitem(last=False)

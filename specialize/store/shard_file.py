@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,10 +42,10 @@ from specialize.store.layout import (
     ShardRecord,
     arrays_path,
     mark,
-    open_plain,
     read_plain,
     texts_path,
 )
+from specialize.store.mapped import State, mapped, state_of
 from specialize.store.ragged import Arrays, Number, first_entries, integers, padded
 from specialize.store.sealed import Json, canonical
 from specialize.store.shard import Shard, Texts
@@ -191,15 +190,28 @@ class ShardFile:
 
     The size is checked here, the hash when the first row is read.
 
+    Args:
+        root: the store's directory.
+        record: of the shard, from the manifest.
+        description: of the store.
+        hashed: files that need not be hashed again; those that pass here join them.
+
     Raises:
         StoreError: a file is missing, has another size, or does not hold a shard's arrays.
     """
 
-    def __init__(self, root: Path, record: ShardRecord, description: StoreDescription) -> None:
+    def __init__(
+        self,
+        root: Path,
+        record: ShardRecord,
+        description: StoreDescription,
+        hashed: set[State] | None = None,
+    ) -> None:
         self.record = record
+        self._hashed = set() if hashed is None else hashed
         self._texts_path = texts_path(root, record.shard)
         self._path = arrays_path(root, record.shard)
-        self._map = _mapped(self._path, record.arrays.bytes)
+        self._map, self._state = mapped(self._path, record.arrays.bytes)
         self.arrays = _parse(self._map, self._path, record, description)
         self._k = description.k
         self._firsts = first_entries(self.arrays["entries"]) if "entries" in self.arrays else None
@@ -221,14 +233,13 @@ class ShardFile:
     def checked_texts(self) -> bytes:
         """The texts file, after both files have passed their hashes."""
         if self._texts is None:
-            with memoryview(self._map) as content:
-                problem = self.record.arrays.problem(content)
-            if problem is not None:
-                raise StoreError(f"{self._path} {problem}; dump this shard again")
+            before = state_of(self._texts_path)
             texts = read_plain(self._texts_path)
-            problem = self.record.texts.problem(texts)
-            if problem is not None:
-                raise StoreError(f"{self._texts_path} {problem}; dump this shard again")
+            if not {self._state, before} <= self._hashed:
+                with memoryview(self._map) as content:
+                    self.record.arrays.check(self._path, content)
+                self.record.texts.check(self._texts_path, texts)
+                self._hashed.update((self._state, before))
             self._texts = texts
         return self._texts
 
@@ -331,17 +342,6 @@ class ShardFile:
         start, end = self.arrays["text_ptr"][row : row + 2].tolist()
         line: dict[str, Json] = json.loads(texts[start:end])
         return line
-
-
-def _mapped(path: Path, size: int) -> mmap.mmap:
-    handle = open_plain(path)
-    try:
-        found = os.fstat(handle).st_size
-        if found != size or found == 0:
-            raise StoreError(f"{path} has {found:,} bytes instead of {size:,}; dump it again")
-        return mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
-    finally:
-        os.close(handle)
 
 
 def _parse(

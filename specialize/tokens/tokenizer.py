@@ -124,13 +124,28 @@ class Tokenizer:
         The one way to encode what a student or a teacher is asked, in training, evaluation, dumps
         and scoring.
         """
-        plain = iter(self.encode_batch([p for p in prompts if isinstance(p, str)], eos=eos))
-        return [
-            [*self.front, *next(plain)]
-            if isinstance(prompt, str)
-            else self.encode_chat(prompt.messages, arguments=prompt.arguments) + self._end(eos)
-            for prompt in prompts
-        ]
+        return [ids.tolist() for ids in self.prompt_ids(prompts, eos=eos)]
+
+    def prompt_ids(
+        self, prompts: Sequence[Prompt], *, eos: bool = False, threads: int = 1
+    ) -> list[NDArray[np.int32]]:
+        """``encode_prompts`` as arrays; ``threads`` as of ``encode_ragged``."""
+        texts = [prompt for prompt in prompts if isinstance(prompt, str)]
+        few = len(texts) < _FEW
+        found = (
+            ragged(self.encode_batch(texts, eos=eos))
+            if few
+            else self.encode_ragged(texts, eos=eos, threads=threads)
+        )
+        front, plain = np.array(self.front, np.int32), map(found.sample, range(len(found)))
+        read = []
+        for prompt in prompts:
+            if isinstance(prompt, str):
+                read.append(np.concatenate([front, next(plain)]))
+            else:
+                turns = self.encode_chat(prompt.messages, arguments=prompt.arguments)
+                read.append(np.array(turns + self._end(eos), np.int32))
+        return read
 
     def encode_chat(
         self,

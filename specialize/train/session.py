@@ -1,6 +1,7 @@
 """One call of ``train``: what is checked before it begins, where it goes on, what it tells.
 
 run/targets/<teacher>/         read
+run/rows/                      what was found in them for training, so that a later call need not
 run/checkpoints/step-000000/   the student before
 run/checkpoints/step-000200/   ... and every ``checkpoint_every`` steps
 run/checkpoints/training.json  what must agree for a later call to continue
@@ -25,7 +26,6 @@ from specialize.rows import RowSet, build_rows, plan_steps
 from specialize.students import checkpoints
 from specialize.students.lora import load_adapters
 from specialize.students.student import Student, is_encoder_decoder, load_student
-from specialize.tokens import Tokenizer
 from specialize.train import agreement, metrics
 from specialize.train.loader import StepLoader
 from specialize.train.overhead import pass_overhead
@@ -62,13 +62,13 @@ def train_prepared(prepared: Prepared) -> TrainSummary:
         before = checkpoints.last(run)  # another process may have trained since it was prepared
         if before is not None and before.step >= recipe.optimization.steps:
             return summarize(run, before.step, 0, time.perf_counter() - began)
-        rows = _rows(prepared)
+        rows = _rows(prepared, run / "rows")
         agreement.check_rows(recipe, run, rows)
         trained = _go_on(Setting(recipe, run, tokenizer, arguments), rows, before)
         return summarize(
             run, before.step if before else None, trained, time.perf_counter() - began,
             rows=rows.counts(), held_out=prepared.examples.dropped,
-            unknown_share=_unknown_share(rows, tokenizer),
+            unknown_share=_unknown_share(rows),
         )  # fmt: skip
 
 
@@ -100,33 +100,24 @@ def prepare_rows(recipe: Recipe, run: Path) -> RowSet:
     return _rows(prepare(recipe, run))
 
 
-def _rows(prepared: Prepared) -> RowSet:
-    """The rows of what was prepared, every one ended and inside the student's vocabulary."""
-    recipe, tokenizer, training = prepared.recipe, prepared.tokenizer, prepared.examples
+def _rows(prepared: Prepared, folder: Path | None = None) -> RowSet:
+    """The rows of what was prepared; ``folder`` keeps what was found for the next call."""
+    recipe, training = prepared.recipe, prepared.examples
     with waiting("building the training rows"):
-        rows = build_rows(
-            recipe, training.examples, prepared.stores, tokenizer,
+        return build_rows(
+            recipe, training.examples, prepared.stores, prepared.tokenizer,
             encoder_decoder=is_encoder_decoder(recipe.student), unlabelled=training.unlabelled,
+            folder=folder,
         )  # fmt: skip
-    for row in rows.rows:
-        largest = max(row.distributions.ids.max(initial=0), row.target_ids.max())
-        if largest >= tokenizer.size:
-            raise StoreError(
-                f"row {row.key} has target id {largest}, but tokenizer {tokenizer.name} has only "
-                f"{tokenizer.size} ids"
-            )
-    return rows
 
 
-def _unknown_share(rows: RowSet, tokenizer: Tokenizer) -> dict[str, float]:
+def _unknown_share(rows: RowSet) -> dict[str, float]:
     """Share of target tokens that represent text outside the student's vocabulary."""
-    shares = {}
+    shares, lengths = {}, rows.lengths
     for number, name in enumerate(rows.objectives):
-        mine = [row.target_ids for row in rows.rows if row.objective == number]
-        unknown = (
-            0 if tokenizer.unk is None else sum(int((ids == tokenizer.unk).sum()) for ids in mine)
-        )
-        shares[name] = round(unknown / max(1, sum(map(len, mine))), 6)
+        mine = lengths.objective == number
+        share = lengths.unknown[mine].sum() / max(1, lengths.target[mine].sum())
+        shares[name] = round(float(share), 6)
     return shares
 
 

@@ -83,7 +83,7 @@ class TargetsDataset(Dataset[Row]):
         recipe = recorded_recipe(Path(run))
         made = cls.__new__(cls)
         made.tokenizer = load_tokenizer(recipe.student)
-        made.rows = prepare_rows(recipe, Path(run)).rows
+        made.rows = tuple(prepare_rows(recipe, Path(run)).rows)  # loaders copy it to their workers
         return made
 
     def __len__(self) -> int:

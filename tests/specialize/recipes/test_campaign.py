@@ -12,7 +12,7 @@ from specialize.cli.stages import cli
 from specialize.config.recipe import Teacher as Settings
 from specialize.recipes.specialization import specialization
 from specialize.records import Example, Response
-from specialize.rows.targets import Limits, teacher_targets
+from specialize.rows.targets import Asked, Limits, teacher_targets
 from specialize.store import Store
 from specialize.teacher.asks import build_asks
 from specialize.teacher.dump import dump
@@ -75,9 +75,9 @@ def test_what_is_learnt_from(
     summary = dump(ScriptedTeacher(tokenizer, says), EXAMPLES, tmp_path / "s", settings)
     assert summary.statistics.pass_at[4] == pytest.approx(2 / 3)
     limits = Limits(keep, most, 100)
-    found, lost = teacher_targets(Store.open(tmp_path / "s"), EXAMPLES, limits, tokenizer.eos)
-    places = {example.id: i for i, example in enumerate(EXAMPLES)}
-    assert [(places[t.example.id], t.sample) for t in found] == kept
+    asked = Asked(EXAMPLES, 0, len(EXAMPLES))
+    found, lost = teacher_targets(Store.open(tmp_path / "s"), asked, limits, tokenizer)
+    assert list(zip(found.example.tolist(), found.sample.tolist(), strict=True)) == kept
     assert sum(lost.values()) + len(kept) == 12
 
 

@@ -234,5 +234,5 @@ def test_lengths_with_loss_are_kept_beside_all():
         Row(("a", 1), 0, ids, ids, one_hot(ids), np.array([True, False, False])),
     )
     made = RowSet(("cot",), ("zero-shot-cot",), rows, {})
-    assert made.target_lengths.tolist() == [3, 3]
-    assert made.learned_lengths.tolist() == [3, 1]
+    assert made.lengths.target.tolist() == [3, 3]
+    assert made.lengths.learned.tolist() == [3, 1]

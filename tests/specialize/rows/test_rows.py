@@ -16,7 +16,7 @@ from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.formats import by_name
 from specialize.rows import Row, RowSet, build_rows, plan_steps
 from specialize.rows.micro_batches import cheapest_parts
-from specialize.store import Store
+from specialize.store import Store, StoreWriter
 from tests.reference import training as oracles
 from tests.support import toys
 
@@ -111,8 +111,8 @@ def test_what_is_left_out_is_counted(world):
     found, stores, tokenizer = world
     whole = build_rows(recipe_of(COT), found[:8], stores, tokenizer, encoder_decoder=True)
     longest = {
-        "max_prompt_tokens": int(whole.prompt_lengths.max()) - 1,
-        "max_target_tokens": int(whole.target_lengths.max()) - 1,
+        "max_prompt_tokens": int(whole.lengths.prompt.max()) - 1,
+        "max_target_tokens": int(whole.lengths.target.max()) - 1,
     }
     made = build_rows(
         recipe_of(COT, training={"samples_per_question": 1, **longest}),
@@ -123,32 +123,29 @@ def test_what_is_left_out_is_counted(world):
                "target_too_long", "prompt_too_long")  # fmt: skip
     assert sum(counts[reason] for reason in reasons) == 20
     assert counts["not_a_training_example"] == 4
-    assert counts["target_too_long"] == (whole.target_lengths == whole.target_lengths.max()).sum()
+    assert counts["target_too_long"] == (whole.lengths.target == whole.lengths.target.max()).sum()
     assert counts["prompt_too_long"] > 0
     assert counts["beyond_samples_per_question"] > 0
     assert max(Counter(row.key[0] for row in made.rows).values()) == 1
-    assert made.prompt_lengths.max() <= longest["max_prompt_tokens"]
-    assert made.target_lengths.max() <= longest["max_target_tokens"]
+    assert made.lengths.prompt.max() <= longest["max_prompt_tokens"]
+    assert made.lengths.target.max() <= longest["max_target_tokens"]
 
 
-def test_an_end_of_sequence_is_added_where_the_store_lacks_it(world, tmp_path, monkeypatch):
+def test_an_end_of_sequence_is_added_where_the_store_lacks_it(world, tmp_path):
     found, stores, tokenizer = world
     key = (found[0].id, 0)
     whole = stores["toy"][key]
 
-    class WithoutEnd:
-        @staticmethod
-        def shards():
-            cut = type(whole)(
-                whole.response,
-                whole.token_id[:-1],
-                whole.token_logprob[:-1],
-                whole.distributions[:-1],
-            )
-            yield [cut]
-
-    made = build_rows(recipe_of(COT), found, {"toy": WithoutEnd}, tokenizer, encoder_decoder=True)
+    cut = type(whole)(
+        whole.response, whole.token_id[:-1], whole.token_logprob[:-1], whole.distributions[:-1]
+    )
+    with StoreWriter(tmp_path / "cut", stores["toy"].description, shard_samples=8) as writer:
+        writer.write(0, [cut])
+        writer.finish(stores["toy"].align_vocabulary(), {})
+    short = {"toy": Store.open(tmp_path / "cut")}
+    made = build_rows(recipe_of(COT), found, short, tokenizer, encoder_decoder=True)
     np.testing.assert_array_equal(made.rows[0].target_ids, whole.token_id)
+    assert made.lengths.target.tolist() == [len(whole)]
     assert made.rows[0].distributions.is_hard[-1]
 
 
@@ -208,11 +205,11 @@ def test_every_row_once_an_epoch_in_homogeneous_micro_batches(
         assert sorted(np.concatenate(parts).tolist()) == sorted(taken.tolist())
         for part in parts:
             assert 1 <= len(part) <= batch_rows
-            assert len({rows.formats[rows.objective[i]] for i in part}) == 1
+            assert len({rows.formats[rows.lengths.objective[i]] for i in part}) == 1
             assert tokens is None or len(part) == 1 or plan.padded_tokens(part) <= tokens
         expected = Counter()
         for i in taken.tolist():
-            expected[rows.objective[i]] += rows.target_lengths[i]
+            expected[rows.lengths.objective[i]] += rows.lengths.target[i]
         assert plan.tokens_of(step).tolist() == [expected[o] for o in range(len(rows.objectives))]
 
 
@@ -256,7 +253,7 @@ def test_similar_lengths_share_batches_and_formats_keep_their_share():
     plan = plan_of(rows, batch_rows=4, accumulation=12)
     parts = [part for step in range(10) for part in plan.micro_batches(step)]
     stream = np.random.default_rng(0).permutation(1200)
-    lengths = rows.prompt_lengths, rows.target_lengths
+    lengths = rows.lengths.prompt, rows.lengths.target
     ours = oracles.padded_share(parts, *lengths)
     random = oracles.padded_share([stream[i : i + 4] for i in range(0, 480, 4)], *lengths)
     assert ours < 0.05
@@ -272,7 +269,7 @@ def test_a_rare_format_is_in_as_many_steps_as_its_rows_allow():
     few = [row for row in rows.rows if row.objective == 1][:20]
     rare = RowSet(rows.objectives, rows.formats, (*rows.rows[:200], *few), {})
     plan = plan_of(rare, batch_rows=11, accumulation=1)
-    present = [(rare.objective[plan.rows_of(step)] == 1).sum() for step in range(20)]
+    present = [(rare.lengths.objective[plan.rows_of(step)] == 1).sum() for step in range(20)]
     assert sum(present) == 20
     assert max(present) <= 2
     assert sum(count > 0 for count in present) >= 18

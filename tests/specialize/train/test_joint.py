@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from transformers import AutoModelForSeq2SeqLM, T5Config
 
 from align.sparse import SparseDistributions, one_hot
@@ -25,9 +26,9 @@ from specialize.formats import by_name
 from specialize.losses import measured_kl
 from specialize.records import Example, Response
 from specialize.rows import Row, RowSet, build_rows, plan_steps
-from specialize.rows.averaging import average_rows, average_targets
+from specialize.rows.averaging import average_rows, of_every_teacher
+from specialize.rows.found import Found, FoundWriter
 from specialize.rows.prompts import Question, fit
-from specialize.rows.targets import Target
 from specialize.store import Sample, Store, StoreDescription, StoreWriter, own_logprobs, stored_rows
 from specialize.students.student import Shape, Student, load_model, load_student
 from specialize.tokens import Tokenizer, load_tokenizer
@@ -62,7 +63,7 @@ def three_tasks(count: int = 6) -> RowSet:
 
 def gradient_of(student: Student, rows: RowSet, parts: list[np.ndarray]) -> torch.Tensor:
     """Of sum over objectives of weight x nats / tokens, summed over the passes."""
-    tokens = np.bincount(rows.objective, weights=rows.target_lengths)
+    tokens = np.bincount(rows.lengths.objective, weights=rows.lengths.target)
     student.zero_grad()
     for part in parts:
         batch = make_batch([rows.rows[i] for i in part], student.shape, objectives=3, tail="bucket")
@@ -83,7 +84,7 @@ def test_one_fused_pass_has_the_gradient_of_separate_passes(world: Path) -> None
     plan = plan_steps(rows, Training(mixing="joint"), size, 0, overhead=10_000)
     fused = plan.micro_batches(0)
     assert [len(part) for part in fused] == [len(rows)]  # one pass holds all three objectives
-    separate = [np.flatnonzero(rows.objective == number) for number in range(3)]
+    separate = [np.flatnonzero(rows.lengths.objective == number) for number in range(3)]
     one, other = gradient_of(student, rows, fused), gradient_of(student, rows, separate)
     assert (one - other).norm() <= 1e-5 * other.norm()
     # the planned parts where passes are cheap: still all rows, once
@@ -115,7 +116,7 @@ def test_pooled_steps_keep_formats_apart() -> None:
     rows = three_tasks()
     size = Optimization(batch_rows=len(rows), accumulation=1)
     parts = plan_steps(rows, Training(), size, 0, overhead=10_000).micro_batches(0)
-    assert all(len(set(rows.objective[part].tolist())) == 1 for part in parts)
+    assert all(len(set(rows.lengths.objective[part].tolist())) == 1 for part in parts)
 
 
 # ---- averaging ---------------------------------------------------------------------------------
@@ -167,17 +168,27 @@ def test_averaging_a_row_with_itself_changes_nothing() -> None:
 
 
 def test_only_what_every_teacher_has_is_averaged() -> None:
-    def target(name: str, sample: int, *ids: int) -> Target:
-        tokens = np.array(ids, np.int32)
-        return Target(Example(name, "Q?", "1"), sample, tokens, one_hot(tokens))
+    texts = {"x": {0: [5, 1], 1: [6, 1], 2: [7, 1]}, "y": {2: [7, 1], 0: [5, 1], 1: [9, 1]}}
 
-    first = [target("a", 0, 5, 1), target("b", 0, 6, 1), target("c", 0, 7, 1)]
-    second = [target("c", 0, 7, 1), target("a", 0, 5, 1), target("b", 0, 9, 1)]
-    found, lost = average_targets(
-        {"x": (first, Counter(empty=2)), "y": (second, Counter())}, {"x": 3, "y": 1}
-    )
-    assert [t.example.id for t in found] == ["a", "c"]
-    assert lost == {"not_of_every_teacher": 1, "x_empty": 2}
+    def found(name: str) -> Found:
+        writer = FoundWriter(2)
+        for row, (example, ids) in enumerate(texts[name].items()):
+            writer.add(example, 0, len(ids), len(ids), 0, 4, row)
+        return writer.found()
+
+    def ids_of(name: str) -> Callable[[int, Sequence[int]], NDArray[np.int32]]:
+        def read(example: int, where: Sequence[int]) -> NDArray[np.int32]:
+            assert list(texts[name])[where[1]] == example
+            return np.array(texts[name][example], np.int32)
+
+        return read
+
+    both, missing = of_every_teacher([found("x"), found("y")], [ids_of("x"), ids_of("y")])
+    assert both.example.tolist() == [0, 2]
+    assert both.where.tolist() == [[4, 4], [0, 2], [4, 4], [1, 0]]  # shards and rows of both
+    assert missing == 1
+    alone, missing = of_every_teacher([found("x"), FoundWriter(2).found()], [ids_of("x")] * 2)
+    assert (len(alone), missing) == (0, 3)
 
 
 # ---- rows of several teachers ------------------------------------------------------------------
