@@ -16,11 +16,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from align.sparse import one_hot
 from specialize.config.recipe import Objective, Recipe
 from specialize.config.yaml_files import recorded_recipe
 from specialize.datasets.reading import json_lines
@@ -33,7 +31,6 @@ from specialize.io.progress import progress
 from specialize.records import Example
 from specialize.rollouts.growing_file import GrowingFile
 from specialize.rows.prompts import encode, prompts_of
-from specialize.rows.targets import Target
 from specialize.store.sealed import Json
 from specialize.students import checkpoints
 from specialize.students.checkpoints import Checkpoint
@@ -204,9 +201,7 @@ class _Drawer:
         """
         recipe, training = self.recipe, training_examples(self.recipe)
         keys = [(e, number) for e in training.questions[:limit] for number in range(samples)]
-        none = np.zeros(0, np.int32)
-        rows = [Target(example, number, none, one_hot(none)) for example, number in keys]
-        prompts = prompts_of(self.objective.name, self.form, training.examples, rows, recipe.seed)
+        prompts = prompts_of(self.objective.name, self.form, training.examples, keys, recipe.seed)
         most, path = recipe.training.max_prompt_tokens, self.checkpoint.path
         ends = is_encoder_decoder(path)
         encoded = encode(prompts, load_tokenizer(path), most=most, eos=ends)
