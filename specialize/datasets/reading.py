@@ -97,7 +97,7 @@ def json_lines(
             record = _parse_object(line, where)
         except InputError as error:
             if faults is None:
-                raise
+                raise InputError(f"{error}; expected: {expected}") from None
             faults.append(str(error))
         else:
             yield where, record

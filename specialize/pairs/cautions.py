@@ -94,7 +94,7 @@ def _too_few(evidence: Evidence) -> list[str]:
     if count >= _FEW:
         return []
     texts = "1 text is" if count == 1 else f"{count} texts are"
-    simulated = ", and the teacher is simulated by them alone" * (evidence.known == "assumed")
+    simulated = ", and the teacher is simulated by no other" if evidence.known == "assumed" else ""
     return [f"{texts} too few to judge a pair by{simulated}: give 200 or more"]
 
 

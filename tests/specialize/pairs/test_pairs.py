@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from specialize.cli.stages import cli
+from specialize.errors import SpecializeError
 from specialize.pairs.evidence import Given, assume
 from specialize.pairs.forecast import ClassForecast, SizeForecast, advised_k
 from specialize.pairs.stage import judge
@@ -52,3 +54,32 @@ def test_the_command_prints_one_object(tmp_path: Path) -> None:
     shown = CliRunner().invoke(cli, ["pair", *names, "--texts", str(file)])
     assert f"{found['k']['5']['total_variation']:8.3f}" in shown.stdout
     assert any(line.endswith("a student cannot write one") for line in found["warnings"])
+
+
+MISTAKES = {  # what is given in place of texts, page or models, and what is said of it
+    "no file": (["--texts", "none.jsonl"], "no file .*none.jsonl; expected there: texts with the"),
+    "no JSON": (["--texts", "plain.txt"], "line 1, is not JSON .*; expected: texts with the field"),
+    "no field": (["--texts", "asked.jsonl"], "line 1: no field 'text'; fields there: question"),
+    "empty": (["--texts", "empty.jsonl"], "is empty; expected: texts with the field text"),
+    "page": (["--texts", "plain.txt", "--page", "plain.txt"], "is there already; name a new file"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_named_before_anything_is_computed(
+    mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, content in {"plain.txt": "words", "asked.jsonl": '{"question": "x"}'}.items():
+        Path(name).write_text(content)
+    Path("empty.jsonl").touch()
+    options, said = MISTAKES[mistake]
+    names = [str(MODELS / "teacher"), str(MODELS / "student")]
+    done = CliRunner().invoke(cli, ["pair", *names, *options])
+    assert isinstance(done.exception, SpecializeError)
+    assert re.search(said, str(done.exception))
+
+
+def test_a_missing_model_is_named() -> None:
+    done = CliRunner().invoke(cli, ["pair", str(MODELS / "teacher"), "./none/here"])
+    assert str(done.exception) == "no tokenizer at ./none/here: there is no such file or directory"
