@@ -7,6 +7,7 @@
     predictions/ scores.jsonl   evaluate
     selection.json              select
     report.html report.md       report
+    round-1/ round-2/           the same of each on-policy round, where the recipe has rounds
 
 A stage that is finished is not repeated, so that the same call continues after any interruption.
 What is slow to import is imported where it is needed: planning and selecting start without torch.
@@ -53,15 +54,33 @@ def run_recipe(
             taken over; see ``reuse``.
 
     Returns:
-        The selected step, its validation value and the path of the report.
+        The selected step, its validation value and the path of the report; of the last round, where
+        there are rounds: the test split is scored for no other.
 
     Raises:
         SpecializeError: whatever a stage refuses; what was finished before stays.
     """
+    run, source = Path(run), None if source is None else Path(source)
+    selected, results = _select_from(recipe, run, source)
+    if recipe.rounds is not None:
+        from specialize.rollouts.rounds import begin_round, folder
+
+        for number in range(1, recipe.rounds.count + 1):
+            before, run = run, folder(run if number == 1 else run.parent, number)
+            notice(f"round {number} of {recipe.rounds.count}: {run}")
+            ahead = begin_round(recipe, recipe.rounds, before, run, number)
+            selected, results = _select_from(ahead, run, before)
+    evaluate_run(run, "test", results=results)
+    return {**selected, **report_runs([run], run, None, results=results)}
+
+
+def _select_from(
+    recipe: Recipe, run: Path, source: Path | None
+) -> tuple[dict[str, object], RunResults]:
+    """Every stage up to the selection."""
     from specialize.reuse import find_reusable, take_over
     from specialize.train.preparation import check_recipe
 
-    run, source = Path(run), None if source is None else Path(source)
     check_recipe(recipe)
     parts = find_reusable(recipe, source) if source is not None else []
     record_recipe(recipe, run)
@@ -72,9 +91,7 @@ def run_recipe(
     train_run(recipe, run)
     results = RunResults(run)
     evaluate_run(run, "validation", results=results)
-    selected = select_run(run, None, results=results)
-    evaluate_run(run, "test", results=results)
-    return {**selected, **report_runs([run], run, None, results=results)}
+    return select_run(run, None, results=results), results
 
 
 def train_run(recipe: Recipe, run: str | Path) -> dict[str, object]:
@@ -185,6 +202,9 @@ def plan_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dic
         "checkpoints": -(-recipe.optimization.steps // recipe.training.checkpoint_every) + 1,
         "evaluation_sets": [spec.label for spec in recipe.evaluation.sets],
     }
+    if recipe.rounds is not None:
+        texts = recipe.rounds.samples * len(training.questions)
+        plan |= {"rounds": recipe.rounds.count, "own_texts_per_round": texts}
     if source is not None:
         plan["from"] = [describe(part, source) for part in parts]
     reused = {p.teacher for p in parts if p.kind == "responses" and p.why_anew is None}

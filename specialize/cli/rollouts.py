@@ -36,7 +36,7 @@ from specialize.cli.console import FILE, FOLDER, allow_code_option, as_json_opti
     "--max-new-tokens",
     default=None,
     type=click.IntRange(min=1),
-    help="Length limit of a text.  [default: training.max_target_tokens]",
+    help="Length limit of a text.  [default: evaluation.max_new_tokens]",
 )
 @click.option(
     "--seed", default=None, type=int, help="Seed of the sampling.  [default: the recipe's]"

@@ -21,6 +21,8 @@ MAY_CHANGE = (  # shell patterns of dotted keys
     "selection",
     "smooth",
     "running.*",
+    "rounds",  # a round that was begun has a recipe of its own to agree with
+    "rounds.*",
     "training.checkpoint_every",
     "training.keep_checkpoints",
     "teachers.*.device",

@@ -25,6 +25,7 @@ from pydantic import AfterValidator, Field, model_validator
 from specialize.config.chat import Chat
 from specialize.config.evaluation import Evaluation, EvaluationSet, Role
 from specialize.config.names import Name
+from specialize.config.rounds import Rounds
 from specialize.config.row_filter import RowFilter
 from specialize.config.section import Count, Positive, PositiveNumber, Seed, Share, Strict
 from specialize.config.teacher import Server, ServerKind, Teacher
@@ -191,6 +192,8 @@ class Recipe(Strict):
     """The optimizer's schedule."""
     lora: Lora | None = None
     """Adapters instead of all weights. None: every weight is trained."""
+    rounds: Rounds | None = None
+    """On-policy rounds after the training. None: none."""
     running: Running = Running()
     """How the run is carried out."""
     evaluation: Evaluation = Evaluation()
@@ -263,6 +266,28 @@ class Recipe(Strict):
                     f"chat.thinking is train, but teacher {name!r} stores no rows of its thinking; "
                     f"set teachers.{name}.chat.thinking: train"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _rounds_can_score(self) -> Recipe:
+        """A round needs an objective to draw texts for, and a model that scores them."""
+        if self.rounds is None:
+            return self
+        able = {o.name: o.teacher for o in self.objectives if o.target == "distribution"}
+        name = self.rounds.objective or next((n for n, t in able.items() if t), None)
+        if name is None or able.get(name) is None:
+            raise ValueError(
+                f"rounds need an objective that learns the distributions of one teacher; "
+                f"rounds.objective is {self.rounds.objective!r}, there are: "
+                f"{', '.join(n for n, t in able.items() if t) or 'none'}"
+            )
+        scorer = self.rounds.teacher or able[name]
+        settings = self.teachers.get(scorer or "")
+        if settings is None or settings.model is None:
+            raise ValueError(
+                f"rounds need a model to score the student's texts, but teacher {scorer!r} has "
+                f"none; name one that is the same model with rounds.teacher"
+            )
         return self
 
     def row_temperature(self, teacher: str) -> float:

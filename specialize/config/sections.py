@@ -20,6 +20,7 @@ from specialize.config.recipe import (
     Server,
     Teacher,
 )
+from specialize.config.rounds import Rounds
 from specialize.config.section import Strict
 from specialize.config.training import Lora, Optimization, Running, Training
 
@@ -34,6 +35,7 @@ _SECTIONS: Mapping[str, type[Strict]] = {
     "training": Training,
     "optimization": Optimization,
     "lora": Lora,
+    "rounds": Rounds,
     "running": Running,
     "server": Server,
     "evaluation": Evaluation,

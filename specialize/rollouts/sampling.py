@@ -51,7 +51,7 @@ class Drawing:
         temperature: at which they are drawn.
         seed: of the drawing; None: the recipe's.
         limit: only the first questions; None: all.
-        max_new_tokens: of a text; None: ``training.max_target_tokens``.
+        max_new_tokens: of a text; None: those of an answer in evaluation, or of a training target.
     """
 
     objective: str | None = None
@@ -116,7 +116,9 @@ def write_rollouts(
     """
     objective = objective_of(recipe, drawing.objective)
     seed = recipe.seed if drawing.seed is None else drawing.seed
-    longest = drawing.max_new_tokens or recipe.training.max_target_tokens
+    longest = drawing.max_new_tokens or min(
+        recipe.evaluation.max_new_tokens, recipe.training.max_target_tokens
+    )
     drawer = _Drawer(recipe, objective, checkpoint, drawing.temperature, seed, longest)
     asks = drawer.asks(drawing.samples, drawing.limit)
     settings: dict[str, Json] = {
@@ -124,9 +126,7 @@ def write_rollouts(
         "objective": objective.name,
         "seed": seed,
         "step": checkpoint.step,
-        "checkpoint": hashlib.sha256(
-            (checkpoint.path / checkpoints.COMPLETE).read_bytes()
-        ).hexdigest(),
+        "checkpoint": _content(checkpoint),
         "max_new_tokens": longest,
         "prompts": _digest(asks),
     }
@@ -243,6 +243,11 @@ class _Drawer:
             stop_at_all_ends(model, tokenizer)
             self.loaded = model, tokenizer
         return self.loaded
+
+
+def _content(checkpoint: Checkpoint) -> str:
+    """Of the hashes that the checkpoint was completed with."""
+    return hashlib.sha256((checkpoint.path / checkpoints.COMPLETE).read_bytes()).hexdigest()
 
 
 def _digest(asks: Sequence[_Ask]) -> str:

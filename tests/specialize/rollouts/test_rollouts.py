@@ -32,7 +32,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path]:
     toys.write_world(folder, count=7)
     recipe = toys.toy_recipe(folder, optimization={"steps": 1}, training={"dropout": 0.0})
     train(recipe, folder / "run")
-    recipe = override_recipe(recipe, ["training.max_target_tokens=6"])  # texts are short then
+    recipe = override_recipe(recipe, ["evaluation.max_new_tokens=6"])  # texts are short then
     record_recipe(recipe, folder / "run")
     return recipe, folder / "run"
 
