@@ -16,6 +16,7 @@ What is slow to import is imported where it is needed: planning and selecting st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from specialize import datasets
@@ -31,13 +32,14 @@ from specialize.config.yaml_files import (
 )
 from specialize.datasets.given_texts import texts_to_score
 from specialize.datasets.recipe_sets import Split, training_examples
+from specialize.engines import HERE, Engine
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
 from specialize.io.garbage import importing
 from specialize.io.progress import notice, waiting
 from specialize.rollouts.consistency import check_consistency
-from specialize.store import Store
-from specialize.stores import plan_dump
+from specialize.store import Part, Store
+from specialize.stores import merge_store, plan_dump
 from specialize.students import checkpoints
 from specialize.teacher.opening import open_teacher
 
@@ -223,21 +225,21 @@ def evaluate_run(
     steps: Sequence[int] = (),
     overrides: Sequence[str] = (),
     shard: str | None = None,
-    processes: int = 1,
+    engine: Engine = HERE,
+    ask: bool = True,
     results: RunResults | None = None,
 ) -> dict[str, object]:
     """Score checkpoints on one split; predictions that still hold are not made again.
 
-    On test: only the selected checkpoint, the student before training and the teachers that are
-    models, so that no choice can lean on it.
+    On test: the selected checkpoint, the student before training and the teachers that are models.
 
     Args:
         run: the run's directory.
         split: ``validation`` or ``test``.
         steps: of the checkpoints to score on validation; none: all.
         overrides: of the recipe, ``key.key=value``; of evaluation alone.
-        shard: "0/4": only every fourth example, and no scores; see ``evaluate.shards``.
-        processes: number of shards that run at once; their answers are then put together.
+        shard: "0/4": only every fourth example, and no scores; ``engine`` runs all shards.
+        ask: answer what is missing; else what shards answered must be all.
         results: receives the scores, for later stages of the same process.
 
     Returns:
@@ -251,23 +253,35 @@ def evaluate_run(
     if overrides:
         recipe = override_recipe(recipe, overrides)
         record_recipe(recipe, run)
-    chosen = _wanted(run, split, steps)
-    from specialize.evaluate import Shard, evaluate
+    chosen, part = _wanted(run, split, steps), engine.part(shard)
+    from specialize.evaluate import evaluate
 
-    if processes > 1:
-        _generate_in(processes, run, split, steps)
+    if engine.is_divided:
+        engine.run(partial(_evaluate_part, run, split, steps), on_gpu=True)
     scores = evaluate(
         recipe, run, checkpoints=chosen, split=split, with_teachers=split == "test",
-        shard=Shard.parse(shard) if shard is not None else None, results=results,
+        shard=part, ask=ask, results=results,
     )  # fmt: skip
     return {f"{s.checkpoint}/{s.set}/{s.format}": round(s.macro_average, 4) for s in scores}
 
 
-def _generate_in(processes: int, run: Path, split: Split, steps: Sequence[int]) -> None:
-    from specialize.evaluate.processes import run_shards
+def _evaluate_part(run: Path, split: Split, steps: Sequence[int], part: Part) -> None:
+    evaluate_run(run, split, steps=steps, shard=str(part))
 
-    named = [word for step in steps for word in ("--step", str(step))]
-    run_shards(["evaluate", str(run), "--split", split, *named], processes)
+
+def merge(out: Path, split: Split) -> dict[str, object]:
+    """Make a whole of what jobs with ``shard`` did of a store, or of the answers of a run.
+
+    Args:
+        out: the store's directory, or the run's.
+        split: of a run's answers.
+
+    Raises:
+        SpecializeError: parts are missing, not finished, damaged or of different plans; names them.
+    """
+    if (out / "recipe.yaml").exists():
+        return evaluate_run(out, split, ask=False)
+    return merge_store(out)
 
 
 def _wanted(run: Path, split: Split, steps: Sequence[int]) -> list[checkpoints.Checkpoint] | None:

@@ -6,16 +6,22 @@ merge_store(out)                                            the whole, once all 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from specialize import datasets
 from specialize.answers import Kind
 from specialize.config.recipe import Teacher
 from specialize.datasets.given_texts import texts_to_score
+from specialize.engines import HERE, Engine, Work
 from specialize.records import Example
-from specialize.store import Part, already_merged, part_kind, place_of
+from specialize.store import Part, already_merged, discard_all, part_kind, place_of
 from specialize.teacher.opening import open_teacher
+
+if TYPE_CHECKING:  # it needs the kernels, which a dry run starts without
+    from align.project import Policy
 
 
 def dump_set(
@@ -30,14 +36,18 @@ def dump_set(
     restart: bool,
     dry_run: bool,
     shard: str | None = None,
+    engine: Engine = HERE,
 ) -> dict[str, object]:
     """Dump a teacher over one set, without a recipe; or only say what that would take.
 
-    ``shard``, as "0/4", is the part that is written; see ``store.parts``.
+    ``shard``, as "0/4", is the part that is written, ``engine`` what writes all at once.
     """
     from specialize.teacher.dump import dump
 
-    part = None if shard is None else Part.parse(shard)
+    part = engine.part(shard)
+    if not dry_run and _is_divided(out, engine, restart=restart):
+        work = partial(_dump_part, out, settings, name, path, split, limit, seed)
+        return _written_in_parts(out, work, engine, restart=restart, on_gpu=True)
     examples = datasets.load(name, path, split=split, limit=limit)
     if dry_run:
         return plan_dump(settings, examples, out, kind=datasets.kind_of(name), seed=seed)
@@ -54,6 +64,67 @@ def dump_set(
             texts=texts_to_score(settings, examples),
         )
     return {**summary.as_json()}
+
+
+def _dump_part(
+    out: Path,
+    settings: Teacher,
+    name: str,
+    path: str | None,
+    split: str | None,
+    limit: int | None,
+    seed: int,
+    part: Part,
+) -> None:
+    dump_set(
+        out, settings, name, path, split=split, limit=limit, seed=seed, restart=False,
+        dry_run=False, shard=str(part),
+    )  # fmt: skip
+
+
+def align_store(
+    responses: Path,
+    targets: Path,
+    *,
+    student: str,
+    policy: Policy,
+    top_k: int,
+    temperature: float,
+    threads: int | None,
+    restart: bool,
+    shard: str | None = None,
+    engine: Engine = HERE,
+) -> dict[str, object]:
+    """Align a store without a recipe; ``shard`` and ``engine`` as of ``dump_set``."""
+    from specialize.targets.stage import write_targets
+
+    write = partial(
+        write_targets, responses, targets, student=student, policy=policy, top_k=top_k,
+        temperature=temperature,
+    )  # fmt: skip
+    part = engine.part(shard)
+    if _is_divided(targets, engine, restart=restart):
+        work = partial(_align_part, write, threads or engine.threads)
+        return _written_in_parts(targets, work, engine, restart=restart, on_gpu=False)
+    return {**write(threads=threads, restart=restart, part=part)}
+
+
+def _align_part(write: Callable[..., object], threads: int, part: Part) -> None:
+    write(threads=threads, part=part)
+
+
+def _is_divided(out: Path, engine: Engine, *, restart: bool) -> bool:
+    """Whether processes are to write parts; a finished store is looked at by this one alone."""
+    return engine.is_divided and (restart or already_merged(out) is None)
+
+
+def _written_in_parts(
+    out: Path, work: Work, engine: Engine, *, restart: bool, on_gpu: bool
+) -> dict[str, object]:
+    if restart:
+        discard_all(out)
+    engine.run(work, on_gpu=on_gpu)
+    return merge_store(out)
 
 
 def merge_store(out: Path) -> dict[str, object]:

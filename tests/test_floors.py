@@ -27,6 +27,7 @@ specialize.answers
 specialize.formats specialize.tokens specialize.models specialize.store specialize.artifacts
 specialize.selection
 specialize.config specialize.targets
+specialize.engines
 specialize.datasets specialize.students specialize.teacher specialize.recipes
 specialize.rows specialize.imports specialize.report specialize.pairs specialize.compare
 specialize.evaluate specialize.train specialize.reuse specialize.choosing specialize.stores
@@ -136,6 +137,7 @@ LATE_IMPORTS = {
     "specialize.cli.select",
     "specialize.pipeline",
     "specialize.stores",
+    "specialize.engines.engine",
     "specialize.datasets.hub",
     "specialize.evaluate.stage",
     "specialize.teacher.opening",

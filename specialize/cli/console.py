@@ -80,6 +80,20 @@ shard_option = click.option(
     metavar="I/N",
     help="Only part I of N (0-based): every Nth shard, for `specialize merge`.  [default: all]",
 )
+processes_option = click.option(
+    "--processes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of worker processes; with --ray, of tasks.",
+)
+ray_option = click.option(
+    "--ray",
+    default=None,
+    metavar="ADDRESS",
+    help="Run on this Ray cluster: HOST:PORT, or auto for the one of this machine.  "
+    "[default: here]",
+)
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 

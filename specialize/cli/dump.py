@@ -13,6 +13,8 @@ from specialize.cli.console import (
     as_json_option,
     own_file,
     print_result,
+    processes_option,
+    ray_option,
     shard_option,
 )
 
@@ -149,6 +151,8 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the sampling.")
 @shard_option
+@processes_option
+@ray_option
 @click.option("--restart", is_flag=True, help="Delete what is there and start over.")
 @click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
 @click.option(
@@ -163,10 +167,10 @@ def dump(
     out: Path, teacher: str, name: str, path: str | None, split: str | None, limit: int | None,
     mode: str, texts: str | None, format_name: str, num_fewshot: int, prompt_file: str | None,
     samples: int | None, temperature: float, max_new_tokens: int, top_logprobs: int,
-    top_p_mass: float, num_samples: int | None,
-    tail_temperature: tuple[float, ...], server: str | None, urls: tuple[str, ...],
-    revision: str | None, trust_remote_code: bool, too_long: str, seed: int, shard: str | None,
-    restart: bool, dry_run: bool, overrides: tuple[str, ...], as_json: bool,
+    top_p_mass: float, num_samples: int | None, tail_temperature: tuple[float, ...],
+    server: str | None, urls: tuple[str, ...], revision: str | None, trust_remote_code: bool,
+    too_long: str, seed: int, shard: str | None, processes: int, ray: str | None, restart: bool,
+    dry_run: bool, overrides: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Record a teacher's solutions and their top-k token distributions in the store OUT.
 
@@ -174,6 +178,7 @@ def dump(
     (docs/teachers.md).
     """
     from specialize.config.yaml_files import build_teacher
+    from specialize.engines import Engine
     from specialize.stores import dump_set
 
     settings = build_teacher(
@@ -201,7 +206,7 @@ def dump(
     _allow(settings)
     result = dump_set(
         out, settings, name, path, split=split, limit=limit, seed=seed, restart=restart,
-        dry_run=dry_run, shard=shard,
+        dry_run=dry_run, shard=shard, engine=Engine(processes, ray),
     )  # fmt: skip
     print_result(result, as_json)
 

@@ -13,6 +13,8 @@ from specialize.cli.console import (
     as_json_option,
     own_file,
     print_result,
+    processes_option,
+    ray_option,
 )
 from specialize.io.visible import visible_lines
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from specialize.datasets.recipe_sets import Split
 
 _STANDING = ("path", "formats", "limit", "demonstrations")
-_OF_RUNS = ("steps", "shard", "processes")
+_OF_RUNS = ("steps", "shard", "processes", "ray")
 
 
 @click.command()
@@ -45,13 +47,8 @@ _OF_RUNS = ("steps", "shard", "processes")
     metavar="I/N",
     help="Only shard I of N (0-based): every Nth example.  [default: all]",
 )
-@click.option(
-    "--processes",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Number of worker processes.",
-)
+@processes_option
+@ray_option
 @click.option(
     "--model",
     default=None,
@@ -102,6 +99,7 @@ _OF_RUNS = ("steps", "shard", "processes")
 @as_json_option
 def evaluate(
     run: Path | None, split: Split, steps: tuple[int, ...], shard: str | None, processes: int,
+    ray: str | None,
     model: str | None, settings: tuple[str, ...], path: str | None, formats: tuple[str, ...],
     limit: int | None, demonstrations: str | None, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
@@ -128,12 +126,13 @@ def evaluate(
 
         found = evaluate_beside(run, model, split=split, overrides=overrides)
     elif run is not None:
+        from specialize.engines import Engine
         from specialize.pipeline import evaluate_run
 
         print_result(
             evaluate_run(
                 run, split=split, steps=steps, overrides=overrides, shard=shard,
-                processes=processes,
+                engine=Engine(processes, ray),
             ),
             as_json,
         )  # fmt: skip

@@ -26,6 +26,8 @@ from specialize.cli.console import (
     as_json_option,
     overrides_option,
     print_result,
+    processes_option,
+    ray_option,
     run_command,
     send_key_option,
     shard_option,
@@ -42,6 +44,7 @@ from specialize.cli.select import select
 
 if TYPE_CHECKING:
     from align.project import Policy
+    from specialize.datasets.recipe_sets import Split
 
 
 class _Commands(Sectioned):
@@ -212,6 +215,8 @@ def run(
     "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
 )
 @shard_option
+@processes_option
+@ray_option
 @click.option("--restart", is_flag=True, help="Delete what is there and start over.")
 @as_json_option
 def align(
@@ -223,14 +228,16 @@ def align(
     temperature: float,
     threads: int | None,
     shard: str | None,
+    processes: int,
+    ray: str | None,
     restart: bool,
     as_json: bool,
 ) -> None:
     """Project the teacher store RESPONSES into the student's vocabulary; writes TARGETS."""
-    from specialize.store import Part
-    from specialize.targets.stage import write_targets
+    from specialize.engines import Engine
+    from specialize.stores import align_store
 
-    result = write_targets(
+    result = align_store(
         responses,
         targets,
         student=student,
@@ -239,22 +246,31 @@ def align(
         temperature=temperature,
         threads=threads,
         restart=restart,
-        part=None if shard is None else Part.parse(shard),
+        shard=shard,
+        engine=Engine(processes, ray),
     )
     print_result(result, as_json, MASS_NOTES)
 
 
 @cli.command()
 @click.argument("out", type=FOLDER)
+@click.option(
+    "--split",
+    default="validation",
+    show_default=True,
+    type=click.Choice(["validation", "test"]),
+    help="Which split's answers, where OUT is a run.",
+)
 @as_json_option
-def merge(out: Path, as_json: bool) -> None:
-    """Make one store of the parts in OUT, which `dump` or `align` wrote with --shard.
+def merge(out: Path, split: Split, as_json: bool) -> None:
+    """Make a whole of the parts in OUT, which `dump`, `align` or `evaluate` wrote with --shard.
 
-    Its bytes are those that one job without --shard would have written.
+    OUT is a store, or a run that was evaluated. Its bytes become those of one job without --shard;
+    no model is loaded.
     """
-    from specialize.stores import merge_store
+    from specialize.pipeline import merge as merge_parts
 
-    print_result(merge_store(out), as_json)
+    print_result(merge_parts(out, split), as_json)
 
 
 @cli.command()

@@ -41,8 +41,8 @@ class _Record(BaseModel):
     keys: tuple[_Key, ...] = ()
 
 
-class _Granted:
-    """What the arguments of this process allow."""
+class Granted:
+    """What the arguments of a process allow."""
 
     def __init__(self) -> None:
         self.all_code = False
@@ -51,7 +51,7 @@ class _Granted:
         self.keys: set[_Key] = set()
 
 
-_granted = _Granted()
+_granted = Granted()
 
 
 def trust_file() -> Path:
@@ -79,6 +79,19 @@ def allow_all_code() -> None:
 def allow_key(variable: str, host: str) -> None:
     """Let the value of ``variable`` be sent to ``host``, in this process."""
     _granted.keys.add(_Key(variable=variable, host=host.lower()))
+
+
+def granted() -> Granted:
+    """What this process was allowed, for the processes that it starts to do its work."""
+    return _granted
+
+
+def grant(more: Granted) -> None:
+    """Allow what the process was allowed whose work this one does."""
+    _granted.all_code |= more.all_code
+    _granted.files |= more.files
+    _granted.models |= more.models
+    _granted.keys |= more.keys
 
 
 def revoke() -> None:

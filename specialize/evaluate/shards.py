@@ -1,51 +1,64 @@
-"""Shards: the part of every set that one of several processes answers.
+"""Several jobs that each answer a part of every set, and the one that puts their answers together.
 
-    specialize evaluate RUN --shard 0/4      every fourth example of every set and checkpoint
-    specialize evaluate RUN --processes 4    four of these, then their answers put together
+    specialize evaluate RUN --shard 0/4     every fourth example of every set and checkpoint
+    specialize merge RUN                    the answers of all in one file, and the scores
 
-A shard appends to files of its own beside the predictions' (``<name>.shard-0-of-4.jsonl``), so no
-lock is needed, and each goes on after an interruption like a whole evaluation. An evaluation
-without a shard takes over what the shards wrote, asks what is still missing, and scores.
-``processes`` starts them.
+A job appends to files of its own beside the predictions' (``<name>.shard-0-of-4.jsonl``), and goes
+on after an interruption like a whole evaluation. Who puts them together takes over what they wrote,
+so none may be writing then; a lock for each split and part says so, and which parts there are::
+
+    predictions/.shards/validation.0-of-4/
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import shutil
+from contextlib import AbstractContextManager
+from pathlib import Path
 
-from specialize.errors import ConfigurationError
+from specialize.datasets.recipe_sets import Split
+from specialize.store import Part
+from specialize.store.lock import writer_lock
+
+_FOLDER = ".shards"
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """The examples at positions index, index + count, ... of every set."""
+def suffix(part: Part) -> str:
+    """What the names of its files end with, before ``.jsonl``."""
+    return f".shard-{part.name}"
 
-    index: int
-    count: int
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.index < self.count:
-            raise ConfigurationError(
-                f"shard {self.index}/{self.count}: of {self.count} shards the first is 0 and the "
-                f"last {self.count - 1}"
-            )
+def shard_lock(run: Path, split: Split, part: Part) -> AbstractContextManager[None]:
+    """Held while ``part`` is answered.
 
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """``0/4``: the first of four.
+    Raises:
+        LockedError: another process answers it.
+    """
+    return writer_lock(_folder(run) / f"{split}.{part.name}")
 
-        Raises:
-            ConfigurationError: the text is anything else.
-        """
-        index, slash, count = text.partition("/")
-        if not (slash and index.isdecimal() and count.isdecimal()):
-            raise ConfigurationError(f"a shard reads INDEX/COUNT, such as 0/4, not {text!r}")
-        return cls(int(index), int(count))
 
-    def has(self, position: int) -> bool:
-        return position % self.count == self.index
+def begun_parts(run: Path, split: Split) -> list[Part]:
+    """The parts that jobs have worked on since answers were last put together.
 
-    @property
-    def suffix(self) -> str:
-        """What its files' names end with, before ``.jsonl``."""
-        return f".shard-{self.index}-of-{self.count}"
+    Raises:
+        LockedError: a job is still at one.
+    """
+    found = []
+    for path in sorted(_folder(run).glob(f"{split}.*-of-*")):
+        if match := re.fullmatch(rf"{split}\.(\d+)-of-(\d+)", path.name):
+            with writer_lock(path):
+                found.append(Part(int(match[1]), int(match[2])))
+    return found
+
+
+def forget_parts(run: Path, split: Split) -> None:
+    """Nothing of the parts is left to be put together."""
+    for path in _folder(run).glob(f"{split}.*-of-*"):
+        shutil.rmtree(path, ignore_errors=True)
+    if _folder(run).is_dir() and not any(_folder(run).iterdir()):
+        _folder(run).rmdir()
+
+
+def _folder(run: Path) -> Path:
+    return run / "predictions" / _FOLDER

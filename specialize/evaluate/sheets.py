@@ -25,7 +25,8 @@ from specialize.artifacts.predictions import (
 )
 from specialize.evaluate.grading import grade, rules_digest
 from specialize.evaluate.planning import PromptedSet
-from specialize.evaluate.shards import Shard
+from specialize.evaluate.shards import suffix
+from specialize.store import WHOLE, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class AnswerSheet:
     found_settings: Settings | None = None  # what the file held under
     stored: StoredPredictions = field(default_factory=StoredPredictions)
     is_settled: bool = False  # as found: complete, in order, and the grades hold
-    shard: Shard = field(default_factory=lambda: Shard(0, 1))
+    shard: Part = WHOLE
 
     @classmethod
     def read(
@@ -92,9 +93,9 @@ class AnswerSheet:
                 self.add(_graded(self.prompted, shard.read()))
             shard.remove()
 
-    def of_shard(self, shard: Shard) -> AnswerSheet:
+    def of_shard(self, shard: Part) -> AnswerSheet:
         """The part of one of several processes, with a file of its own."""
-        file = self.file.of_shard(shard.suffix)
+        file = self.file.of_shard(suffix(shard))
         part = AnswerSheet.read(file, self.settings, self.prompted, found=file.settings())
         return replace(part, answers=self.answers | part.answers, shard=shard)
 

@@ -19,12 +19,14 @@ from specialize.artifacts.results import RunResults
 from specialize.artifacts.scores import CheckpointScore
 from specialize.config.recipe import Recipe
 from specialize.datasets.recipe_sets import Split
+from specialize.errors import InputError
 from specialize.evaluate.grading import score, settings_of
 from specialize.evaluate.planning import EvaluationPlan, PromptedSet, asked_of
-from specialize.evaluate.shards import Shard
+from specialize.evaluate.shards import begun_parts, forget_parts, shard_lock
 from specialize.evaluate.sheets import AnswerSheet
 from specialize.evaluate.subjects import Subject, run_subjects, subject, teachers
 from specialize.io.progress import progress
+from specialize.store import Part
 from specialize.students import checkpoints as checkpoints_of
 from specialize.students.checkpoints import Checkpoint
 
@@ -35,7 +37,8 @@ def evaluate(
     *,
     checkpoints: Sequence[Checkpoint] | None = None,
     split: Split = "validation",
-    shard: Shard | None = None,
+    shard: Part | None = None,
+    ask: bool = True,
     with_teachers: bool = False,
     results: RunResults | None = None,
 ) -> list[CheckpointScore]:
@@ -46,16 +49,28 @@ def evaluate(
         checkpoints: which to ask; None: the student before training and every complete one but
             those that an interruption left.
         shard: answer only these examples, into files of the shard's own, and score nothing.
+        ask: answer what is missing; else only what shards answered is put together.
         with_teachers: ask the recipe's teachers that are models too, as ``teacher-<name>``.
         results: receives the scores and grades; later stages of the same process read them there.
 
     Returns:
         The scores of those asked, by step, set and format; teachers last; none of a shard.
+
+    Raises:
+        LockedError: another job answers the shard, or, without one, is still at any.
+        InputError: answers are missing and none are to be asked for; names the shards.
     """
     asked = run_subjects(recipe, run, checkpoints)
     if with_teachers:
         asked += teachers(recipe)
-    return _evaluate(recipe, results or RunResults(run), asked, split, shard)
+    if shard is not None:
+        with shard_lock(run, split, shard):
+            _ask(_open_all(recipe, run, asked, EvaluationPlan(recipe), split, shard), recipe, split)
+        return []
+    parts = begun_parts(run, split)
+    scores = _evaluate(recipe, results or RunResults(run), asked, split, None if ask else parts)
+    forget_parts(run, split)
+    return scores
 
 
 def evaluate_model(
@@ -86,24 +101,52 @@ def _evaluate(
     results: RunResults,
     subjects: Sequence[Subject],
     split: Split,
-    shard: Shard | None,
+    parts: Sequence[Part] | None,
 ) -> list[CheckpointScore]:
+    """Answer what is missing, or, where there are ``parts`` of jobs, refuse that there is any."""
     plan = EvaluationPlan(recipe)
-    for prompted in {each.spec.label: each for each in plan.of(split)}.values():
-        write_questions(results.run, prompted.spec.label, split, prompted.examples)
-    asking = [
-        _Asking(
-            who.model, [_open(who, each, results.run, recipe, shard) for each in plan.of(split)]
-        )
-        for who in subjects
-    ]
-    _ask(asking, recipe, split)
-    if shard is not None:
-        return []
-    _settle(recipe, results, plan, [sheet for each in asking for sheet in each.sheets], subjects)
+    asking = _open_all(recipe, results.run, subjects, plan, split, None)
+    sheets = [sheet for each in asking for sheet in each.sheets]
+    if parts is None:
+        _ask(asking, recipe, split)
+    else:
+        _refuse_missing(sheets, parts)
+    _settle(recipe, results, plan, sheets, subjects)
     labels = [who.label for who in subjects]
     found = [s for s in results.scores if s.split == split and s.checkpoint in labels]
     return sorted(found, key=lambda score: labels.index(score.checkpoint))
+
+
+def _open_all(
+    recipe: Recipe,
+    run: Path,
+    subjects: Sequence[Subject],
+    plan: EvaluationPlan,
+    split: Split,
+    shard: Part | None,
+) -> list[_Asking]:
+    """Every model's sheets; the questions are kept beside them."""
+    for prompted in {each.spec.label: each for each in plan.of(split)}.values():
+        write_questions(run, prompted.spec.label, split, prompted.examples)
+    return [
+        _Asking(who.model, [_open(who, each, run, recipe, shard) for each in plan.of(split)])
+        for who in subjects
+    ]
+
+
+def _refuse_missing(sheets: Sequence[AnswerSheet], parts: Sequence[Part]) -> None:
+    missing = [(sheet, i) for sheet in sheets for i in sheet.missing]
+    if not missing:
+        return
+    first, _ = missing[0]
+    counts = {part.count for part in parts}
+    of = sorted({str(Part(i % count, count)) for _, i in missing for count in counts})
+    said = f"of shard {', '.join(of)}; run each again" if of else "; no shard was run"
+    raise InputError(
+        f"{len(missing)} answers are missing, the first of {first.settings.checkpoint} to "
+        f"{first.settings.set} ({first.settings.format}), {said} (specialize evaluate --shard), or "
+        f"evaluate without one"
+    )
 
 
 def _ask(asking: Sequence[_Asking], recipe: Recipe, split: Split) -> None:
@@ -122,7 +165,7 @@ def _ask(asking: Sequence[_Asking], recipe: Recipe, split: Split) -> None:
 
 
 def _open(
-    who: Subject, prompted: PromptedSet, run: Path, recipe: Recipe, shard: Shard | None
+    who: Subject, prompted: PromptedSet, run: Path, recipe: Recipe, shard: Part | None
 ) -> AnswerSheet:
     """A file of predictions, ready to be added to, with those that still hold."""
     prompted = asked_of(prompted, who.label, recipe)

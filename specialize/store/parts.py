@@ -22,7 +22,9 @@ from specialize.errors import ConfigurationError, StoreError
 from specialize.io.files import sync_directory
 from specialize.store.description import differences
 from specialize.store.layout import PARTS, STORE, SUMMARY
+from specialize.store.lock import writer_lock
 from specialize.store.reader import Store, read_store_file
+from specialize.store.recovery import discard, refuse_foreign
 from specialize.store.sealed import Json
 from specialize.store.vocabulary import joined_vocabulary
 from specialize.store.writer import StoreWriter
@@ -90,7 +92,26 @@ def place_of(out: Path, part: Part | None, *, restart: bool = False) -> Path:
         raise ConfigurationError(
             f"{out} is finished and takes no part {part}; remove it, or write elsewhere"
         )
+    others = {each.count for each in _named(out)} - {part.count}
+    if others and not restart:
+        raise ConfigurationError(
+            f"{out / PARTS} holds parts of {others.pop()}, not of {part.count}; go on with as many "
+            f"parts, or remove them"
+        )
     return out / PARTS / part.name
+
+
+def discard_all(out: Path) -> None:
+    """Remove the store at ``out`` and its parts, so that new ones can be written.
+
+    Raises:
+        LockedError: another process writes there.
+        ConfigurationError: there is something else.
+    """
+    if out.exists():
+        refuse_foreign(out)
+        with writer_lock(out):
+            discard(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +160,8 @@ def part_kind(out: Path) -> str:
     Raises:
         StoreError: there is no part, or none is a store.
     """
-    found = [out / PARTS / part.name for part in _named(out)]
+    places = [out / PARTS / part.name for part in _named(out)]
+    found = [place for place in places if (place / STORE).exists()]
     if not found:
         raise StoreError(f"{out} has no parts to merge; --shard 0/N writes the first of N")
     return read_store_file(found[0])[0].kind

@@ -56,13 +56,11 @@ def open_for_writing(
         ConfigurationError: it holds something else, or a store of another description.
         StoreError: its manifest is damaged in the middle.
     """
-    if not (root / STORE).exists():
-        _refuse_foreign(root)
+    refuse_foreign(root)
     if (root / SHARDS).is_symlink():
         raise ConfigurationError(f"{root / SHARDS} is a link; name a new directory")
     if restart:
-        _clear(root)
-        shutil.rmtree(root / PARTS, ignore_errors=True)
+        discard(root)
     asked = description_file(description, shard_samples)
     if (root / STORE).exists():
         if read_plain(root / STORE) != asked:
@@ -76,7 +74,16 @@ def open_for_writing(
     return state
 
 
-def _refuse_foreign(root: Path) -> None:
+def discard(root: Path) -> None:
+    """Remove the store at ``root``, and the parts of one, under its lock."""
+    _clear(root)
+    shutil.rmtree(root / PARTS, ignore_errors=True)
+
+
+def refuse_foreign(root: Path) -> None:
+    """Refuse a directory that is no store and holds what is no part of one."""
+    if (root / STORE).exists():
+        return
     foreign = sorted(
         entry.name
         for entry in root.iterdir()

@@ -14,14 +14,17 @@ from specialize.artifacts.predictions import PredictionFile, prediction_files
 from specialize.artifacts.scores import read_scores
 from specialize.config.recipe import EvaluationSet, Recipe
 from specialize.config.yaml_files import record_recipe
-from specialize.errors import ConfigurationError, SpecializeError
-from specialize.evaluate import Shard, asking, evaluate
+from specialize.engines import Engine, pool
+from specialize.errors import ConfigurationError, InputError, LockedError
+from specialize.evaluate import asking, evaluate
 from specialize.evaluate.generation import Draws, Limits, Stop, generate
 from specialize.evaluate.planning import EvaluationPlan
-from specialize.evaluate.processes import run_shards
+from specialize.evaluate.shards import shard_lock
 from specialize.evaluate.voting import majority, seed_of
-from specialize.pipeline import evaluate_run
+from specialize.pipeline import evaluate_run, merge
 from specialize.records import Example
+from specialize.store import Part
+from tests.support import toys
 from tests.support.evaluation_toys import (
     SIZE,
     random_prompts,
@@ -164,7 +167,7 @@ def test_shards_make_what_one_process_makes(world: tuple[Recipe, Path], killed: 
     (whole / "checkpoints").symlink_to(run / "checkpoints")
     scores = evaluate(recipe, whole)
     for index in (1, 0):
-        assert evaluate(recipe, run, shard=Shard(index, 3)) == []
+        assert evaluate(recipe, run, shard=Part(index, 3)) == []
     assert not (run / "scores.jsonl").exists()
     assert prediction_files(run) == [], "shards write files of their own"
     if killed:
@@ -177,43 +180,68 @@ def test_shards_make_what_one_process_makes(world: tuple[Recipe, Path], killed: 
 
 def test_a_shard_goes_on(world: tuple[Recipe, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     recipe, run = world
-    evaluate(recipe, run, shard=Shard(1, 2))
+    evaluate(recipe, run, shard=Part(1, 2))
     monkeypatch.setattr(asking, "load_model", _refuse)
-    evaluate(recipe, run, shard=Shard(1, 2))
+    evaluate(recipe, run, shard=Part(1, 2))
     with pytest.raises(AssertionError, match="was loaded"):
-        evaluate(recipe, run, shard=Shard(0, 2))
+        evaluate(recipe, run, shard=Part(0, 2))
     monkeypatch.undo()
-    evaluate(recipe, run, shard=Shard(0, 2))
+    evaluate(recipe, run, shard=Part(0, 2))
     evaluate(recipe, run)
     monkeypatch.setattr(asking, "load_model", _refuse)
-    evaluate(recipe, run, shard=Shard(0, 3))
+    evaluate(recipe, run, shard=Part(0, 3))
 
 
 def test_shards_under_other_settings_are_dropped(world: tuple[Recipe, Path]) -> None:
     recipe, run = world
-    evaluate(_with(recipe, max_new_tokens=3), run, shard=Shard(0, 2))
+    evaluate(_with(recipe, max_new_tokens=3), run, shard=Part(0, 2))
     evaluate(recipe, run)
     assert max(p.tokens for file in prediction_files(run) for p in file.read()) > 3
 
 
-def test_processes_divide_the_work(world: tuple[Recipe, Path]) -> None:
+def test_processes_divide_the_work(
+    world: tuple[Recipe, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe, run = world
     run.mkdir()
     record_recipe(recipe, run)
-    found = evaluate_run(run, "validation", processes=2)
+    monkeypatch.setattr(pool, "_context", toys.forkserver())
+    found = evaluate_run(run, "validation", engine=Engine(processes=2))
     assert len(found) == 3
     assert len(read_scores(run / "scores.jsonl")) == 3
+    assert not (run / "predictions" / ".shards").exists()
 
 
-def test_a_process_that_fails_is_quoted() -> None:
-    with pytest.raises(SpecializeError, match=r"(?s)shard 1 of 2 ended with 2: .*name a RUN"):
-        run_shards(["evaluate"], 2)
+def test_shards_are_put_together_without_a_model(
+    world: tuple[Recipe, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, run = world
+    run.mkdir()
+    record_recipe(recipe, run)
+    with pytest.raises(InputError, match=r"are missing, .*; no shard was run"):
+        merge(run, "validation")
+    evaluate(recipe, run, shard=Part(0, 2))
+    with pytest.raises(InputError, match=r"\d+ answers are missing, .*, of shard 1/2; run each"):
+        merge(run, "validation")
+    evaluate(recipe, run, shard=Part(1, 2))
+    monkeypatch.setattr(asking, "load_model", _refuse)
+    assert len(merge(run, "validation")) == 3
+    assert not (run / "predictions" / ".shards").exists()
+
+
+def test_one_job_answers_a_shard(world: tuple[Recipe, Path]) -> None:
+    recipe, run = world
+    with shard_lock(run, "validation", Part(0, 2)):
+        with pytest.raises(LockedError, match=r"validation.0-of-2 is being written by process"):
+            evaluate(recipe, run, shard=Part(0, 2))
+        with pytest.raises(LockedError, match=r"validation.0-of-2 is being written by process"):
+            evaluate(recipe, run)
 
 
 @pytest.mark.parametrize("text", ["1", "2/2", "-1/2", "a/b", "1/0", "1/2/3"])
 def test_a_shard_that_is_none(text: str) -> None:
     with pytest.raises(ConfigurationError, match="shard"):
-        Shard.parse(text)
+        Part.parse(text)
 
 
 def test_every_task_has_its_published_prompt(world: tuple[Recipe, Path], tmp_path: Path) -> None:

@@ -8,64 +8,19 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from align import from_padded
-from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.errors import ConfigurationError, LockedError, NothingPassedError, StoreError
+from specialize.quickstart.run import MODELS
 from specialize.store import Part, Store, verify
 from specialize.store.lock import writer_lock
 from specialize.stores import merge_store
 from specialize.targets import learning
 from specialize.targets.stage import write_targets
-from specialize.teacher.dump import dump
 from specialize.teacher.protocol import Finish, ScoredText
-from specialize.tokens import load_tokenizer
-from tests.support import teacher_toys as toys
 from tests.support.killed_stages import visible
-from tests.support.scripted_teacher import Says, ScriptedTeacher
-
-EXAMPLES = toys.examples(7)
-SHARD = 4  # samples, of 14
-
-
-def _says(prompt: str, turn: int) -> tuple[str, Finish]:
-    example = next(e for e in EXAMPLES if f"{e.question}\n" in prompt)
-    return f"{example.rationale}\nThe answer is {example.answer if turn else 1}", "eos"
-
-
-class Drawing(ScriptedTeacher):
-    """Its candidates are tokens of other texts, so that words begin as words go on elsewhere."""
-
-    def scored(self, text: str, finish: Finish, k: int, seed: int) -> ScoredText:
-        plain, rng = super().scored(text, finish, k, seed), np.random.default_rng(seed)
-        texts = [f"{e.rationale}\nThe answer is {e.answer}" for e in EXAMPLES]
-        used = np.unique(np.concatenate([self.tokenizer.encode(each) for each in texts]))
-        rows = np.stack([
-            [token, *rng.permutation(used[used != token])[: k - 1]] for token in plain.token_id
-        ])  # fmt: skip
-        masses = -np.sort(-rng.dirichlet(np.ones(k + 1), size=len(rows))[:, :k], axis=1)
-        logprobs = np.log(masses)
-        return replace(
-            plain,
-            token_logprob=logprobs[:, 0].astype(np.float32),
-            distributions=from_padded(rows, logprobs, np.log1p(-masses.sum(axis=1))),
-        )
-
-
-def dump_into(
-    out: Path, part: Part | None = None, *, seed: int = 0, says: Says = _says,
-    teacher: type[ScriptedTeacher] = Drawing,
-) -> ScriptedTeacher:  # fmt: skip
-    settings = TeacherSettings(samples=2, max_new_tokens=30)
-    made = teacher(load_tokenizer(toys.gpt2()), says)
-    dump(made, EXAMPLES, out, settings, seed=seed, shard_samples=SHARD, part=part)
-    return made
-
-
-def align_into(responses: Path, out: Path, part: Part | None = None) -> None:
-    write_targets(responses, out, student=str(toys.t5()), part=part, threads=1)
+from tests.support.part_stages import SHARD, align_into, dump_into
+from tests.support.scripted_teacher import ScriptedTeacher
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +76,9 @@ def test_what_is_missing_is_named(whole: Path, tmp_path: Path, parts: Path) -> N
     message = "cannot be merged: part 0/2 is not finished, 1/2 is missing; run each with --shard"
     with pytest.raises(StoreError, match=message):
         merge_store(parts)
-    dump_into(parts, Part(0, 3))
+    with pytest.raises(ConfigurationError, match="holds parts of 2, not of 3; go on with as many"):
+        dump_into(parts, Part(0, 3))
+    (parts / "parts" / "0-of-3").mkdir()
     with pytest.raises(StoreError, match=r"parts of 2 and of 3; remove those of all divisions but"):
         merge_store(parts)
     with pytest.raises(ConfigurationError, match=r"holds parts of this store; finish and merge"):
@@ -186,8 +143,8 @@ def test_nothing_that_is_left_is_refused_at_the_end(tmp_path: Path) -> None:
     dump_into(tmp_path / "r", says=lambda prompt, turn: ("The answer is 5", "eos"))
     for index in range(2):
         write_targets(
-            tmp_path / "r", tmp_path / "t", student=str(toys.t5()), part=Part(index, 2), threads=1,
-            keep="correct",
+            tmp_path / "r", tmp_path / "t", student=str(MODELS / "student"), part=Part(index, 2),
+            threads=1, keep="correct",
         )  # fmt: skip
     with pytest.raises(NothingPassedError, match=r"none of 14 responses of .*/t is left with keep"):
         merge_store(tmp_path / "t")
