@@ -206,8 +206,7 @@ def dump(
     _allow(settings)
     result = dump_set(
         out, settings, name, path, split=split, limit=limit, seed=seed, restart=restart,
-        dry_run=dry_run, shard=shard, engine=Engine(processes, ray),
-    )  # fmt: skip
+        dry_run=dry_run, shard=shard, engine=Engine(processes, ray))  # fmt: skip
     print_result(result, as_json)
 
 

@@ -30,12 +30,13 @@ from specialize.tokens import load_tokenizer
 from tests.support import teacher_toys as toys
 from tests.support.scripted_teacher import Says, ScriptedTeacher
 
-EXAMPLES = toys.examples(7)
+MANY = toys.examples(30)
+EXAMPLES = MANY[:7]
 SHARD = 4  # samples, of 14
 
 
 def _says(prompt: str, turn: int) -> tuple[str, Finish]:
-    example = next(e for e in EXAMPLES if f"{e.question}\n" in prompt)
+    example = next(e for e in MANY if f"{e.question}\n" in prompt)
     return f"{example.rationale}\nThe answer is {example.answer if turn else 1}", "eos"
 
 
@@ -72,7 +73,7 @@ class Watched:
     def begin(self, key: object, part: Part | None) -> None:
         if self.log is None:
             return
-        before = self.log.read_text().splitlines() if self.log.exists() else []
+        before = self.lines()
         with self.log.open("a") as file:
             file.write(f"{part} {key} {os.getpid()}\n")
         time.sleep(self.seconds)
@@ -80,10 +81,14 @@ class Watched:
         if self.killed_once and part is not None and part.index == 1 and len(own) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def lines(self) -> list[str]:
+        """The log so far."""
+        there = self.log is not None and self.log.exists()
+        return self.log.read_text().splitlines() if there else []
+
     def begun(self) -> list[str]:
         """The keys of all shards begun so far, as often as they were, sorted."""
-        assert self.log is not None
-        return sorted(line.split()[1] for line in self.log.read_text().splitlines())
+        return sorted(line.split()[1] for line in self.lines())
 
 
 UNWATCHED = Watched()
