@@ -95,12 +95,14 @@ def perform_all(cells: Sequence[Cell], processes: int) -> None:
     experiment.prepare(cells[0].out / "inputs", experiment.questions, experiment.examples)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     done = sum(cell.finished for cell in cells)
+    others = cells_of(experiment, cells[0].out, seeds=sorted({cell.seed for cell in cells}))
+    known = dict.fromkeys([*(cell for cell in others if cell.finished), *cells])
     with (
         progress(f"cells of {experiment.name}", len(cells), done=done) as advance,
         ProcessPoolExecutor(processes, get_context("spawn"), _be_quiet) as pool,
     ):
         try:
-            for run in finishing(groups(cells), pool):
+            for run in finishing(groups(list(known)), pool):
                 notice(f"finished {run}")
                 advance(1)
         except BaseException:
@@ -145,6 +147,8 @@ def perform(name: str, out: Path, arm: str, seed: int, source: Path | None) -> P
     """
     experiment = find_experiment(name)
     cell = Cell(experiment, out, experiment.arm(arm), seed)
+    if cell.finished:  # by another process that was given it too
+        return cell.run
     recipe, run, started = cell.recipe, cell.run, time.process_time()
     parts = find_reusable(recipe, source) if source is not None else []
     record_recipe(recipe, run)
