@@ -109,8 +109,8 @@ def _smoothing(selection: Selection) -> str:
         other = f"choose step {raw.step}, whose own value is {percent_text(raw.value)}"
     return (
         f"Each checkpoint was judged by the mean of the scores of {selection.smooth} neighbouring "
-        f"ones; step {selection.step} has {percent_text(selection.value)} so. Their own scores "
-        f"would {other}."
+        f"ones, which gives step {selection.step} a value of {percent_text(selection.value)}. "
+        f"Their own scores would {other}."
     )
 
 

@@ -17,6 +17,7 @@ doi:10.1093/biomet/17.3-4.364).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from statistics import NormalDist, fmean, pstdev
 
 from specialize.artifacts.selection import SignalNoise
@@ -51,6 +52,7 @@ def signal_and_noise(set_: str, role: str, scores: Sequence[float]) -> SignalNoi
     )
 
 
+@cache
 def chance_ratio(draws: int) -> float:
     """Mean range of ``draws`` normal draws in standard deviations; O(1), by the midpoint rule."""
     width = 2 * _FAR / _STEPS

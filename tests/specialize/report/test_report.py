@@ -113,7 +113,7 @@ def test_the_smoothed_choice_is_beside_the_raw_one_and_sets_say_what_they_can(
     raw = selection["raw_choice"]
     same = "the same step" if raw["step"] == selection["step"] else "step"
     page, text = _page(tmp_path).text, (tmp_path / "report.md").read_text()
-    said = f"judged by the mean of the scores of 3 neighbouring ones; step {selection['step']} has"
+    said = f"mean of the scores of 3 neighbouring ones, which gives step {selection['step']} a v"
     for shown in (page, text):
         assert said in shown
         assert f"Their own scores would choose {same} {raw['step']}" in shown

@@ -46,14 +46,6 @@ def test_as_defined(scores: list[float]) -> None:
         assert found.ratio is None
 
 
-@given(st.lists(shares, min_size=5, max_size=12), st.integers(2, 5))
-def test_both_are_relative(scores: list[float], times: int) -> None:
-    found = signal_and_noise("near", "general", scores)
-    scaled = signal_and_noise("near", "general", [score / times for score in scores])
-    assert scaled.signal == pytest.approx(found.signal, abs=1e-9)
-    assert scaled.noise == pytest.approx(found.noise, abs=1e-9)
-
-
 @pytest.mark.parametrize(
     ("draws", "ratio"), [(1, 0.0), (2, 1.12838), (3, 1.69257), (5, 2.32593), (10, 3.07751)]
 )
