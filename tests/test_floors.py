@@ -130,6 +130,7 @@ LATE_IMPORTS = {
     "specialize.cli.environment",
     "specialize.cli.evaluate",
     "specialize.cli.experiment",
+    "specialize.cli.export",
     "specialize.cli.imports",
     "specialize.cli.inspect",
     "specialize.cli.pair",

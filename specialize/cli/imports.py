@@ -1,10 +1,9 @@
-"""Dumps of others made into stores, and stores written for other programs."""
+"""Dumps of others made into stores."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -12,9 +11,6 @@ from specialize.answers import Kind
 from specialize.cli.console import FILE, FOLDER, as_json_option, own_file, print_result
 from specialize.errors import InputError
 from specialize.records import Example
-
-if TYPE_CHECKING:
-    from specialize.store.export import Form
 
 
 def only_file(path: Path) -> Path:
@@ -341,47 +337,3 @@ def texts(
         source, out, teacher=teacher, examples=examples, kind=kind, restart=restart
     )
     print_result(found, as_json)
-
-
-@click.command()
-@click.argument("store", type=FOLDER, metavar="STORE|RUN")
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option(
-    "--format", "form", default=None, help="Output format.  [default: from OUT's suffix]",
-    type=click.Choice(["parquet", "jsonl", "distillkit", "axolotl", "dataset", "every-eval-ever"]),
-)  # fmt: skip
-@click.option(
-    "--model", default=None, metavar="DEVELOPER/NAME",
-    help="Name of RUN's selected checkpoint, for every-eval-ever.  [default: local/RUN-step-N]",
-)  # fmt: skip
-@click.option(
-    "--organization", default=None, metavar="NAME",
-    help="Who evaluated, for every-eval-ever.  [default: unknown]",
-)  # fmt: skip
-@as_json_option
-def export(
-    store: Path, out: Path, form: Form | Literal["every-eval-ever"] | None, model: str | None,
-    organization: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Write a STORE or the evaluation of a RUN to OUT for other programs.
-
-    OUT is a file with a sample per row; for distillkit and dataset a directory, and for
-    every-eval-ever, which takes a RUN, the directory that data/ is in.
-    """
-    if form == "every-eval-ever":
-        from specialize.config.yaml_files import recorded_recipe
-        from specialize.report.every_eval_ever import Publisher, export_evaluation
-
-        publisher = Publisher(organization or "unknown", model)
-        found = export_evaluation(recorded_recipe(store), store, out, publisher)
-        print_result(found, as_json)
-        return
-    if model is not None or organization is not None:
-        raise click.UsageError("--model and --organization go with --format every-eval-ever")
-    from specialize.store.export import export_store
-
-    by_suffix: dict[str, Form] = {".parquet": "parquet", ".jsonl": "jsonl"}
-    chosen = form or by_suffix.get(out.suffix)
-    if chosen is None:
-        raise click.UsageError(f"{out.name} ends neither in .parquet nor in .jsonl; give --format")
-    print_result(export_store(store, out, chosen), as_json)

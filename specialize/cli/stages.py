@@ -36,7 +36,8 @@ from specialize.cli.data import data
 from specialize.cli.dump import dump
 from specialize.cli.evaluate import evaluate
 from specialize.cli.experiment import experiment
-from specialize.cli.imports import export, import_
+from specialize.cli.export import export
+from specialize.cli.imports import import_
 from specialize.cli.inspect import env, inspect, recipes, schema, verify
 from specialize.cli.pair import pair
 from specialize.cli.rollouts import rollouts

@@ -26,6 +26,7 @@ from specialize.errors import InputError
 
 CONFIG = "compression_config.yaml"
 _BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+_MOST_BITS = 57  # of an element: with the 7 before it in its first byte it fits into 8 bytes
 Arrays = Mapping[str, NDArray[np.generic]]
 Rows = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -106,10 +107,17 @@ class _Reader:
 
 
 def _unpacked(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.int64]:
+    """(R, count) whole numbers of ``bits`` bits each, at most 57, the most significant first."""
     if packed.shape[1] != (bits * count + 7) // 8:
         raise ValueError("not as many bytes as the configuration says")
-    each = np.unpackbits(packed, axis=1)[:, : bits * count].reshape(len(packed), count, bits)
-    return each.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1, dtype=np.int64))
+    start = np.arange(count) * bits
+    width = (bits + 14) // 8  # bytes that an element may lie in
+    padded = np.pad(packed, ((0, 0), (0, width)))
+    found = np.zeros((len(packed), count), np.uint64)
+    for byte in range(width):
+        found = found << np.uint64(8) | padded[:, (start >> 3) + byte]
+    found >>= (8 * width - bits - (start & 7)).astype(np.uint64)
+    return (found & np.uint64((1 << bits) - 1)).astype(np.int64)
 
 
 def _as_bytes(content: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -210,6 +218,8 @@ def _present(values: Mapping[str, object]) -> Codec:
     )
     if {codec.exact_dtype, codec.term_dtype, *(b[0] for b in codec.bins)} - _BYTES.keys():
         raise ValueError("an unknown type of numbers")
+    if not all(0 < size <= _MOST_BITS for _, size, _ in codec.bins) or not 0 < codec.k <= codec.d:
+        raise ValueError(f"elements have 1 to {_MOST_BITS} bits, and d is at least k")
     return codec
 
 

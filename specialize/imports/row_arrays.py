@@ -65,7 +65,10 @@ def scored_rows(
 
 def _likeliest(ids: NDArray[np.int64], logprobs: Floats, k: int) -> SparseDistributions:
     """The ``k`` likeliest entries of each row, the rest in the tail."""
-    order = np.lexsort((ids, -logprobs), axis=1)[:, :k]
+    order = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)[:, :k].copy()
+    with np.errstate(invalid="ignore"):
+        wild = ~(logprobs[:, 1:] < logprobs[:, :-1]).all(axis=1)
+    order[wild] = np.lexsort((ids[wild], -logprobs[wild]), axis=1)[:, :k]
     kept = np.take_along_axis(logprobs, order, axis=1)
     entries = np.where(np.isneginf(kept), 0, np.take_along_axis(ids, order, axis=1))
     with np.errstate(divide="ignore"):

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
+import datasets
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, Trainer, TrainingArguments
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainingArguments,
+)
 
 from align.sparse import one_hot
 from specialize import TargetsCollator, TargetsDataset, sparse_kl, targets_loss
@@ -79,8 +89,48 @@ class SparseTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
 
+def numbers_of(data: TargetsDataset) -> datasets.Dataset:
+    return datasets.Dataset.from_dict({"row": list(range(len(data)))})
+
+
+def by_number(
+    data: TargetsDataset, collate: TargetsCollator
+) -> Callable[[list[dict[str, int]]], dict[str, object]]:
+    return lambda items: collate([data[item["row"]] for item in items])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("trl") is None, reason="needs TRL")
+def test_trl_itself(tmp_path: Path) -> None:
+    trl = import_module("trl")
+    toys.write_world(tmp_path, kind="gpt2", count=8)
+    data = dataset(tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "student")
+    arguments = trl.SFTConfig(
+        output_dir=str(tmp_path), max_steps=20, per_device_train_batch_size=4, use_cpu=True,
+        gradient_accumulation_steps=2, report_to="none", remove_unused_columns=False, bf16=False,
+        dataset_kwargs={"skip_prepare_dataset": True}, learning_rate=1e-2, logging_steps=5,
+        save_strategy="no", disable_tqdm=True,
+    )  # fmt: skip
+    collate = TargetsCollator(model, data.tokenizer)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "student")
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    trainer = type("Sparse", (trl.SFTTrainer,), {"compute_loss": SparseTrainer.compute_loss})(
+        model, arguments, train_dataset=numbers_of(data), processing_class=tokenizer,
+        data_collator=by_number(data, collate),
+    )  # fmt: skip
+    trainer.train()
+    losses = [told["loss"] for told in trainer.state.log_history if "loss" in told]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.85 * losses[0]
+
+
 def test_accumulation_does_not_change_the_mean(tmp_path: Path) -> None:
-    """Where transformers counts tokens: it does not for T5, which takes the mean of means."""
+    """Where transformers counts tokens: it does not for T5, which takes the mean of means.
+
+    The second time in the way of TRL's ``SFTTrainer``, which takes nothing but a
+    ``datasets.Dataset``: of the rows' numbers, and the collator fetches the rows.
+    """
     toys.write_world(tmp_path, kind="gpt2", count=8)
     data, weights = dataset(tmp_path), []
     data.rows = data.rows[:4]
@@ -94,7 +144,13 @@ def test_accumulation_does_not_change_the_mean(tmp_path: Path) -> None:
             optim="sgd", learning_rate=1.0, save_strategy="no", disable_tqdm=True,
         )  # fmt: skip
         collate = TargetsCollator(model, data.tokenizer)
-        SparseTrainer(model, arguments, train_dataset=data, data_collator=collate).train()
+        if times == 1:
+            SparseTrainer(model, arguments, train_dataset=data, data_collator=collate).train()
+        else:
+            SparseTrainer(
+                model, arguments, train_dataset=numbers_of(data),
+                data_collator=by_number(data, collate),
+            ).train()  # fmt: skip
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert (weights[0] - weights[1]).abs().max() < 1e-5
 
