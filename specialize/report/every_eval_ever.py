@@ -128,7 +128,8 @@ def _model_id(
         given = publisher.model or f"local/{run.resolve().name}"
         return given if chosen and publisher.model else f"{given}-{label}"
     teacher = recipe.teachers.get(label.removeprefix(_TEACHER))
-    source = recipe.student if step == 0 else (teacher.model if teacher else None) or label
+    asked = step == 0 or label == Path(recipe.student).name  # the latter: a model without a run
+    source = recipe.student if asked else (teacher.model if teacher else None) or label
     from_hub = _HUB_ID.fullmatch(source) and not Path(source).exists()
     return source if from_hub else f"local/{Path(source).name}"
 

@@ -245,6 +245,13 @@ def test_on_validation_every_checkpoint_has_a_name(
     ]  # fmt: skip
 
 
+def test_a_model_without_a_run_keeps_its_name(made: tuple[Recipe, Path], tmp_path: Path) -> None:
+    recipe, run = made
+    teacher = recipe.model_copy(update={"student": "some-lab/teacher-big"})
+    said = export_evaluation(teacher, run, tmp_path, Publisher(model="a-lab/toy-1"))
+    assert said["models"][2] == "some-lab/teacher-big"
+
+
 def test_the_command_and_what_it_refuses(made: tuple[Recipe, Path], tmp_path: Path) -> None:
     _, run = made
     call = ["export", str(run), str(tmp_path), "--format"]

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from specialize.artifacts.predictions import Grade
 from specialize.artifacts.selection import Candidate
 from specialize.config.recipe import EvaluationSet
+from specialize.config.yaml_files import override_recipe
 from specialize.errors import ConfigurationError
 from specialize.selection.paired_tests import Paired, pair
 from specialize.selection.rules import BEST_IN_DISTRIBUTION, BEST_MEAN, WithinDrop
 from specialize.selection.smoothing import check_window, contrast, smoothed, windows
 from specialize.selection.stage import choose_among
 from tests.reference import scores as reference
+from tests.support.report_toys import toy_recipe
 
 SETS = [
     EvaluationSet(set="jsonl", name="near", role="in-distribution"),
@@ -133,6 +135,8 @@ def test_a_window_has_a_middle(window: int) -> None:
         ConfigurationError, match=rf"so it is odd \(1: no smoothing\), got {window}"
     ):
         check_window(window)
+    with pytest.raises(ConfigurationError, match=rf"recipe: smooth: .* is odd .* got {window}"):
+        override_recipe(toy_recipe(), [f"smooth={window}"])
 
 
 def test_windows_are_cut_at_both_ends() -> None:
