@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from align import SparseDistributions
 from align.vocabulary import Vocabulary
 from specialize.pairs.ngrams import After
-from specialize.pairs.oracle import Pieces, class_of, continuations, positions, text_of, truth
+from specialize.pairs.oracle import (
+    Pieces,
+    Position,
+    class_of,
+    continuations,
+    positions,
+    text_of,
+    truth,
+)
 from specialize.tokens import Tokenizer
 
 _LEAD = "a"  # a word before a part of a text
@@ -27,9 +35,11 @@ RESOLVED = 0.8  # rows of which the expansion settled less are left out
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The true distribution of one student token, and the share of the mass it rests on."""
+    """The true distribution of one student token, where it is, and the share of the mass that it
+    rests on."""
 
     row: int
+    position: Position
     mass: Mapping[int, float]
     resolved: float
     token_class: str
@@ -70,7 +80,7 @@ def truths(study: Study, share: float) -> list[Truth]:
     for row, position, name, follows, lost in todo:
         mass, total = truth(position, follows, answers, target_eos)
         if total and total / (total + lost) >= RESOLVED:
-            known.append(Truth(row, mass, total / (total + lost), name))
+            known.append(Truth(row, position, mass, total / (total + lost), name))
     return known
 
 
