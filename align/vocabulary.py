@@ -153,7 +153,8 @@ def index_prefixes(vocabulary: Vocabulary) -> PrefixIndex:
         (np.diff(vocabulary.indptr) > 0) & (vocabulary.flags & (SPECIAL | UNKNOWN) == 0)
     ).tolist()
     pieces, fallback = vocabulary.all_pieces(), (vocabulary.flags & BYTE).tolist()
-    order = sorted(spelling, key=lambda v: (pieces[v], fallback[v], v))
+    # sorting leaves equals in their order, so what counts less is sorted by first
+    order = sorted(sorted(spelling, key=fallback.__getitem__), key=pieces.__getitem__)
     return PrefixIndex(np.array(order, np.int32), vocabulary.indptr, vocabulary.data)
 
 

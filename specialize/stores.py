@@ -16,6 +16,7 @@ from specialize.answers import Kind
 from specialize.config.recipe import Teacher
 from specialize.datasets.given_texts import texts_to_score
 from specialize.engines import HERE, Engine, Work
+from specialize.io.garbage import importing
 from specialize.records import Example
 from specialize.store import Part, already_merged, discard_all, part_kind, place_of
 from specialize.teacher.opening import open_teacher
@@ -96,7 +97,8 @@ def align_store(
     engine: Engine = HERE,
 ) -> dict[str, object]:
     """Align a store without a recipe; ``shard`` and ``engine`` as of ``dump_set``."""
-    from specialize.targets.stage import write_targets
+    with importing():
+        from specialize.targets.stage import write_targets
 
     write = partial(
         write_targets, responses, targets, student=student, policy=policy, top_k=top_k,

@@ -6,7 +6,7 @@ next at a given row is decided there::
     node " $" + "12"        text " $12"        tokens [" $12"]
     node " earn" + "ings"   text " earnings"   tokens [" earn", "ings"]
 
-Every text is asked about once; the texts of a whole shard go to the tokenizer in one call.
+Every node is asked about once; the texts of a whole shard go to the tokenizer in one call.
 """
 
 from __future__ import annotations
@@ -43,8 +43,6 @@ class Resolver:
         self._resolved = 0
         self._pieces = source.all_pieces()
         self._texts = [b""] * ROOTS  # what every node spells
-        self._answers: dict[bytes, int] = {}  # the place of each in ``_spans``
-        self._spans = np.zeros((0, 2), np.int32)  # where an answer is in ``_ids``, and its length
         self._ids = np.zeros(1 << 12, np.int32)
         self._used = 0
         self._words = Words(np.zeros((0, SPAN_COLUMNS), np.int32), self._ids)
@@ -54,11 +52,6 @@ class Resolver:
         if encode is not None:
             letter = _as_arrays(encode(["a"])).sample(0).tolist()
             self._adds_space = b"".join(target.pieces(letter)) == b" a"
-
-    @property
-    def texts(self) -> int:
-        """How many different texts the tokenizer has been asked about."""
-        return len(self._answers)
 
     def resolve(self, source: Source, *, threads: int = 1) -> Words:
         """Find the words of a shard, see ``word_states.walk``; the target tokens of all nodes."""
@@ -80,12 +73,10 @@ class Resolver:
         """Ask about the nodes that came since the last call and append their answers."""
         begin, end = self._resolved, int(self._trie.size[0])
         self._spell(len(self._texts), end)
-        texts = self._texts[begin:end]
-        asked = [text for text in dict.fromkeys(texts) if text not in self._answers]
-        self._ask(encode, asked)
-        new = np.full((len(texts), SPAN_COLUMNS), -1, np.int32)
-        answers = map(self._answers.__getitem__, texts)
-        new[:, [AT, LENGTH]] = self._spans[np.fromiter(answers, np.int64, len(texts))]
+        answers = self._ask(encode, self._texts[begin:end])
+        new = np.full((end - begin, SPAN_COLUMNS), -1, np.int32)
+        new[:, AT], new[:, LENGTH] = self._used + answers.indptr[:-1], answers.lengths
+        self._append(answers.ids)
         first = self._ids[np.minimum(new[:, AT], len(self._ids) - 1)]
         spells = (new[:, LENGTH] > 0) & (self._target.flags[first] & (SPECIAL | UNKNOWN) == 0)
         new[spells, FIRST_TOKEN] = first[spells]
@@ -104,18 +95,22 @@ class Resolver:
                 piece = piece[self.cut[token] :]
             texts.append(texts[parent] + piece)
 
-    def _ask(self, encode: Encode, asked: Sequence[bytes]) -> None:
-        """Remember the tokens of ``asked``, all of them in one call; none of what is no text."""
-        texts = [readable(text) for text in asked]
-        queries = [text for text in texts if text]
+    def _ask(self, encode: Encode, asked: Sequence[bytes]) -> Ragged:
+        """The tokens of ``asked``, all of them in one call; none of what is no text."""
+        texts = all_readable(asked)
+        written = [text for text in texts if text]
+        queries = written
         if self._adds_space:  # or it would put a second one before a text that begins with one
-            queries = [text[1:] if text[0] == " " else text for text in queries]
+            queries = [text[1:] if text[0] == " " else text for text in written]
         answers = _as_arrays(encode(queries))
         if self._adds_space and not self._target.folds:
-            written = [text for text in texts if text]
             found = [answers.sample(i).tolist() for i in range(len(written))]
             answers = ragged([self._in_context(a, t) for a, t in zip(found, written, strict=True)])
-        self._append(asked, np.fromiter(map(bool, texts), np.bool_, len(texts)), answers)
+        if len(written) == len(texts):
+            return answers
+        lengths = np.zeros(len(texts), np.int64)
+        lengths[np.fromiter(map(bool, texts), np.bool_, len(texts))] = answers.lengths
+        return Ragged(pointers(lengths), answers.ids)
 
     def _in_context(self, tokens: list[int], query: str) -> list[int]:
         """``tokens`` of ``query`` as they are inside a text, where nothing is put before them."""
@@ -124,25 +119,24 @@ class Resolver:
         bare = bool(tokens) and self._target.piece(tokens[0]) == b" "
         return tokens[1:] if bare else []
 
-    def _append(
-        self, asked: Sequence[bytes], are_texts: NDArray[np.bool_], answers: Ragged
-    ) -> None:
-        """Append ``answers``, those of all that ``are_texts``."""
-        lengths = np.zeros(len(asked), np.int64)
-        lengths[are_texts] = answers.lengths
-        starts = self._used + pointers(lengths)
-        end = int(starts[-1])
+    def _append(self, ids: NDArray[np.int32]) -> None:
+        end = self._used + len(ids)
         if end > len(self._ids):
             self._ids = np.concatenate([self._ids, np.zeros(max(end, len(self._ids)), np.int32)])
-        self._ids[self._used : end] = answers.ids
-        first, self._used = len(self._spans), end
-        self._answers.update(zip(asked, range(first, first + len(asked)), strict=True))
-        spans = np.stack([starts[:-1], lengths], axis=1).astype(np.int32)
-        self._spans = np.concatenate([self._spans, spans])
+        self._ids[self._used : end] = ids
+        self._used = end
 
 
 def _as_arrays(answers: Ragged | list[list[int]]) -> Ragged:
     return answers if isinstance(answers, Ragged) else ragged(answers)
+
+
+def all_readable(texts: Sequence[bytes]) -> list[str]:
+    """``readable`` of each, at once where all are ASCII."""
+    joined = b"\0".join(texts)
+    if texts and joined.isascii() and joined.count(b"\0") == len(texts) - 1:
+        return joined.decode().split("\0")
+    return [readable(text) for text in texts]
 
 
 def readable(text: bytes) -> str:

@@ -29,13 +29,15 @@ Indices = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class Spelling:
     """What the offsets depend on, of every id of a vocabulary (V,): its ``size`` in bytes, how many
-    of the last ones are whitespace (``trailing``), and whether it is special and spells nothing
-    (``silent``) or stands for text that it does not spell (``unknown``)."""
+    of the last ones are whitespace (``trailing``); whether there are any such (``spaced``), whether
+    it is special and spells nothing (``silent``), and whether it spells more than whitespace or
+    stands for text that it does not spell (``inks``)."""
 
     size: NDArray[np.int64]
     trailing: NDArray[np.int64]
+    spaced: NDArray[np.bool_]
     silent: NDArray[np.bool_]
-    unknown: NDArray[np.bool_]
+    inks: NDArray[np.bool_]
 
 
 def spelling(vocabulary: Vocabulary) -> Spelling:
@@ -44,8 +46,9 @@ def spelling(vocabulary: Vocabulary) -> Spelling:
     ink = np.flatnonzero(~is_space(vocabulary.data))
     before = np.append(-1, ink)[np.searchsorted(ink, vocabulary.indptr[1:])]  # the last ink
     trailing = vocabulary.indptr[1:] - 1 - np.maximum(before, vocabulary.indptr[:-1] - 1)
-    flags = vocabulary.flags
-    return Spelling(size, trailing, (size == 0) & (flags & SPECIAL > 0), flags & UNKNOWN > 0)
+    silent = (size == 0) & (vocabulary.flags & SPECIAL > 0)
+    inks = (trailing < size) | (vocabulary.flags & UNKNOWN > 0)
+    return Spelling(size, trailing, trailing > 0, silent, inks)
 
 
 # Columns of the blocks that are read byte by byte: source and target tokens, whether runs of
@@ -85,7 +88,7 @@ def place_blocks(
     kind, start, row_start = blocks.kind[part][placed], source.indptr[sample], target.indptr[sample]
     table[i, TOKEN] = j
     if folds:
-        after = (i > row_start) & (spellings[1].trailing[target.ids[i - 1]] > 0)
+        after = (i > row_start) & spellings[1].spaced[target.ids[i - 1]]
         table[i[after], TOKEN] = mine.after_first_space(j[after], start[after])
     several = np.flatnonzero((last_row - i > 1) & (kind != WINDOW))
     if len(several):
@@ -104,32 +107,41 @@ class _Reader:
     def __init__(self, side: Side, spelling: Spelling, first: int, last: int) -> None:
         self._first, self._last = first, last
         self._ids, self._spell = side.ids[first:last], spelling
-        silent = spelling.silent[self._ids]
-        # tokens that are not silent, None where all are so
-        self._heard = first + np.flatnonzero(~silent) if silent.any() else None
+        self._silent = np.append(spelling.silent[self._ids], False)  # none after the last
 
     def next_spelling(self, tokens: Indices) -> Indices:
         """The first token from each of ``tokens`` on that is not silent."""
-        if self._heard is None:
+        silent = np.flatnonzero(self._silent[tokens - self._first])
+        if not len(silent):  # nearly always: an end of sequence is in no block
             return tokens
-        return np.append(self._heard, self._last)[np.searchsorted(self._heard, tokens)]
+        heard, found = self._heard(), tokens.copy()
+        place = np.searchsorted(heard, tokens[silent])
+        found[silent] = np.append(heard, self._last)[place]
+        return found
 
     def after_space(self, tokens: Indices, starts: Indices) -> NDArray[np.bool_]:
         """Whether whitespace comes before each of ``tokens``, or the start of its sample."""
         before = tokens - 1
-        if self._heard is not None:
-            place = np.searchsorted(self._heard, tokens)
-            before = np.append(self._heard, self._first - 1)[place - 1]
-        spaces = self._spell.trailing[self._ids[before - self._first]] > 0
-        after: NDArray[np.bool_] = (before < starts) | spaces
-        return after
+        silent = np.flatnonzero(self._silent[before - self._first])
+        if len(silent):
+            heard = self._heard()
+            place = np.searchsorted(heard, tokens[silent])
+            before[silent] = np.append(heard, self._first - 1)[place - 1]
+        after: NDArray[np.bool_] = before < starts
+        return after | self._spell.spaced[self._ids[before - self._first]]
+
+    def _heard(self) -> Indices:
+        """The tokens that are not silent."""
+        return self._first + np.flatnonzero(~self._silent[:-1])
 
     def after_first_space(self, tokens: Indices, starts: Indices) -> Indices:
         """The token after the one with which the whitespace before each of ``tokens`` begins: from
         there on the source may stop writing more of it."""
-        trailing = self._spell.trailing[self._ids]
-        moves = np.zeros(len(trailing) + 1, np.bool_)
-        moves[2:] = (trailing == self._spell.size[self._ids])[1:] & (trailing[:-1] > 0)
+        blank, spaced = self._spell.size == self._spell.trailing, self._spell.spaced
+        moves = np.zeros(len(self._ids) + 1, np.bool_)
+        moves[2:] = blank[self._ids[1:]] & spaced[self._ids[:-1]]
+        if not moves.any():
+            return tokens
         stays = np.where(moves, 0, np.arange(len(moves)))
         first = self._first + np.maximum.accumulate(stays)[tokens - self._first]
         token: Indices = np.minimum(np.maximum(first, starts + 1), tokens)
@@ -221,16 +233,16 @@ def place_ends(
     start, end = source.indptr[:-1][both], source.indptr[1:][both] - 1
     token, offset = end, np.zeros(len(end), np.int64)
     if folds and len(end):
-        size, trailing = spelling.size[source.ids], spelling.trailing[source.ids]
-        stops = np.flatnonzero((trailing < size) | spelling.unknown[source.ids])
-        spells = np.append(np.flatnonzero(size > 0), len(size))
+        stops = np.flatnonzero(spelling.inks[source.ids])
+        spells = np.append(np.flatnonzero((spelling.size > 0)[source.ids]), len(source.ids))
         last = np.append(stops, -1)[np.searchsorted(stops, end) - 1]  # with more than whitespace
         last = np.maximum(last, start - 1)
         first = spells[np.searchsorted(spells, last + 1)]
         token = np.minimum(first, end)
-        partly = (last >= start) & (trailing[last] > 0)
+        written = source.ids[last]
+        partly = (last >= start) & spelling.spaced[written]
         token = np.where(partly, last, token)
-        offset = np.where(partly, size[last] - trailing[last], 0)
+        offset = np.where(partly, (spelling.size - spelling.trailing)[written], 0)
     rows = target.indptr[1:][both] - 1
     table[rows, TOKEN], table[rows, OFFSET] = token, offset
 

@@ -84,13 +84,13 @@ def walk(trie: Trie, source: Source, bits: NDArray[np.uint8], *, threads: int = 
 
     Writes the columns STATE, INKS and BEGINS of the tokens, NODE and ROLE of the candidates.
     """
-    result = np.zeros(len(source.indptr) - 1, np.int64)
-    over_samples(threads, len(result), _walk, trie, source, bits, result, False)
-    for s in np.flatnonzero(result).tolist():
-        _walk(s, s + 1, trie, source, bits, result, True)
-        while result[s] == FULL:
-            trie = grow(trie)
-            _walk(s, s + 1, trie, source, bits, result, True)
+    result = np.full(len(source.indptr) - 1, MISSING, np.int64)
+    if threads > 1:  # all that is in the trie already; what is not is added in its order, alone
+        over_samples(threads, len(result), _walk, trie, source, bits, result, False)
+    _walk(0, len(result), trie, source, bits, result, True)
+    while result.any():
+        trie = grow(trie)
+        _walk(0, len(result), trie, source, bits, result, True)
     return trie
 
 
@@ -104,9 +104,13 @@ def _walk(
     result: NDArray[np.int64],
     insert: bool,
 ) -> None:
-    """Walk the samples ``first:last``; ``result`` (samples,) is 0, or MISSING or FULL."""
+    """Walk those of the samples ``first:last`` whose ``result`` (samples,) is not 0, which then
+    is 0, MISSING or FULL; the first that is FULL is the last to be walked."""
     for s in range(first, last):
-        result[s] = _walk_sample(trie, source, bits, s, insert)
+        if result[s] != 0:
+            result[s] = _walk_sample(trie, source, bits, s, insert)
+            if result[s] == FULL:
+                break
 
 
 @kernel

@@ -59,6 +59,8 @@ class Ends:
             return rows
         if self.control is not None:
             rows = self._without_control(tokens, rows, self.control)
+        if self.breaks is None and set(self.ids) == {self.eos}:
+            return rows
         ending = np.isin(rows.ids, self.ids)
         if self.breaks is not None:
             final = np.zeros(len(rows), np.bool_)
@@ -71,11 +73,11 @@ class Ends:
     def _without_control(
         self, tokens: Ragged, rows: SparseDistributions, control: NDArray[np.bool_]
     ) -> SparseDistributions:
-        silent = control[rows.ids]
-        if not silent.any():
-            return rows
-        said = np.repeat(tokens.ids, np.diff(rows.indptr))
-        return into_tail(rows, silent & (rows.ids != said) & ~np.isin(rows.ids, self.ids))
+        at = np.flatnonzero(control[rows.ids])
+        said = tokens.ids[np.searchsorted(rows.indptr, at, "right") - 1]
+        silent = np.zeros(len(rows.ids), np.bool_)
+        silent[at] = (rows.ids[at] != said) & ~np.isin(rows.ids[at], self.ids)
+        return into_tail(rows, silent)
 
     def _last(self, tokens: Ragged) -> NDArray[np.int64]:
         """The positions at which samples end with an end."""

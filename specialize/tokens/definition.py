@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
 from tokenizers import Tokenizer as Backend
+from tokenizers.models import Unigram
 
 from specialize.errors import InputError
 from specialize.records import Json as Json
@@ -175,17 +176,15 @@ def encoder(definition: Definition) -> Backend:
     switched off, and special tokens that the model itself could produce from their characters are
     made unreachable: merges that spell one are left out, and in a Unigram lattice, which looks up
     any piece, their names get a space before them, which every such model has replaced by then.
+    It is the definition's own ``backend``, where that does.
     """
     special = {token.content for token in definition.added if token.special}
     if definition.unknown is not None:
         special.add(definition.pieces[definition.unknown])
-    backend, model, added = definition.backend, definition.model, definition.content["added_tokens"]
+    backend, model = definition.backend, definition.model
     if model["type"] == "Unigram":
         names = [(f" {piece}" if piece in special else piece, s) for piece, s in model["vocab"]]
-        inside = special & set(definition.pieces.values())
-        outside = [token for token in added if token["content"] not in inside]
-        lattice = {**definition.content, "model": {**model, "vocab": names}}
-        backend = Backend.from_str(json.dumps({**lattice, "added_tokens": outside}))
+        backend.model = Unigram(names, model["unk_id"], model["byte_fallback"])
     elif model["type"] == "BPE" and any("".join(pair) in special for pair in model["merges"]):
         merges = [pair for pair in model["merges"] if "".join(pair) not in special]
         changed = {**definition.content, "model": {**model, "merges": merges}}

@@ -108,13 +108,12 @@ def definition_of(model: ModelFile, where: str, *, extra_ids: int = 0) -> Defini
 
 def _added(model: ModelFile, extra_ids: int) -> list[Json]:
     """Control pieces and extra ids as special tokens, user-defined symbols as ordinary ones."""
-    named = [(number, p.piece, p.type) for number, p in enumerate(model.pieces)]
     tokens = [
-        (number, piece, kind != USER_DEFINED)
-        for number, piece, kind in named
-        if kind in (UNKNOWN, CONTROL, USER_DEFINED, UNUSED)
+        (number, p.piece, p.type != USER_DEFINED)
+        for number, p in enumerate(model.pieces)
+        if p.type in (UNKNOWN, CONTROL, USER_DEFINED, UNUSED)
     ]
-    last = len(named) + extra_ids - 1
+    last = len(model.pieces) + extra_ids - 1
     tokens += [(last - n, f"<extra_id_{n}>", True) for n in reversed(range(extra_ids))]
     fixed: dict[str, Json] = {
         "single_word": False,

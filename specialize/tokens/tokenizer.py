@@ -333,6 +333,8 @@ def _joined(
     found: Ragged, others: Mapping[int, Sequence[int] | NDArray[np.int32]], end: Sequence[int]
 ) -> Ragged:
     """``found`` with the ids of ``others`` where those texts have none, and ``end`` after each."""
+    if not others and not end:
+        return found
     lengths = found.lengths
     for text, ids in others.items():
         lengths[text] = len(ids)

@@ -40,15 +40,16 @@ SPACE = 2  # between words
 class Trie(NamedTuple):
     """The pieces, byte by byte, markers as spaces; node 0 is the root.
 
-    ``first`` (nodes + 1,) is where the children of each node are in ``byte`` and ``child``;
-    ``piece`` (nodes,) is the id that ends at it, or -1, and ``score`` its log-probability.
+    The children of node v are ``first[v]:first[v + 1]``, to which the bytes ``byte`` (nodes,) lead;
+    ``piece`` (nodes,) is the id that ends at a node, or -1, and ``score`` its log-probability.
+    ``heads`` (128, 128) are the nodes of two bytes, and at 0 of the first alone; 0 where none is.
     """
 
     first: NDArray[np.int32]
     byte: NDArray[np.uint8]
-    child: NDArray[np.int32]
     piece: NDArray[np.int32]
     score: NDArray[np.float64]
+    heads: NDArray[np.int32]
 
 
 class Texts(NamedTuple):
@@ -79,9 +80,10 @@ class PlainEncoder:
 
     def encode(self, texts: Sequence[str], *, threads: int = 1) -> tuple[Ragged, NDArray[np.bool_]]:
         """The ids of every text, none where it is not plain; and (texts,) whether it is."""
-        encoded = [text.encode() for text in texts]
-        ptr = pointers(np.array(list(map(len, encoded)), np.int64))
-        data = np.frombuffer(bytearray(b"".join(encoded)), np.uint8)
+        joined = "".join(texts)
+        sizes = map(len, texts if joined.isascii() else map(str.encode, texts))
+        ptr = pointers(np.fromiter(sizes, np.int64, len(texts)))
+        data = np.frombuffer(bytearray(joined.encode()), np.uint8)
         room, counts = np.empty(len(data) + len(texts), np.int32), np.empty(len(texts), np.int64)
         work = Texts(ptr, data, room, counts)
 
@@ -147,28 +149,32 @@ def _leaves_alone(backend: Backend, words: str) -> bool:
 
 
 def _trie(pieces: dict[bytes, tuple[int, float]]) -> Trie:
-    node = {b"": 0}
-    parents, ends = [], bytearray()
-    for piece in pieces:
-        missing = len(piece)
-        while piece[:missing] not in node:
-            missing -= 1
-        for end in range(missing, len(piece)):
-            parents.append(node[piece[:end]])
-            ends.append(piece[end])
-            node[piece[: end + 1]] = len(parents)
-    parent = np.array(parents, np.int64)
-    order = np.argsort(parent, kind="stable")
-    number, score = np.full(len(node), -1, np.int32), np.zeros(len(node))
-    at = [node[piece] for piece in pieces]
-    number[at], score[at] = zip(*pieces.values(), strict=True)
-    return Trie(
-        pointers(np.bincount(parent, minlength=len(node))).astype(np.int32),
-        np.frombuffer(ends, np.uint8)[order],
-        (order + 1).astype(np.int32),
-        number,
-        score,
-    )
+    """The trie of ``pieces``, none of which is empty: nodes by depth, then by their bytes."""
+    order = sorted(pieces)
+    size = np.array(list(map(len, order)), np.int64)
+    letters = np.array(order, "S").view(np.uint8).reshape(len(order), -1)
+    same = np.ones(len(order), np.int64)  # bytes that a piece shares with the one before it
+    same[0] = 0
+    same[1:] = np.logical_and.accumulate(letters[1:] == letters[:-1], axis=1).sum(axis=1)
+    # a piece makes the nodes of all its prefixes that the piece before it does not have
+    depth = np.arange(letters.shape[1])
+    new = (depth >= same[:, None]) & (depth < size[:, None])
+    at_depth, row = np.nonzero(new.T)
+    node = np.zeros(new.shape, np.int64)  # of each piece's prefixes
+    node[row, at_depth] = np.arange(1, len(row) + 1)
+    node = np.maximum.accumulate(node, axis=0)
+    parent = np.where(at_depth > 0, node[row, at_depth - 1], 0)
+    count = 1 + len(parent)
+    number, score = np.full(count, -1, np.int32), np.zeros(count)
+    ends = node[np.arange(len(order)), size - 1]
+    number[ends], score[ends] = ([pieces[piece][k] for piece in order] for k in (0, 1))
+    first = 1 + pointers(np.bincount(parent, minlength=count)).astype(np.int32)
+    byte = np.append(np.uint8(0), letters[row, at_depth])
+    heads = np.zeros((128, 128), np.int32)
+    one, two = np.flatnonzero(at_depth == 0) + 1, np.flatnonzero(at_depth == 1) + 1
+    heads[byte[one], 0] = one
+    heads[byte[parent[two - 1]], byte[two]] = two
+    return Trie(first, byte, number, score, heads)
 
 
 @entry
@@ -198,20 +204,27 @@ def _encode_word(
 
     best[e] = max over pieces s:e of best[s] + score(piece). O(word times longest piece).
     """
-    first, bytes_, child, piece, score = trie.first, trie.byte, trie.child, trie.piece, trie.score
+    first, bytes_, piece, score, heads = trie.first, trie.byte, trie.piece, trie.score, trie.heads
     best, back, n = search.best, search.back, len(word) + 1
     best[0] = 0.0
     back[0, : n + 1] = -1
     for s in range(n):
-        node = integer(0)
+        node, before = integer(0), np.uint8(0)
         for e in range(s, n):
             byte = word[e - 1] if e > 0 else np.uint8(32)
-            c, end = first[node], first[node + 1]
-            while c < end and bytes_[c] != byte:
-                c += 1
-            if c == end:
-                break
-            node = integer(child[c])
+            # the root and the space have a hundred children: the first two bytes are looked up
+            if e < s + 2:
+                node = integer(heads[byte, 0] if e == s else heads[before, byte])
+                before = byte
+                if node == 0:
+                    break
+            else:
+                c, end = integer(first[node]), integer(first[node + 1])
+                while c < end and bytes_[c] != byte:
+                    c += 1
+                if c == end:
+                    break
+                node = c
             sum_ = score[node] + best[s]
             # greater, not as great: of equal sums the library keeps the piece that it met first
             if piece[node] >= 0 and (back[0, e + 1] < 0 or sum_ > best[e + 1]):
