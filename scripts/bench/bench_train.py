@@ -9,7 +9,8 @@ model with V = 151,936), in turns with transformers' own ``labels=``; CPU time, 
 each in a process of its own, above what was there before; ``loss_mib`` is the same without the
 gradients of states and projection, which every variant makes. Variants:
 
-    ours             our kernel, gradient written over the logits; ``fused``: with the projection
+    ours             our kernel, gradient written over the logits; ``fused``: with the projection;
+                     ``reverse`` and ``jsd``: other divergences by the same kernel
     log_softmax      log_softmax and gather, tail dropped (as axolotl, verl)
     bucket_autograd  gather minus logsumexp and a k + 1 bucket by subtraction (as DistillKit, TRL)
     dense            a dense target filled from the sparse one (as Fu et al. 2023)
@@ -116,6 +117,16 @@ def ours_fused(hidden: Tensor, projection: Tensor, rows: Rows) -> Tensor:
     return fused_kl(hidden, projection, *rows.sparse())[0]
 
 
+def ours_reverse(hidden: Tensor, projection: Tensor, rows: Rows) -> Tensor:
+    logits = nn.functional.linear(hidden, projection)
+    return measured_kl(logits, *rows.sparse(), beta=1.0, reuse_logits=True)[0]
+
+
+def ours_jsd(hidden: Tensor, projection: Tensor, rows: Rows) -> Tensor:
+    logits = nn.functional.linear(hidden, projection)
+    return measured_kl(logits, *rows.sparse(), beta=0.5, reuse_logits=True)[0]
+
+
 def log_softmax(hidden: Tensor, projection: Tensor, rows: Rows) -> Tensor:
     log_q = nn.functional.linear(hidden, projection).float().log_softmax(-1).gather(1, rows.ids)
     return (rows.logprobs.exp() * (rows.logprobs - log_q)).sum() / len(log_q)
@@ -139,6 +150,8 @@ LOSSES: dict[str, Loss] = {
     "cross_entropy": cross_entropy,
     "ours": ours,
     "ours_fused": ours_fused,
+    "ours_reverse": ours_reverse,
+    "ours_jsd": ours_jsd,
     "log_softmax": log_softmax,
     "bucket_autograd": bucket_autograd,
     "dense": dense,

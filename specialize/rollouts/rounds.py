@@ -44,7 +44,7 @@ def begin_round(recipe: Recipe, rounds: Rounds, before: Path, run: Path, number:
     drawing = Drawing(
         rounds.objective, rounds.samples, rounds.temperature, seed=recipe.seed + number
     )
-    write_rollouts(recipe, checkpoint, drawing, run / TEXTS)
+    write_rollouts(recipe, checkpoint, drawing, run / TEXTS, run=before)
     return round_recipe(recipe, rounds, checkpoint.path, run / TEXTS, number)
 
 

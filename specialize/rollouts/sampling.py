@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,9 +28,11 @@ from specialize.evaluate.generation import Draws, Generation, Limits, generate
 from specialize.evaluate.voting import seed_of
 from specialize.formats import PromptFormat, by_name, is_chat
 from specialize.io.progress import progress
-from specialize.records import Example
+from specialize.records import Example, Response
 from specialize.rollouts.growing_file import GrowingFile
+from specialize.rollouts.line_breaks import LineBreaks, loses_line_breaks
 from specialize.rows.prompts import encode, prompts_of
+from specialize.store import Store
 from specialize.store.sealed import Json
 from specialize.students import checkpoints
 from specialize.students.checkpoints import Checkpoint
@@ -78,7 +80,8 @@ def draw_rollouts(
     """
     run = Path(run)
     recipe, chosen = recorded_recipe(run), checkpoint_at(run, step)
-    return write_rollouts(recipe, chosen, drawing, out or run / "rollouts" / f"{chosen.name}.jsonl")
+    out = out or run / "rollouts" / f"{chosen.name}.jsonl"
+    return write_rollouts(recipe, chosen, drawing, out, run=run)
 
 
 def checkpoint_at(run: Path, step: int | None) -> Checkpoint:
@@ -98,13 +101,14 @@ def checkpoint_at(run: Path, step: int | None) -> Checkpoint:
 
 
 def write_rollouts(
-    recipe: Recipe, checkpoint: Checkpoint, drawing: Drawing, out: Path
+    recipe: Recipe, checkpoint: Checkpoint, drawing: Drawing, out: Path, *, run: Path
 ) -> dict[str, Json]:
     """Draw texts to the training questions and write them to ``out``, in the questions' order.
 
     Questions whose prompt is longer than
     ``training.max_prompt_tokens`` are left out, as in training. A file that is finished is not
-    drawn again.
+    drawn again. Where the student's tokens lose line breaks, they are put where the teacher's own
+    texts in ``run`` have them.
 
     Returns:
         The file, and counts: questions, texts, those that a limit cut, blank ones.
@@ -119,7 +123,9 @@ def write_rollouts(
     longest = drawing.max_new_tokens or min(
         recipe.evaluation.max_new_tokens, recipe.training.max_target_tokens
     )
-    drawer = _Drawer(recipe, objective, checkpoint, drawing.temperature, seed, longest)
+    store = _teachers_texts(run, objective, load_tokenizer(checkpoint.path))
+    breaks = None if store is None else LineBreaks.of(t.text for t in _responses(store))
+    drawer = _Drawer(recipe, objective, checkpoint, drawing.temperature, seed, longest, breaks)
     asks = drawer.asks(drawing.samples, drawing.limit)
     settings: dict[str, Json] = {
         **asdict(drawing),
@@ -129,18 +135,24 @@ def write_rollouts(
         "checkpoint": _content(checkpoint),
         "max_new_tokens": longest,
         "prompts": _digest(asks),
+        "line_breaks": None if store is None else store.digest,
     }
     file = GrowingFile(out, settings, lines=len(asks), block=BLOCK)
     if not file.is_finished:
         checkpoints.check(checkpoint)
-        with file.missing() as blocks:
-            done = len(asks) - sum(block.stop - block.start for block in blocks)
-            with progress("draw texts", len(asks), done=done) as advance:
-                for block in blocks:
-                    file.add(drawer.records(asks[block]))
-                    advance(block.stop - block.start)
-            file.finish()
+        _draw(file, drawer, asks)
     return {"rollouts": str(out), "step": checkpoint.step, **_counts(out)}
+
+
+def _draw(file: GrowingFile, drawer: _Drawer, asks: Sequence[_Ask]) -> None:
+    """Add the blocks that are missing, and finish the file."""
+    with file.missing() as blocks:
+        done = len(asks) - sum(block.stop - block.start for block in blocks)
+        with progress("draw texts", len(asks), done=done) as advance:
+            for block in blocks:
+                file.add(drawer.records(asks[block]))
+                advance(block.stop - block.start)
+        file.finish()
 
 
 def objective_of(recipe: Recipe, name: str | None) -> Objective:
@@ -185,6 +197,7 @@ class _Drawer:
     temperature: float
     seed: int
     max_new_tokens: int
+    breaks: LineBreaks | None
     loaded: tuple[PreTrainedModel, Tokenizer] | None = None
 
     @property
@@ -232,6 +245,8 @@ class _Drawer:
         text = tokenizer.decode(made.ids).removeprefix(self.form.separator)
         if not made.finished:
             text = text.rstrip("\ufffd")  # the first bytes of a character
+        if self.breaks is not None:
+            text = self.breaks.restore(text)
         reason = "stop" if made.finished else "length"
         return {"id": ask.example.id, "sample": ask.sample, "text": text, "finish_reason": reason}
 
@@ -243,6 +258,17 @@ class _Drawer:
             stop_at_all_ends(model, tokenizer)
             self.loaded = model, tokenizer
         return self.loaded
+
+
+def _teachers_texts(run: Path, objective: Objective, tokenizer: Tokenizer) -> Store | None:
+    """Where the teacher's own texts are; None where the student can write every line break."""
+    places = [run / kind / str(objective.teacher) for kind in ("responses", "targets")]
+    found = next((place for place in places if place.is_dir()), None)
+    return Store.open(found) if found is not None and loses_line_breaks(tokenizer) else None
+
+
+def _responses(store: Store) -> Iterator[Response]:
+    return (response for texts in store.texts() for response in texts.responses)
 
 
 def _content(checkpoint: Checkpoint) -> str:
