@@ -319,18 +319,13 @@ def convert(
     position: Position,
     *,
     least: float = LEAST,
-    text_alone: bool = False,
 ) -> tuple[dict[bytes | None, float], float]:
     """The next token's distribution at a position, and at most what share was not followed.
 
     As in ``oracle.py`` the teacher has written its own tokens before the place, so that the words'
-    bytes up to its last token are certain; with ``text_alone`` only those before the word, of which
-    the rest may be written in any way, as in the paper.
+    bytes up to its last token are certain.
     """
     word, before, emitted = position.word, position.before, position.emitted
-    while text_alone and before and len(emitted) < len(word):
-        emitted = teacher.pieces[before[-1]] + emitted
-        before = before[:-1]
     known = word[: max(len(word) - len(emitted), 0)]
     earlier = emitted[: max(len(emitted) - len(word), 0)]
     conversion = Conversion(student, Stream(teacher, before, known), least=least)

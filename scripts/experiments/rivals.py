@@ -5,8 +5,7 @@
 
 The teacher, the texts and the truth are those of ``fidelity.py``. Between two byte-level BPEs the
 truth is computed a second way at ``--second`` random positions of these (``exact_conversion.py``):
-how far both oracles are apart, beside the mass that the first left unsettled, and how far from the
-second a third is, which is told the text before the word alone and not how the teacher cut it.
+how far both oracles are apart, beside the mass that the first left unsettled.
 
 Speed is positions of the student a second of processor time, one thread, projection of the first
 300 test solutions with a projector that has seen nothing; ours reads these texts first, and that is
@@ -87,7 +86,7 @@ def study_pair(options: argparse.Namespace, teacher: str, student: str) -> dict[
         "teacher": teacher,
         "student": student,
         "top_mass": held,
-        "positions": len(known),
+        "positions": {name: len(chosen) for name, chosen in groups_of(known).items()},
         "oracles": oracles_apart(known, second),
         "table": lines,
     }
@@ -118,24 +117,28 @@ def speeds(study: Study, shard: tuple, k: int, turns: int) -> dict[str, float]:
     return best
 
 
-def by_group(rows: SparseDistributions, known: Sequence[Truth]) -> dict[str, float]:
-    """Mean total variation of all positions, of those inside a teacher's token, and of numbers."""
-    groups = {
+def groups_of(known: Sequence[Truth]) -> dict[str, Sequence[Truth]]:
+    """All positions, those inside a teacher's token, and numbers."""
+    return {
         "all": known,
         "inside": [item for item in known if item.position.emitted],
         "number": [item for item in known if item.token_class == "number"],
     }
+
+
+def by_group(rows: SparseDistributions, known: Sequence[Truth]) -> dict[str, float]:
+    """Mean total variation from the truth."""
     return {
         name: float(np.mean([compare_row(rows, item)[0] for item in chosen]))
-        for name, chosen in groups.items()
+        for name, chosen in groups_of(known).items()
         if chosen
     }
 
 
 def second_truths(study: Study, known: Sequence[Truth], count: int) -> dict[str, list[Truth]]:
-    """The truth by exact conversion at ``count`` of the ``known`` positions, with the teacher's own
-    tokens before it (``exact``) and with the text before the word alone (``text``)."""
-    found: dict[str, list[Truth]] = {"exact": [], "text": [], "first": []}
+    """The truth by exact conversion at ``count`` of the ``known`` positions (``exact``), and these
+    positions as they are known (``first``)."""
+    found: dict[str, list[Truth]] = {"exact": [], "first": []}
     student = student_of(study.target)
     if student is None or study.source.folds:
         return found
@@ -150,17 +153,17 @@ def second_truths(study: Study, known: Sequence[Truth], count: int) -> dict[str,
         # the first oracle counts a run of whitespace as one byte, which this student does not
         if tuple(student.ids[piece] for piece in read) != item.position.read:
             continue
-        for name, alone in (("exact", False), ("text", True)):
-            mass, lost = convert(student, teacher, item.position, text_alone=alone)
-            ids: Mapping[int, float] = as_ids(student, mass, study.target.eos)
-            found[name].append(Truth(item.row, item.position, ids, 1 - lost, item.token_class))
+        mass, lost = convert(student, teacher, item.position)
+        ids: Mapping[int, float] = as_ids(student, mass, study.target.eos)
+        exact = Truth(item.row, item.position, ids, 1 - lost, item.token_class)
+        found["exact"].append(exact)
         found["first"].append(item)
     return found
 
 
 def oracles_apart(known: Sequence[Truth], second: Mapping[str, list[Truth]]) -> dict[str, object]:
     """How far the oracles are apart, as means and at most."""
-    firsts, exact, text = (second[name] for name in ("first", "exact", "text"))
+    firsts, exact = second["first"], second["exact"]
     if not firsts:
         return {"settled": float(np.mean([item.resolved for item in known]))}
     apart = np.array([distance(a, b) for a, b in zip(firsts, exact, strict=True)])
@@ -173,9 +176,6 @@ def oracles_apart(known: Sequence[Truth], second: Mapping[str, list[Truth]]) -> 
         "apart_where_settled": float(apart[open_mass < 0.001].mean()),
         "settled_positions": int((open_mass < 0.001).sum()),
         "lost_at_most": float(max(1 - item.resolved for item in exact)),
-        "text_alone_apart": float(
-            np.mean([distance(a, b) for a, b in zip(exact, text, strict=True)])
-        ),
     }
 
 
