@@ -103,7 +103,7 @@ def _roles(evidence: Evidence) -> dict[int, tuple[str, ...]]:
     add([] if ends is None else ends.ids, "end")
     if tokenizer is not None:
         add([None if tokenizer.chat is None else tokenizer.turn_end], "end of turn")
-        add(tokenizer.front, "begin")
+        add([*tokenizer.front, _begin_of_chats(tokenizer)], "begin")
         add([*_marks(tokenizer).values()], "thinking")
         add([tokenizer.pad], "pad")
         add([tokenizer.unk], "unknown")
@@ -111,6 +111,12 @@ def _roles(evidence: Evidence) -> dict[int, tuple[str, ...]]:
     if ends is not None and ends.control is not None:
         add(np.flatnonzero(ends.control).tolist())
     return {token: tuple(dict.fromkeys(mine)) for token, mine in roles.items()}
+
+
+def _begin_of_chats(tokenizer: Tokenizer) -> int | None:
+    """The token that a template is handed to begin with."""
+    handed = {} if tokenizer.chat is None else tokenizer.chat.tokens
+    return tokenizer.special_tokens().get(handed.get("bos_token", ""))
 
 
 def _fates(evidence: Evidence, student: Tokenizer, job: Job, ids: Sequence[int]) -> dict[int, str]:

@@ -21,6 +21,7 @@ CASES = {
     ("gemma2", "qwen3", "<end_of_turn>"): (("end", "end of turn"), "<|im_end|>", ""),
     ("gemma2", "qwen3", "<unk>"): (("unknown",), "tail", ""),
     ("deepseek_v3_1", "gemma2", "<｜User｜>"): (("control",), "tail", ""),
+    ("deepseek_v3_1", "gemma2", "<｜begin▁of▁sentence｜>"): (("begin",), "tail", ""),
     ("qwen3", "qwen3", "<think>"): (("thinking",), "<think>", "around thinking: <think>"),
 }  # fmt: skip
 
