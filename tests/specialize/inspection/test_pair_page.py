@@ -15,7 +15,7 @@ from specialize.inspection.pair_page import pair_page, write_pair_page
 from specialize.pairs.evidence import Given, assume
 from specialize.pairs.stage import judge
 from specialize.records import Json
-from tests.specialize.report.test_report_browser import BROWSER, open_page
+from tests.specialize.report.test_report_browser import AXE, BROWSER, axe_says, open_page
 from tests.support.chat_families import TEXTS, family_tokenizer
 
 ATTACK = "<script>alert(1)</script>\x1b[31m"
@@ -87,3 +87,12 @@ def test_a_phone_does_not_scroll_sideways(tmp_path: Path) -> None:
     page.write_text(f"{html}<script>{WIDTH}</script>", encoding="utf-8")
     done = open_page(page, tmp_path)
     assert re.search(r"TOLD(-?\d+)</title>", done.stdout)[1] == "0"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None or AXE is None, reason="no chromium or axe-core here")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(tmp_path: Path, scheme: str) -> None:
+    told = axe_says(pair_page(_judged()), tmp_path, scheme)
+    assert told["violations"] == []
+    assert told["dark"] is (scheme == "dark")

@@ -14,9 +14,6 @@ CASES = {
     ("qwen3", "gemma2", "<|im_end|>"): (("end", "end of turn"), "<eos>", "<end_of_turn> in a chat"),
     ("qwen3", "gemma2", "<think>"): (("thinking",), "tail", "the student has no such mark"),
     ("qwen3", "smollm3", "</think>"): (("thinking",), "tail", "around thinking: </think>"),
-    ("qwen3", "gpt_oss", "<think>"): (
-        ("thinking",), "tail", "around thinking: <|channel|>analysis<|message|>",
-    ),
     ("gemma2", "qwen3", "<eos>"): (("end",), "<|im_end|>", ""),
     ("gemma2", "qwen3", "<end_of_turn>"): (("end", "end of turn"), "<|im_end|>", ""),
     ("gemma2", "qwen3", "<unk>"): (("unknown",), "tail", ""),
