@@ -122,6 +122,15 @@ def tinyllm(
     print_result(found, as_json)
 
 
+def _local_or_hub(_context: click.Context, _argument: click.Parameter, given: str) -> Path | str:
+    """A file or directory that is there, or an address on the hub."""
+    if given.startswith("hf://"):
+        return given
+    if not Path(given).exists():
+        raise click.BadParameter(f"Path {given!r} does not exist.")
+    return Path(given)
+
+
 _ROW_OPTIONS = (
     as_json_option,
     click.option("--restart", is_flag=True, help="Delete what is there and start over."),
@@ -181,7 +190,7 @@ def _examples(name: str | None, path: str | None) -> tuple[list[Example], Kind]:
 
 
 @import_.command()
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", callback=_local_or_hub)
 @click.option(
     "--after",
     default=None,
@@ -195,11 +204,14 @@ def _examples(name: str | None, path: str | None) -> tuple[list[Example], Kind]:
 )
 @_rows_of_a_teacher
 def distillkit(
-    source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, after: str | None,
+    source: Path | str, out: Path, teacher: str, tokenizer: str, top_k: int, after: str | None,
     config: str | None,
     temperature: float | None, name: str | None, path: str | None, restart: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Convert DistillKit's parquet files in SOURCE, packed or not, current or legacy."""
+    """Convert DistillKit's parquet files in SOURCE, packed or not, current or legacy.
+
+    SOURCE is a file, a directory, or hf://datasets/OWNER/NAME, which is read as it is needed.
+    """
     from specialize.imports.distillkit import import_distillkit
 
     examples, kind = _examples(name, path)
@@ -211,7 +223,7 @@ def distillkit(
 
 
 @import_.command()
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", callback=_local_or_hub)
 @click.option(
     "--preset", default=None, metavar="NAME", help="Layout of a known set.  [default: none]"
 )
@@ -264,13 +276,14 @@ def distillkit(
 )
 @_rows_of_a_teacher
 def columns(
-    source: Path, out: Path, teacher: str, tokenizer: str, top_k: int, preset: str | None,
+    source: Path | str, out: Path, teacher: str, tokenizer: str, top_k: int, preset: str | None,
     ids: str | None, values: str | None, kind_of_values: str | None, tokens: str | None,
     rows: str | None, segments: str | None, normalizer: str | None, prompt: str | None,
     temperature: float | None, name: str | None, path: str | None, restart: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Convert columns of ids and values: parquet or JSON lines, a file or a directory.
+    """Convert columns of ids and values: parquet or JSON lines, a file, a directory or the hub.
 
+    SOURCE on the hub is hf://datasets/OWNER/NAME, of which parquet is read as it is needed.
     Presets: arcee-405b, apertus, alibaba, nemo-aligner, lightning-opd; the options change them.
     A column inside another is named with a dot: metadata.response_tokens.
     """

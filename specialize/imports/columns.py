@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from specialize.answers import Kind
@@ -26,20 +24,17 @@ from specialize.datasets.reading import json_lines, text_field
 from specialize.errors import InputError
 from specialize.imports.finish import finish_of
 from specialize.imports.layouts import Layout, Values
+from specialize.imports.parquet_rows import Numbers, Row, nested_array, parquet_rows, part_rows
 from specialize.imports.placed_rows import Run, runs
-from specialize.imports.replies import Import, Kept, write_kept
+from specialize.imports.replies import Import, Kept, Shards, in_groups, write_kept
 from specialize.imports.row_arrays import scored_rows
+from specialize.imports.source_files import SHARD_RECORDS, SourceFile, files_of, parts_of
 from specialize.records import Example
 from specialize.store.sealed import Json
 from specialize.teacher.served.wire import BadReplyError
 from specialize.tokens import load_tokenizer
 
-Numbers = NDArray[np.integer] | NDArray[np.floating]
-SHARD_SAMPLES = 64  # records of public sets have up to 65,000 tokens
-_READ = 8  # records of a parquet file that are in memory at once
-_BUFFER = 1 << 20  # bytes of a column that are read at once
 _EXPECTED = "JSON lines with columns of ids and log-probabilities"
-_PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib")
 
 
 class Columns(NamedTuple):
@@ -50,7 +45,7 @@ class Columns(NamedTuple):
 
 
 def import_columns(
-    source: Path,
+    source: Path | str,
     out: Path,
     *,
     layout: Layout,
@@ -65,7 +60,8 @@ def import_columns(
     """Write every record of ``source`` whose rows hold into the store ``out``.
 
     Args:
-        source: a parquet file, a file of JSON lines, or a directory of either.
+        source: a parquet file, a file of JSON lines, a directory of either, or
+            ``hf://datasets/OWNER/NAME[@REVISION][/FOLDER]``.
         tokenizer: the teacher's, a directory or hub id.
         top_k: entries a position; 1 where only the tokens' own values are there.
         temperature, examples, kind: as in ``vllm_json.import_json``.
@@ -79,56 +75,58 @@ def import_columns(
     k = top_k if layout.ids is not None else 1
     made = Import(teacher, loaded, k, loaded.size, examples, kind, temperature)
 
-    def read() -> Iterator[Kept]:
-        for file in files:
-            for number, record in enumerate(records(file, layout)):
-                yield from kept(f"{file.stem}/{number:06d}", record, layout, made)
+    def read(done: frozenset[int]) -> Shards:
+        if any(file.suffix != ".parquet" for file in files):
+            return in_groups(_records(files, layout, made), SHARD_RECORDS)
+        return _parts(files, layout, made, done)
 
     settings: dict[str, Json] = {"format": "columns", **asdict(layout)}
     return write_kept(
-        out, files, read, made, settings=settings, restart=restart, shard_samples=SHARD_SAMPLES
+        out, files, read, made, settings=settings, restart=restart, shard_samples=SHARD_RECORDS
     )
 
 
-def files_of(source: Path) -> list[Path]:
-    """The parquet and JSON files of a set, in the order of their numbers.
-
-    Raises:
-        InputError: there are none, or ``source`` is pickled.
-    """
-    if source.suffix in _PICKLED:
-        raise InputError(
-            f"{source} is pickled, and reading it may run code; write its columns as parquet where "
-            f"it was made"
+def _parts(
+    files: Sequence[SourceFile], layout: Layout, made: Import, done: frozenset[int]
+) -> Shards:
+    for number, part, rows in part_rows(parts_of(files), layout.all_columns, done):
+        yield (
+            number,
+            [
+                one
+                for at, row in enumerate(rows, part.first)
+                for one in kept(f"{part.file.stem}/{at:06d}", _columns(row, layout), layout, made)
+            ],
         )
-    if source.is_file():
-        return [source]
-    found = [p for ending in ("parquet", "jsonl") for p in source.rglob(f"*.{ending}")]
-    if not found:
-        pickled = next((p for p in sorted(source.rglob("*")) if p.suffix in _PICKLED), None)
-        if pickled is not None:
-            return files_of(pickled)
-        raise InputError(f"{source} holds no parquet and no jsonl file")
-    return sorted(found, key=lambda path: (str(path.parent), len(path.name), path.name))
 
 
-def records(file: Path, layout: Layout) -> Iterator[Columns]:
+def _records(files: Sequence[SourceFile], layout: Layout, made: Import) -> Iterator[Kept]:
+    for file in files:
+        for number, record in enumerate(records(file, layout)):
+            yield from kept(f"{file.stem}/{number:06d}", record, layout, made)
+
+
+def records(file: SourceFile, layout: Layout) -> Iterator[Columns]:
     """The columns of each record of a file.
 
     Raises:
         InputError: a column is missing, or the file is not what its name says.
     """
-    numbers, text = layout.columns, layout.prompt
-    wanted = [*numbers, *([text] if text is not None else [])]
-    if file.suffix != ".parquet":
-        for where, record in json_lines(file, _EXPECTED):
-            found = {name: _inside(record, name, where) for name in wanted}
-            prompt = None if text is None else text_field({text: found[text]}, text, where)
-            yield Columns({name: _array(found[name]) for name in numbers}, prompt)
+    text = layout.prompt
+    if not isinstance(file, Path) or file.suffix == ".parquet":
+        for row in parquet_rows(file, layout.all_columns):
+            yield _columns(row, layout)
         return
-    for row in parquet_rows(file, wanted):
-        prompt = None if text is None else str(row[text].as_py() or "")
-        yield Columns({name: nested_array(row[name]) for name in numbers}, prompt)
+    for where, record in json_lines(file, _EXPECTED):
+        found = {name: _inside(record, name, where) for name in layout.all_columns}
+        prompt = None if text is None else text_field({text: found[text]}, text, where)
+        yield Columns({name: _array(found[name]) for name in layout.columns}, prompt)
+
+
+def _columns(row: Row, layout: Layout) -> Columns:
+    text = layout.prompt
+    prompt = None if text is None else str(row[text].as_py() or "")
+    return Columns({name: nested_array(row[name]) for name in layout.columns}, prompt)
 
 
 def _inside(record: Mapping[str, object], name: str, where: str) -> object:
@@ -141,57 +139,6 @@ def _inside(record: Mapping[str, object], name: str, where: str) -> object:
             raise InputError(f"{where} has no column {name!r} but {', '.join(record)}")
         value = value[part]
     return value
-
-
-def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[dict[str, pa.Scalar]]:
-    """The rows of a parquet file, a few in memory at once.
-
-    Raises:
-        InputError: a column is missing, or it is no parquet file.
-    """
-    try:
-        opened = parquet.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file} is no parquet file: {error}") from None
-    places = {column: _place(opened.schema_arrow, column, file) for column in columns}
-    for batch in opened.iter_batches(_READ, columns=list(columns)):
-        for i in range(len(batch)):
-            row = {}
-            for column, (outer, *inner) in places.items():
-                value = batch.column(outer)[i]
-                for part in inner:
-                    value = value[part]
-                row[column] = value
-            yield row
-
-
-def _place(schema: pa.Schema, column: str, file: Path) -> list[str]:
-    """The column itself, or the way to it through columns that hold others."""
-    if column in schema.names:
-        return [column]
-    outer, *parts = column.split(".")
-    kind = schema.field(outer).type if outer in schema.names else None
-    for part in parts:
-        inside = kind if kind is not None and pa.types.is_struct(kind) else pa.struct([])
-        kind = inside.field(part).type if inside.get_field_index(part) >= 0 else None
-    if kind is None or not parts:
-        names = ", ".join(schema.names)
-        raise InputError(f"{file} has no column {column!r} but {names}")
-    return [outer, *parts]
-
-
-def nested_array(value: pa.Scalar) -> Numbers:
-    """A list, or a list of lists, as an array; empty where these are not equally long."""
-    values = value.values
-    if values is None:
-        return np.zeros(0)
-    if not pa.types.is_list(values.type) and not pa.types.is_large_list(values.type):
-        return np.asarray(values.to_numpy(zero_copy_only=False))
-    lengths = np.unique(values.value_lengths().to_numpy(zero_copy_only=False))
-    if len(lengths) > 1:
-        return np.zeros((0, 0))
-    flat = values.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat).reshape(len(values), -1)
 
 
 def _array(value: object) -> Numbers:

@@ -17,23 +17,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from specialize.answers import Kind
 from specialize.errors import InputError
-from specialize.imports.columns import (
-    SHARD_SAMPLES,
-    files_of,
-    nested_array,
-    parquet_rows,
-    whole_numbers,
-)
+from specialize.imports.columns import whole_numbers
 from specialize.imports.distillkit_codec import CONFIG, Arrays, Codec, LegacyCodec, read_codec
 from specialize.imports.finish import finish_of
+from specialize.imports.parquet_rows import nested_array, part_rows
 from specialize.imports.placed_rows import runs
-from specialize.imports.replies import Import, Kept, write_kept
+from specialize.imports.replies import Import, Kept, Shards, write_kept
 from specialize.imports.row_arrays import scored_rows
+from specialize.imports.source_files import (
+    SHARD_RECORDS,
+    SourceFile,
+    files_of,
+    open_parquet,
+    parts_of,
+)
 from specialize.records import Example
 from specialize.store.sealed import Json
 from specialize.teacher.served.wire import BadReplyError
@@ -43,7 +44,7 @@ _SEGMENTS = "attention_mask"
 
 
 def import_distillkit(
-    source: Path,
+    source: Path | str,
     out: Path,
     *,
     tokenizer: str,
@@ -69,42 +70,59 @@ def import_distillkit(
         InputError: no such files, or a configuration that cannot be read.
         NothingPassedError: no text is left.
     """
-    beside = (source if source.is_dir() else source.parent) / CONFIG
-    codec = read_codec(config or beside)
+    codec = read_codec(config or _beside(source))
     files = [file for file in files_of(source) if file.suffix == ".parquet"]
     if not files:
         raise InputError(f"{source} holds no parquet file; name DistillKit's output directory")
+    columns = _columns_of(files, codec)
     loaded = load_tokenizer(tokenizer)
     k, width = min(top_k, codec.k), max(codec.d, loaded.size)
     made = Import(teacher, loaded, k, width, examples, kind, temperature)
 
-    def read() -> Iterator[Kept]:
-        for file in files:
-            for number, row in enumerate(_rows(file, codec)):
-                yield from _texts(f"{file.stem}/{number:06d}", row, codec, made, after)
+    def read(done: frozenset[int]) -> Shards:
+        return _parts(files, columns, codec, made, after, done)
 
     settings: dict[str, Json] = {"format": "distillkit", "after": after, "codec": repr(codec)}
     return write_kept(
-        out, files, read, made, settings=settings, restart=restart, shard_samples=SHARD_SAMPLES
+        out, files, read, made, settings=settings, restart=restart, shard_samples=SHARD_RECORDS
     )
 
 
-def _rows(file: Path, codec: Codec | LegacyCodec) -> Iterator[Arrays]:
-    try:
-        names = parquet.read_schema(file).names
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file} is no parquet file: {error}") from None
+def _parts(
+    files: Sequence[SourceFile], columns: Sequence[str], codec: Codec | LegacyCodec, made: Import,
+    after: str | None, done: frozenset[int],
+) -> Shards:  # fmt: skip
+    for number, part, rows in part_rows(parts_of(files), columns, done):
+        arrays = ({name: nested_array(row[name]) for name in columns} for row in rows)
+        yield (
+            number,
+            [
+                one
+                for at, row in enumerate(arrays, part.first)
+                for one in _texts(f"{part.file.stem}/{at:06d}", row, codec, made, after)
+            ],
+        )
+
+
+def _beside(source: Path | str) -> Path | str:
+    """Where DistillKit leaves the configuration of its data; sets on the hub lack it."""
+    if not isinstance(source, Path):
+        return f"{source}/{CONFIG}"
+    return (source if source.is_dir() else source.parent) / CONFIG
+
+
+def _columns_of(files: Sequence[SourceFile], codec: Codec | LegacyCodec) -> list[str]:
+    """The columns to read, which are the first file's."""
+    names = open_parquet(files[0]).schema_arrow.names
     legacy = isinstance(codec, LegacyCodec)
     other = (Codec if legacy else LegacyCodec).columns[0]
     if other in names and codec.columns[0] not in names:
         forms = ("legacy", "present") if legacy else ("present", "legacy")
         raise InputError(
-            f"{file} has no column {codec.columns[1]!r} but {', '.join(names)}; the configuration "
-            f"is of DistillKit's {forms[0]} form, not its {forms[1]} one"
+            f"{files[0]} has no column {codec.columns[1]!r} but {', '.join(names)}; the "
+            f"configuration is of DistillKit's {forms[0]} form, not its {forms[1]} one"
         )
-    wanted = ["input_ids", *codec.columns, *([_SEGMENTS] if _SEGMENTS in names else [])]
-    for row in parquet_rows(file, wanted):
-        yield {name: nested_array(row[name]) for name in wanted}
+    return ["input_ids", *codec.columns, *([_SEGMENTS] if _SEGMENTS in names else [])]
 
 
 def _texts(

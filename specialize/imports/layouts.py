@@ -46,6 +46,11 @@ class Layout:
         named = (self.tokens, self.ids, self.values, self.segments, self.normalizer)
         return [name for name in named if name is not None]
 
+    @property
+    def all_columns(self) -> list[str]:
+        """The columns of numbers, and that of the prompt."""
+        return [*self.columns, *([self.prompt] if self.prompt is not None else [])]
+
 
 PRESETS = {
     # arcee-ai/LLama-405B-Logits

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -24,6 +24,7 @@ from specialize.errors import InputError, NothingPassedError
 from specialize.imports.finish import CUT
 from specialize.imports.matching import Examples
 from specialize.imports.placement import Placement, fault_of, names_shift, weigh
+from specialize.imports.source_files import SourceFile
 from specialize.records import Example, Response
 from specialize.store import Sample, StoreDescription, StoreWriter
 from specialize.store.sealed import Json
@@ -33,6 +34,7 @@ from specialize.teacher.served.wire import BadReplyError, Reply
 from specialize.tokens import Tokenizer
 
 SHARD_SAMPLES = 512
+_RECORDS, _CORRECT = "records", "correct"  # among the counts of a shard, beside the reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ class Kept:
     prompt: str
     reply: Reply | ScoredText | str
     shown: str | None = None
+
+
+Shards = Iterator[tuple[int, list[Kept]]]  # numbers of shards with their records
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,8 @@ class Import:
 
 def write_kept(
     out: Path,
-    sources: Sequence[Path],
-    read: Callable[[], Iterator[Kept]],
+    sources: Sequence[SourceFile],
+    read: Callable[[frozenset[int]], Shards],
     made: Import,
     *,
     settings: Mapping[str, Json],
@@ -76,6 +81,8 @@ def write_kept(
 
     Args:
         sources: the files it was read from; their hash is part of the store's settings.
+        read: yields shards with their numbers, and may leave out those that it is given: they are
+            written. What was read of them then is no evidence against the rest of the file now.
 
     Returns:
         Counts: records, samples, positions, correct, cut by length, dropped by reason.
@@ -86,20 +93,21 @@ def write_kept(
     """
     description = _describe(sources, made, settings)
     judge = _Judge(made)
-    counts = _Counts()
+    # a second answer to an example is named by counting, for which all must be seen
+    by_name = not made.examples and len({file.stem for file in sources}) == len(sources)
     with StoreWriter(out, description, shard_samples=shard_samples, restart=restart) as writer:
-        for shard, group in enumerate(_groups(read(), shard_samples)):
+        for shard, group in read(writer.committed if by_name else frozenset()):
             found = [judge.judge(kept) for kept in group]
             if judge.placement.fault is not None:
                 fault = _commonest([v.reason for v in found], judge.placement.fault)
                 raise InputError(f"{sources[0]}: {fault}; none of its records is believed")
-            lost = counts.add(found)
             if shard not in writer.committed:
                 good = [verdict.sample for verdict in found if verdict.sample is not None]
-                writer.write(shard, good, counts=lost)
-        if not counts.samples:
-            _refuse(sources[0], counts.dropped)
-        summary = counts.as_json() | {"bytes_per_position": description.bytes_per_position}
+                writer.write(shard, good, counts=_counts(found))
+        summary = _summary(writer.counts, writer.positions)
+        if not summary["samples"]:
+            _refuse(sources[0], writer.counts)
+        summary |= {"bytes_per_position": description.bytes_per_position}
         if not writer.finished:
             writer.finish(made.tokenizer.vocabulary(), summary)
     return summary
@@ -118,57 +126,57 @@ class Verdict(NamedTuple):
     reason: str = ""
 
 
-@dataclass(slots=True)
-class _Counts:
-    """What was done with the records so far."""
-
-    records: int = 0
-    samples: int = 0
-    positions: int = 0
-    correct: int = 0
-    cut: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-
-    def add(self, verdicts: Sequence[Verdict]) -> Counter[str]:
-        """Count the records of one shard; returns its own part of the reasons."""
-        good = [verdict.sample for verdict in verdicts if verdict.sample is not None]
-        reasons = Counter(verdict.reason for verdict in verdicts if verdict.reason)
-        self.records += len(verdicts)
-        self.samples += len(good)
-        self.positions += sum(map(len, good))
-        self.correct += sum(sample.response.correct is True for sample in good)
-        self.cut += reasons[CUT]
-        self.dropped.update(v.reason for v in verdicts if v.reason and v.sample is None)
-        return reasons
-
-    def as_json(self) -> dict[str, Json]:
-        return {
-            "records": self.records,
-            "samples": self.samples,
-            "positions": self.positions,
-            "correct": self.correct,
-            "cut_by_length": self.cut,
-            "dropped": dict(sorted(self.dropped.items())),
-        }
+def _counts(verdicts: Sequence[Verdict]) -> Counter[str]:
+    """What became of the records of one shard: how many, and how often for each reason."""
+    found = Counter(verdict.reason for verdict in verdicts if verdict.reason)
+    samples = [verdict.sample for verdict in verdicts if verdict.sample is not None]
+    found[_RECORDS] = len(verdicts)
+    found[_CORRECT] = sum(sample.response.correct is True for sample in samples)
+    return +found
 
 
-def _refuse(source: Path, dropped: Counter[str]) -> NoReturn:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+def _summary(counts: Mapping[str, int], positions: int) -> dict[str, Json]:
+    dropped = _dropped(counts)
+    return {
+        "records": counts.get(_RECORDS, 0),
+        "samples": counts.get(_RECORDS, 0) - sum(dropped.values()),
+        "positions": positions,
+        "correct": counts.get(_CORRECT, 0),
+        "cut_by_length": counts.get(CUT, 0),
+        "dropped": {**dropped},
+    }
+
+
+def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
+    kept = (_RECORDS, _CORRECT, CUT)
+    return {reason: count for reason, count in sorted(counts.items()) if reason not in kept}
+
+
+def _refuse(source: SourceFile, counts: Mapping[str, int]) -> NoReturn:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in _dropped(counts).items())
     raise NothingPassedError(f"no record of {source} can be used: {reasons or 'none'}")
 
 
-def _groups(records: Iterator[Kept], size: int) -> Iterator[list[Kept]]:
-    while group := list(islice(records, size)):
-        yield group
+def in_groups(records: Iterable[Kept], size: int) -> Shards:
+    """Shards of ``size`` records each, in their order."""
+    waiting = iter(records)
+    for number in count():
+        group = list(islice(waiting, size))
+        if not group:
+            return
+        yield number, group
 
 
 def _describe(
-    sources: Sequence[Path], made: Import, settings: Mapping[str, Json]
+    sources: Sequence[SourceFile], made: Import, settings: Mapping[str, Json]
 ) -> StoreDescription:
     digest = hashlib.sha256()
     for source in sources:
-        with source.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        else:
+            digest.update(f"{source.name} {source.mark}\n".encode())
     asked = Examples(made.examples).digest()
     return StoreDescription(
         kind="responses",

@@ -25,7 +25,7 @@ from specialize.answers import Kind
 from specialize.datasets.reading import json_lines
 from specialize.imports.finish import finish_of
 from specialize.imports.own_tokens import own_logprob
-from specialize.imports.replies import Import, Kept, write_kept
+from specialize.imports.replies import SHARD_SAMPLES, Import, Kept, in_groups, write_kept
 from specialize.records import Example
 from specialize.store.sealed import Json
 from specialize.teacher.served.wire import BadReplyError, Entries, Reply
@@ -71,7 +71,10 @@ def import_json(
         for number, (_, record) in enumerate(json_lines(source, _EXPECTED)):
             yield from _records(_record(record), f"{source.stem}/{number:06d}", loaded)
 
-    return write_kept(out, [source], read, made, settings={"format": "json"}, restart=restart)
+    return write_kept(
+        out, [source], lambda _: in_groups(read(), SHARD_SAMPLES), made,
+        settings={"format": "json"}, restart=restart,
+    )  # fmt: skip
 
 
 def _record(values: Mapping[str, object]) -> Record:

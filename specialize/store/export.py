@@ -117,7 +117,9 @@ def _write_parquet(store: Store, path: Path) -> None:
 
 def _open(store: Store, path: Path) -> parquet.ParquetWriter:
     about = {b"specialize": json.dumps(dict(store.description.as_json())).encode()}
-    return parquet.ParquetWriter(path, _SCHEMA.with_metadata(about), compression="zstd")
+    return parquet.ParquetWriter(
+        path, _SCHEMA.with_metadata(about), compression="zstd", write_page_checksum=True
+    )
 
 
 def _table(samples: list[Sample]) -> pa.Table:

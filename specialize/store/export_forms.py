@@ -50,7 +50,9 @@ def write_distillkit(store: Store, folder: Path) -> None:
     }  # fmt: skip
     (folder / "compression_config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     front = _front(store)
-    with parquet.ParquetWriter(folder / "data_0.parquet", _DISTILLKIT, compression="zstd") as file:
+    with parquet.ParquetWriter(
+        folder / "data_0.parquet", _DISTILLKIT, compression="zstd", write_page_checksum=True
+    ) as file:
         for samples in _groups(store, _GROUP):
             rows = []
             for sample in samples:

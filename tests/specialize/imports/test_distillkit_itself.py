@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from specialize.imports.columns import nested_array, parquet_rows
 from specialize.imports.distillkit import import_distillkit
 from specialize.imports.distillkit_codec import CONFIG, LegacyCodec, read_codec
+from specialize.imports.parquet_rows import nested_array, parquet_rows
 from specialize.quickstart.run import MODELS
 from specialize.store import Store, verify
 from tests.support.store_samples import topk_id, topk_logprob

@@ -96,7 +96,7 @@ def test_examples_judge(scored: list[ScoredText], tmp_path: Path) -> None:
     store = Store.open(tmp_path / "s")
     verdicts = {sample.response.key: sample.response.correct for sample in store}
     assert verdicts == {("toy/0", 0): True, ("toy/1", 0): False, ("toy/0", 1): False}
-    assert store.counts == {"no example has this id or question": 1}
+    assert store.counts == {"no example has this id or question": 1, "records": 4, "correct": 1}
 
 
 def broken(text: ScoredText, name: str) -> dict[str, object]:
