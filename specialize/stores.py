@@ -11,18 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from specialize import datasets
-from specialize.answers import Kind
-from specialize.config.recipe import Teacher
-from specialize.datasets.given_texts import texts_to_score
 from specialize.engines import HERE, Engine, Work
 from specialize.io.garbage import importing
-from specialize.records import Example
 from specialize.store import Part, already_merged, discard_all, part_kind, place_of
-from specialize.teacher.opening import open_teacher
 
-if TYPE_CHECKING:  # it needs the kernels, which a dry run starts without
+if TYPE_CHECKING:  # a dry run starts without kernels, and an alignment without sets
     from align.project import Policy
+    from specialize.answers import Kind
+    from specialize.config.recipe import Teacher
+    from specialize.records import Example
 
 
 def dump_set(
@@ -43,7 +40,10 @@ def dump_set(
 
     ``shard``, as "0/4", is the part that is written, ``engine`` what writes all at once.
     """
+    from specialize import datasets
+    from specialize.datasets.given_texts import texts_to_score
     from specialize.teacher.dump import dump
+    from specialize.teacher.opening import open_teacher
 
     part = engine.part(shard)
     if not dry_run and _is_divided(out, engine, restart=restart):
@@ -162,7 +162,9 @@ def plan_dump(
             "tokens_at_most": rows * settings.max_new_tokens,
             "pilot": "none: a dry run sends no key",
         }
+    from specialize.datasets.given_texts import texts_to_score
     from specialize.teacher.dump import SHARD_SAMPLES
+    from specialize.teacher.opening import open_teacher
     from specialize.teacher.planning import plan
 
     with open_teacher(settings, None) as opened:

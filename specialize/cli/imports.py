@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from specialize.answers import Kind
 from specialize.cli.console import FILE, FOLDER, as_json_option, own_file, print_result
 from specialize.errors import InputError
-from specialize.records import Example
+
+if TYPE_CHECKING:
+    from specialize.answers import Kind
+    from specialize.records import Example
 
 
 def only_file(path: Path) -> Path:
