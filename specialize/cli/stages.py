@@ -213,7 +213,9 @@ def run(
     help="Temperature of the loss; other than 1, RESPONSES must hold tails at it.",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
+    "--threads",
+    type=click.IntRange(min=1),
+    help="How many work at once, on Linux as processes on a shard each.  [default: all cores]",
 )
 @shard_option
 @processes_option

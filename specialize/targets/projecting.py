@@ -53,6 +53,7 @@ class Job:
         keep: which responses; ``correct`` leaves out those that are not known to be right.
         threads: how many work on a shard.
         ends: what ends the teacher's texts; None where its vocabulary's end is all there is.
+        processes: how many work on shards.
     """
 
     projector: Projector | None
@@ -62,6 +63,7 @@ class Job:
     keep: Keep
     threads: int
     ends: Ends | None = None
+    processes: int = 1
 
     @property
     def learns(self) -> bool:

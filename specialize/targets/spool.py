@@ -1,13 +1,14 @@
 """What was made of the texts, kept between learning from them and projecting them.
 
-In memory while it is small, then in a file without a name beside the targets, which is gone with
-the process however it ends: 21 bytes a position.
+In a file without a name beside the targets, which is gone with the process however it ends: 21
+bytes a position. Processes that are forked can read it side by side.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -19,7 +20,6 @@ from specialize.io.files import disk_full_named
 from specialize.targets.projecting import Prepared
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-MEMORY = 256 << 20  # bytes; beyond them a file is used
 
 
 class _Place(NamedTuple):
@@ -35,13 +35,12 @@ class Spool:
     """Prepared shards in the order in which they came; use it in a ``with`` block.
 
     Args:
-        folder: where the file is made, once there is one.
-        memory: how many bytes are kept without one.
+        folder: where the file is made.
     """
 
-    def __init__(self, folder: Path, *, memory: int = MEMORY) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file = SpooledTemporaryFile(memory, "w+b", dir=str(folder))  # noqa: SIM115
+        self._file = TemporaryFile("w+b", dir=str(folder))  # noqa: SIM115
         self._places: dict[int, _Place] = {}
         self._end = 0
 
@@ -53,6 +52,10 @@ class Spool:
 
     def __contains__(self, number: int) -> bool:
         return number in self._places
+
+    def fileno(self) -> int:
+        """The file's descriptor."""
+        return self._file.fileno()
 
     def append(self, number: int, prepared: Prepared) -> None:
         """Keep ``prepared``, which has blocks, as what was made of shard ``number``.
@@ -76,19 +79,23 @@ class Spool:
             self._file.seek(self._end)
             for array in arrays:
                 self._file.write(np.ascontiguousarray(array).data)
+            self._file.flush()
         self._places[number] = place
         self._end += size
 
     def read(self, number: int) -> Prepared:
         """The shard that was appended as ``number``."""
-        start, samples, tokens, blocks = self._places[number]
-        self._file.seek(start)
-        token_ptr, block_ptr = (self._array(np.int64, samples + 1) for _ in range(2))
-        ids = self._array(np.int32, tokens)
-        groups = self._array(np.int32, 4 * blocks).reshape(blocks, 4)
-        kind = self._array(np.uint8, blocks)
-        return Prepared(Ragged(token_ptr, ids), Blocks(block_ptr, groups, kind))
+        place, samples, tokens, blocks = self._places[number]
 
-    def _array(self, dtype: type[Scalar], count: int) -> NDArray[Scalar]:
-        content = self._file.read(count * np.dtype(dtype).itemsize)
-        return np.frombuffer(bytearray(content), dtype)
+        def following(dtype: type[Scalar], count: int) -> NDArray[Scalar]:
+            nonlocal place
+            # forked processes share where a file stands, so that is not asked
+            content = os.pread(self.fileno(), count * np.dtype(dtype).itemsize, place)
+            place += len(content)
+            return np.frombuffer(bytearray(content), dtype)
+
+        token_ptr, block_ptr = (following(np.int64, samples + 1) for _ in range(2))
+        ids = following(np.int32, tokens)
+        groups = following(np.int32, 4 * blocks).reshape(blocks, 4)
+        kind = following(np.uint8, blocks)
+        return Prepared(Ragged(token_ptr, ids), Blocks(block_ptr, groups, kind))

@@ -15,14 +15,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from align import Learned, Projector
 from align.project import Policy
 from specialize.errors import ConfigurationError, NothingPassedError
+from specialize.io.forked import can_fork, forked
 from specialize.io.garbage import seldom_collected
 from specialize.io.progress import progress
 from specialize.store import (
@@ -32,6 +35,7 @@ from specialize.store import (
     Store,
     StoreDescription,
     StoreWriter,
+    Texts,
     ahead,
     committing,
     merging,
@@ -48,6 +52,9 @@ from specialize.targets.spool import Spool
 from specialize.targets.tempering import ROW_TEMPERATURE, Warmth, tail_column
 from specialize.tokens import Tokenizer, load_tokenizer
 from specialize.tokens.library_threads import library_threads
+
+Item = TypeVar("Item")
+MOST = 8  # processes: more wait for the one that learns and writes
 
 
 @seldom_collected()
@@ -73,7 +80,8 @@ def write_targets(
         policy, top_k: how rows are projected, and entries kept of each.
         temperature: of the rows; other than 1 only where tails were stored at it.
         keep: ``correct`` leaves out responses that are not known to be right.
-        threads: on a shard; None: one a core. No result depends on it.
+        threads: how many work at once, as processes where they can be forked and there are
+            shards enough; None: one a core. No result depends on it.
         restart: remove ``targets`` and begin again.
         part: write these shards alone, below ``targets``; ``merge_targets`` makes one store of
             all. None: the whole.
@@ -167,12 +175,30 @@ def _write_missing(
 def _learn(store: Store, job: Job, spool: Spool, part: Part) -> None:
     """Learn from the texts of ``part``; what was made of them goes into ``spool``."""
     numbers = part.of(len(store.shard_sizes))
-    with progress("read words", sum(store.shard_sizes[i] for i in numbers)) as advance:
-        read = ((texts, job.prepare(texts)) for texts in store.texts(numbers))
-        for i, (texts, prepared) in zip(numbers, ahead(read, job.threads), strict=True):
+
+    def prepare(number: int) -> tuple[Texts, Prepared]:
+        (texts,) = store.texts([number])
+        return texts, job.prepare(texts)
+
+    total = sum(store.shard_sizes[i] for i in numbers)
+    with progress("read words", total) as advance, closing(_each(prepare, numbers, job)) as made:
+        for i, (texts, prepared) in made:
             job.observe(texts, prepared)
             spool.append(i, prepared)
             advance(len(texts))
+
+
+def _each(
+    work: Callable[[int], Item], numbers: Sequence[int], job: Job, *, files: Collection[int] = ()
+) -> Generator[tuple[int, Item], None, None]:
+    """``work(number)`` of each of ``numbers``, in their order, several at once."""
+    processes = min(job.processes, len(numbers) - 1)
+    if processes < 2:
+        yield from ahead(((number, work(number)) for number in numbers), job.threads)
+        return
+    # the first is made here: what is compiled and loaded for it is then in every process
+    yield numbers[0], work(numbers[0])
+    yield from forked(work, numbers[1:], processes, files=files)
 
 
 def _learn_with_others(
@@ -203,20 +229,21 @@ def _project_missing(
     planned = part.of(len(sizes))
     missing = [i for i in planned if i not in writer.committed]
 
-    def read() -> Iterator[tuple[int, Shard, Prepared]]:
-        for i in missing:
-            shard = warmth.of(store.shard(i))
-            yield i, shard, spool.read(i) if i in spool else job.prepare(shard.texts)
+    def project(number: int) -> tuple[Shard, Mapping[str, int]]:
+        shard = warmth.of(store.shard(number))
+        prepared = spool.read(number) if number in spool else job.prepare(shard.texts)
+        return job.project(shard, prepared)
 
     total = sum(sizes[i] for i in planned)
     done = total - sum(sizes[i] for i in missing)
     with (
         progress(f"align {writer.path.name}", total, done=done) as advance,
         committing(writer) as commit,
+        closing(_each(project, missing, job, files=[spool.fileno()])) as made,
     ):
-        for i, shard, prepared in ahead(read(), job.threads):
-            commit(i, *job.project(shard, prepared))
-            advance(len(shard))
+        for i, (targets, counts) in made:
+            commit(i, targets, counts)
+            advance(sizes[i])
 
 
 def _check(store: Store, tokenizer: Tokenizer) -> None:
@@ -263,12 +290,14 @@ def _describe(
 
 
 def _job(
-    store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int, keep: Keep, threads: int
+    store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int, keep: Keep, workers: int
 ) -> Job:
+    processes = min(workers, len(store.shard_sizes) - 1, MOST) if can_fork() else 1
+    threads = workers if processes < 2 else 1
     projector = _projector(store, tokenizer, policy, top_k, threads)
     ends = _ends(store, projector, tokenizer.fingerprint)
     classes = token_classes(tokenizer.vocabulary())
-    return Job(projector, tokenizer, classes, top_k, keep, threads, ends)
+    return Job(projector, tokenizer, classes, top_k, keep, threads, ends, processes)
 
 
 def _ends(store: Store, projector: Projector | None, fingerprint: str) -> Ends | None:

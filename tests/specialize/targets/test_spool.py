@@ -1,4 +1,4 @@
-"""What is kept between the two passes comes back, from memory and from a file alike."""
+"""What is kept between the two passes comes back."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ def prepared(seed: int) -> Prepared:
     return Prepared(Ragged(token_ptr.astype(np.int64), tokens), blocks)
 
 
-@pytest.mark.parametrize("memory", [1, 200, 1 << 20])
-def test_every_shard_comes_back(tmp_path: Path, memory: int) -> None:
+def test_every_shard_comes_back(tmp_path: Path) -> None:
     """Written, read in any order, and written on."""
     given = [prepared(seed) for seed in range(9)]
-    with Spool(tmp_path, memory=memory) as spool:
+    with Spool(tmp_path) as spool:
         for number, one in enumerate(given[:6]):
             spool.append(number, one)
         assert [number in spool for number in (5, 6)] == [True, False]

@@ -173,6 +173,13 @@ def test_killed_and_resumed_is_byte_identical(responses: Path, tmp_path: Path) -
     assert tree(out) == tree(tmp_path / "whole")
 
 
+def test_no_target_depends_on_how_many_work(responses: Path, tmp_path: Path) -> None:
+    for threads in (1, 2):
+        student, out = str(teacher_toys.t5()), tmp_path / str(threads)
+        write_targets(responses, out, student=student, threads=threads)
+    assert tree(tmp_path / "1") == tree(tmp_path / "2")
+
+
 def test_only_correct_responses(responses: Path, tmp_path: Path) -> None:
     found = write_targets(responses, tmp_path / "t", student=str(teacher_toys.t5()), keep="correct")
     assert (found["samples"], found["left_out"]) == (10, 5)
