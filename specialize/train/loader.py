@@ -30,13 +30,14 @@ class Step:
         number: from 0.
         batches: this process's micro-batches, at least one.
         tokens: (objectives,) target tokens of the whole step on all processes.
-        idle: this process had no rows left; its batch counts nothing.
+        idle: so many of the last batches count nothing; they are there because every process
+            must take part in what all exchange.
     """
 
     number: int
     batches: tuple[Batch, ...]
     tokens: NDArray[np.int64]
-    idle: bool = False
+    idle: int = 0
 
     @property
     def keys(self) -> list[tuple[str, int]]:
@@ -48,7 +49,8 @@ class StepLoader:
     """Steps ``start`` to ``stop`` of a plan, for one of several processes.
 
     ``ahead`` steps are made by a thread while the model computes; 0 where the model itself needs
-    the processor.
+    the processor. With ``in_step`` every process has as many micro-batches as the others: where
+    weights are spread over processes, each micro-batch gathers them.
     """
 
     plan: Plan
@@ -61,6 +63,7 @@ class StepLoader:
     process: int = 0
     processes: int = 1
     ahead: int = 0
+    in_step: bool = False
 
     def __len__(self) -> int:
         """All steps of the run, those before ``start`` among them."""
@@ -80,14 +83,23 @@ class StepLoader:
                 yield waiting.popleft().result()
 
     def step(self, number: int) -> Step:
-        parts = self.plan.micro_batches(number, process=self.process, processes=self.processes)
-        tokens = self.plan.tokens_of(number)
-        if parts:
-            return Step(number, tuple(self._batch(part) for part in parts), tokens)
-        # every process must take part in the exchange of gradients
-        batch = self._batch(self.plan.rows_of(number)[:1])
-        empty = replace(batch, seen=torch.zeros_like(batch.seen), padding=0, size=0)
-        return Step(number, (empty,), tokens, idle=True)
+        parts = self._parts(number, self.process)
+        idle = self._at_least(number) - len(parts)
+        batches = [self._batch(part) for part in parts]
+        if idle > 0:
+            batch = self._batch(self.plan.rows_of(number)[:1])
+            empty = replace(batch, seen=torch.zeros_like(batch.seen), padding=0, size=0)
+            batches += [empty] * idle
+        return Step(number, tuple(batches), self.plan.tokens_of(number), idle=max(idle, 0))
+
+    def _parts(self, number: int, process: int) -> list[NDArray[np.int64]]:
+        return self.plan.micro_batches(number, process=process, processes=self.processes)
+
+    def _at_least(self, number: int) -> int:
+        """How many micro-batches a process needs; one for the exchange of gradients."""
+        if not self.in_step or self.processes == 1:
+            return 1
+        return max(len(self._parts(number, process)) for process in range(self.processes))
 
     def _batch(self, part: NDArray[np.int64]) -> Batch:
         rows = self.plan.rows

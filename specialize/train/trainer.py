@@ -17,7 +17,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -81,8 +81,9 @@ class SparseTrainer(Trainer):
         self.setting = setting
         self.advance = advance
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            # the projection is not whole on any process
+            # the projection is not whole on any process, and each micro-batch gathers weights
             student.fused = student.fusible = False
+            self.steps = replace(steps, in_step=True)
         self.metrics_file = setting.run / metrics.FILE
         weights = [objective.weight for objective in setting.recipe.objectives]
         self.objective_weights = torch.tensor(weights, dtype=torch.float64)
@@ -116,12 +117,14 @@ class SparseTrainer(Trainer):
         tokens = torch.from_numpy(inputs.tokens).clamp(min=1)
         # gradients are averaged over processes, so each contributes its part that many times
         scale = self.objective_weights / tokens * self.accelerator.num_processes
-        scale = scale.mul(0.0 if inputs.idle else 1.0).float().to(self.args.device)
+        scale = scale.float().to(self.args.device)
+        counted = len(inputs.batches) - inputs.idle
         for position, batch in enumerate(inputs.batches):
             batch = batch.to(self.args.device)
             later = position < len(inputs.batches) - 1
             with self.accelerator.no_sync(model) if later else contextlib.nullcontext():
-                loss, rows = self._loss(model, batch, scale[batch.objective])
+                weight = scale[batch.objective] * (position < counted)
+                loss, rows = self._loss(model, batch, weight)
                 self.accelerator.backward(loss)
             total += loss.detach()
             measures.add(batch, rows)

@@ -81,12 +81,31 @@ def test_a_process_without_rows_adds_nothing_and_takes_part(world, tmp_path):
     trainer = trainer_of(world, tmp_path, toys.random_rows(1, objectives=1), 1, 1)
     loaders = [replace(trainer.steps, process=i, processes=2) for i in (0, 1)]
     busy, idle = (loader.step(0) for loader in loaders)
-    assert (busy.idle, idle.idle) == (False, True)
+    assert (busy.idle, idle.idle) == (0, 1)
     loss = trainer.training_step(trainer.student, idle)
     assert loss == 0
     assert (trainer.sums == 0).all()
     gradients = [p.grad for p in trainer.student.parameters()]
     assert all(g is not None and (g == 0).all() for g in gradients)
+
+
+def test_processes_in_step_have_as_many_batches_and_add_the_same(world, tmp_path):
+    """Where a micro-batch gathers weights from all, none may have one more than another."""
+    trainer = trainer_of(world, tmp_path, toys.random_rows(7, vocabulary=60), 2, 4)
+    apart = [replace(trainer.steps, process=i, processes=3) for i in range(3)]
+    together = [replace(loader, in_step=True) for loader in apart]
+    assert len({len(loader.step(0).batches) for loader in apart}) > 1
+    steps = [loader.step(0) for loader in together]
+    [count] = {len(step.batches) for step in steps}
+    for loader, step, other in zip(together, steps, apart, strict=True):
+        assert count - step.idle == len(other.step(0).batches)
+        trainer.steps = loader
+        loss, gradient = gradient_of(trainer, 0)
+        sums = trainer.sums
+        trainer.steps = replace(loader, in_step=False)
+        assert gradient_of(trainer, 0)[0] == pytest.approx(loss)
+        assert torch.equal(trainer.sums, sums)
+        assert (gradient_of(trainer, 0)[1] - gradient).norm() <= 1e-6 * gradient.norm()
 
 
 def test_steps_made_ahead_are_the_same_steps(world, tmp_path):
