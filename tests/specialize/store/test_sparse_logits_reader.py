@@ -11,11 +11,12 @@ import pytest
 
 from scripts import sparse_logits_reader
 from specialize.records import Response
-from specialize.store import Sample, StoreDescription, StoreWriter
+from specialize.store import Sample, Store, StoreDescription, StoreWriter
 from specialize.store.layout import arrays_path, texts_path
 from tests.support.store_samples import padded_sample
 
 ROOT = Path(__file__).parents[3]
+FILES = ROOT / "tests" / "data" / "sparse_logits"
 SCRIPT = ROOT / "scripts" / "sparse_logits_reader.py"
 K = 3
 
@@ -73,6 +74,36 @@ def test_conformance(tmp_path: Path, size: int, layout: str, codec: str) -> None
         atol = 1e-3 if codec == "f16" else 1e-7
         np.testing.assert_allclose(np.exp(record.topk_logprob), np.exp(logprobs), atol=atol)
         np.testing.assert_allclose(np.exp(record.tail_logprob), np.exp(tail), atol=atol)
+
+
+@pytest.mark.parametrize("name", ["padded", "ragged"])
+def test_conformance_files(name: str, tmp_path: Path) -> None:
+    """The files that other readers are held against: what is in them, and that they are today's."""
+    folder = FILES / name
+    told = [json.loads(line) for line in (FILES / f"{name}.jsonl").read_text().splitlines()]
+    for record, known in zip(sparse_logits_reader.read(folder), told, strict=True):
+        used = ~np.isneginf(record.topk_logprob)
+        tail = record.tail_logprob.astype(np.float64)
+        assert known == {
+            "example_id": record.example_id, "sample": record.sample, "prompt": record.prompt,
+            "text": record.text, "finished": record.finished,
+            "token_id": record.token_id.tolist(),
+            "token_logprob": record.token_logprob.astype(np.float64).tolist(),
+            "topk_id": [ids[u].tolist() for ids, u in zip(record.topk_id, used, strict=True)],
+            "topk_logprob": [
+                row[u].astype(np.float64).tolist()
+                for row, u in zip(record.topk_logprob, used, strict=True)
+            ],
+            "tail_logprob": [None if value == -np.inf else value for value in tail.tolist()],
+        }  # fmt: skip
+    store = Store.open(folder)
+    with StoreWriter(tmp_path / "s", store.description, shard_samples=3) as writer:
+        for number, shard in enumerate(store.shards()):
+            writer.write(number, list(shard))
+        writer.finish(None, {})
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert path.read_bytes() == (tmp_path / "s" / path.relative_to(folder)).read_bytes()
 
 
 def certain(content: bytes) -> bytes:
