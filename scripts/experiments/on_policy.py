@@ -12,6 +12,7 @@ the test splits. Arms:
                   writes one, which the teacher scores; reverse KL on these alone
     mixture       the same, with the teacher's own text beside them at equal weight
     on-forward    on-policy with forward KL
+    first-stage   the first stage of the last three alone: a third of the texts and steps
 
 What is finished in WORK is not repeated, so arms and seeds can be run one by one.
 """
@@ -44,8 +45,9 @@ ARMS: dict[str, dict[str, object] | None] = {
     "on-policy": {"off_policy_weight": 0.0},
     "mixture": {"off_policy_weight": 1.0},
     "on-forward": {"off_policy_weight": 0.0, "loss": "forward_kl"},
+    "first-stage": {},
 }
-REFERENCE, TEACHER, FORMAT = "off-policy", "tiny", "zero-shot-cot"
+REFERENCE, FIRST, TEACHER, FORMAT = "off-policy", "first-stage", "tiny", "zero-shot-cot"
 
 
 def recipe_of(home: Path, size: Size, seed: int) -> Recipe:
@@ -68,17 +70,19 @@ def run_arm(work: Path, size: Size, seed: int, arm: str) -> None:
     write_data(home / "data", size)
     changes = ARMS[arm]
     samples = 1 + ROUNDS if changes is None else 1
+    rounds = ROUNDS if arm != FIRST else 0
     recipe = recipe_of(home, Size(size.questions, samples, size.steps, size.examples), seed)
     before = home / f"first-{samples}"
     stage(recipe, before, None)
-    for number in range(1, 1 + ROUNDS):
+    done = recipe
+    for number in range(1, 1 + rounds):
         run = folder(home / arm, number)
         if changes is None:
             last = str(checkpoints.complete(before)[-1].path)
             ahead = recipe.model_copy(update={"student": last})
         else:
-            rounds = Rounds.model_validate({"count": ROUNDS, "steps": size.steps, **changes})
-            ahead = begin_round(recipe, rounds, before, run, number)
+            wanted = Rounds.model_validate({"count": ROUNDS, "steps": size.steps, **changes})
+            ahead = begin_round(recipe, wanted, before, run, number)
         stage(ahead, run, before)
         before, done = run, ahead
     evaluate(done, before, checkpoints=[checkpoints.complete(before)[-1]], split="test")
@@ -100,13 +104,15 @@ def positions(work: Path, seed: int, arm: str) -> int:
     if ARMS[arm] is None:
         stores = [home / f"first-{1 + ROUNDS}" / "responses" / TEACHER]
     else:
-        own = [folder(home / arm, n) / "responses" / f"{TEACHER}{OWN}" for n in (1, ROUNDS)]
+        numbers = range(1, 1 + ROUNDS) if arm != FIRST else ()
+        own = [folder(home / arm, n) / "responses" / f"{TEACHER}{OWN}" for n in numbers]
         stores = [home / "first-1" / "responses" / TEACHER, *own]
     return sum(Store.open(store).positions for store in stores)
 
 
 def answers(work: Path, size: Size, seed: int, arm: str, name: str) -> PredictionFile:
-    run = folder(work / f"seed-{seed}" / arm, ROUNDS)
+    home = work / f"seed-{seed}"
+    run = home / "first-1" if arm == FIRST else folder(home / arm, ROUNDS)
     return PredictionFile.of(run, checkpoints.name_of(size.steps), name, "test", FORMAT)
 
 
@@ -118,7 +124,8 @@ def summary(work: Path, size: Size, seeds: list[int], arms: list[str]) -> list[d
     rows = []
     families = {"in": world.FAMILIES[:1], "out": world.OUT_OF_DISTRIBUTION}
     for arm in arms:
-        row: dict[str, object] = {"arm": arm, "seeds": len(seeds), "steps": 3 * size.steps}
+        steps = size.steps if arm == FIRST else (1 + ROUNDS) * size.steps
+        row: dict[str, object] = {"arm": arm, "seeds": len(seeds), "steps": steps}
         row["positions"] = round(statistics.mean(positions(work, seed, arm) for seed in seeds))
         for role, names in families.items():
             means, parts = [], []
@@ -146,7 +153,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--steps", type=int, default=50, help="of each of the three stages")
+    parser.add_argument("--steps", type=int, default=60, help="of each stage")
     parser.add_argument("--questions", type=int, default=400)
     parser.add_argument("--examples", type=int, default=150, help="of each test split")
     parser.add_argument("--json", type=Path, help="write the summary here; prints it otherwise")
