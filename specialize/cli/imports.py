@@ -287,8 +287,9 @@ def columns(
     """Convert columns of ids and values: parquet or JSON lines, a file, a directory or the hub.
 
     SOURCE on the hub is hf://datasets/OWNER/NAME, of which parquet is read as it is needed.
-    Presets: arcee-405b, apertus, alibaba, nemo-aligner, lightning-opd; the options change them.
-    A column inside another is named with a dot: metadata.response_tokens.
+    Presets: arcee-405b, apertus, alibaba, nemo-aligner, lightning-opd, and specialize for what
+    export writes; the options change them. A column inside another is named with a dot:
+    metadata.response_tokens.
     """
     from specialize.imports.columns import import_columns
     from specialize.imports.layouts import named_layout

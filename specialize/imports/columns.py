@@ -24,7 +24,7 @@ from specialize.datasets.reading import json_lines, text_field
 from specialize.errors import InputError
 from specialize.imports.finish import finish_of
 from specialize.imports.layouts import Layout, Values
-from specialize.imports.parquet_rows import Numbers, Row, nested_array, parquet_rows, part_rows
+from specialize.imports.parquet_rows import Numbers, Row, padded_array, parquet_rows, part_rows
 from specialize.imports.placed_rows import Run, runs
 from specialize.imports.replies import Import, Kept, Shards, in_groups, write_kept
 from specialize.imports.row_arrays import scored_rows
@@ -126,7 +126,7 @@ def records(file: SourceFile, layout: Layout) -> Iterator[Columns]:
 def _columns(row: Row, layout: Layout) -> Columns:
     text = layout.prompt
     prompt = None if text is None else str(row[text].as_py() or "")
-    return Columns({name: nested_array(row[name]) for name in layout.columns}, prompt)
+    return Columns({name: padded_array(row[name]) for name in layout.columns}, prompt)
 
 
 def _inside(record: Mapping[str, object], name: str, where: str) -> object:
@@ -188,6 +188,8 @@ def _text(
         ids = written[:, None]
         if layout.ids is not None:
             ids = whole_numbers(numbers[layout.ids][run.rows]).reshape(len(written), -1)
+        unused = (ids == -1) & np.isnan(values)  # behind the end of a shorter list
+        values = np.where(unused, 0 if layout.kind in ("probs", "weights") else -np.inf, values)
         normalizer = None
         if layout.normalizer is not None:
             normalizer = numbers[layout.normalizer].ravel()[run.rows].astype(np.float64)

@@ -64,6 +64,10 @@ PRESETS = {
         "topk_logits", "logits", "topk_token_ids", tokens="labels", beside="own",
         segments="loss_mask", normalizer="log_sum_exp_logits",
     ),
+    # what ``export --format dataset`` and ``--push-to-hub`` write, and its parquet files
+    "specialize": Layout(
+        "topk_logprob", "logprobs", "topk_id", tokens="token_id", beside="own", prompt="prompt"
+    ),
     # Lightning OPD (arXiv:2604.13010), data_curation/prepare_lightning_opd.py: rollouts of a
     # student with the teacher's value of each token
     "lightning-opd": Layout(

@@ -122,3 +122,16 @@ def nested_array(value: pa.Scalar) -> Numbers:
         return np.zeros((0, 0))
     flat = values.flatten().to_numpy(zero_copy_only=False)
     return np.asarray(flat).reshape(len(values), -1)
+
+
+def padded_array(value: pa.Scalar) -> Numbers:
+    """A list, or a list of lists, as an array; the ends of shorter lists are -1 or not a number."""
+    whole, values = nested_array(value), value.values
+    if whole.size or values is None or not len(values) or not pa.types.is_list(values.type):
+        return whole
+    lengths = values.value_lengths().to_numpy(zero_copy_only=False)
+    flat = values.flatten().to_numpy(zero_copy_only=False)
+    fill = np.nan if flat.dtype.kind == "f" else -1
+    padded = np.full((len(values), int(lengths.max())), fill, np.result_type(flat, np.int8))
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = flat
+    return padded

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 
 from specialize.cli.stages import cli
 from specialize.errors import ConfigurationError
+from specialize.imports.columns import import_columns
 from specialize.imports.distillkit import import_distillkit
+from specialize.imports.layouts import PRESETS
 from specialize.imports.vllm_json import import_json
 from specialize.quickstart.run import MODELS
 from specialize.store import Sample, Store
@@ -97,6 +99,12 @@ def test_a_dataset_of_the_hub(store: Path, tmp_path: Path, monkeypatch: pytest.M
         assert row["text"] == sample.response.text
         assert row["token_id"] == sample.token_id.tolist()
         assert row["tail_logprob"] == sample.distributions.tail.astype(np.float32).tolist()
+    import_columns(
+        out, tmp_path / "s", layout=PRESETS["specialize"], tokenizer=TEACHER, teacher="big", top_k=K
+    )
+    for one, other in zip(Store.open(store), Store.open(tmp_path / "s"), strict=True):
+        same(one, other)
+        assert one.response.prompt == other.response.prompt
     card = (out / "README.md").read_text()
     assert "# Sparse next-token distributions of big" in card
     assert "1 - sum of the entries" in card
