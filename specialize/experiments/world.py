@@ -7,7 +7,6 @@ so that rows and samples alike come from its distribution at temperature T.
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -119,9 +118,3 @@ def base_recipe(
             "evaluation": recipe.evaluation.model_copy(update={"sets": evaluated}),
         }
     )
-
-
-def four_formats() -> str:
-    """The override of an arm that learns all four formats of the quickstart."""
-    objectives = quickstart_recipe(Path(), Size()).objectives
-    return f"objectives={json.dumps([one.model_dump(mode='json') for one in objectives])}"

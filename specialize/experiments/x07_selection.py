@@ -14,9 +14,17 @@ import numpy as np
 from specialize.experiments import world
 from specialize.experiments.design import Arm, Contrast, Experiment, Outcome
 from specialize.experiments.judgement import Judgement
+from specialize.experiments.outcomes import HIGHEST
 from specialize.selection.crossed_interval import crossed_interval
 
 _ROLES = ("in-distribution", "out-of-distribution", "general")
+_HIGHEST = tuple(f"{rule}{HIGHEST}" for rule in ("in-distribution", "out-of-distribution"))
+_PAIRS = (
+    ("in-distribution", "out-of-distribution"),
+    _HIGHEST,
+    ("in-distribution", _HIGHEST[0]),
+    ("mean", f"mean{HIGHEST}"),
+)
 _STEPS, _EVERY = 200, 25
 _QUESTIONS, _EXAMPLES = 400, 180
 
@@ -44,12 +52,14 @@ def _costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
             steps = [one.selected[rule] for one in mine]
             reached = [_reached(judged, mine, role, steps) for role in _ROLES]
             yield f"| {arm} | {rule} | {' '.join(map(str, steps))} | {' | '.join(reached)} |"
-    yield "\n| arm | in-distribution rule less the out-of-distribution rule, on | points |"
-    yield "|---|---|---:|"
+    yield "\n| arm | one choice less another | in-distribution | out-of-distribution | general |"
+    yield "|---|---|---:|---:|---:|"
     for arm in judged.arms:
         mine = [one for one in outcomes if one.arm == arm]
-        for role in _ROLES:
-            yield f"| {arm} | {role} | {_between(judged, mine, role)} |"
+        for pair in _PAIRS:
+            if all(rule in one.selected for one in mine for rule in pair):
+                found = [_between(judged, mine, role, *pair) for role in _ROLES]
+                yield f"| {arm} | {' less '.join(pair)} | {' | '.join(found)} |"
 
 
 def _reached(judged: Judgement, mine: Sequence[Outcome], role: str, steps: Sequence[int]) -> str:
@@ -65,11 +75,11 @@ def _reached(judged: Judgement, mine: Sequence[Outcome], role: str, steps: Seque
     return f"{100 * np.mean(shares):.1f} ({100 * (np.mean(best) - np.mean(shares)):.1f})"
 
 
-def _between(judged: Judgement, mine: Sequence[Outcome], role: str) -> str:
+def _between(judged: Judgement, mine: Sequence[Outcome], role: str, rule: str, other: str) -> str:
     """The one rule's test answers less the other's, with the interval."""
     table = np.array([
-        judged.right(one.arm, one.seed, role, step=one.selected["in-distribution"])
-        - judged.right(one.arm, one.seed, role, step=one.selected["out-of-distribution"])
+        judged.right(one.arm, one.seed, role, step=one.selected[rule])
+        - judged.right(one.arm, one.seed, role, step=one.selected[other])
         for one in mine
     ])  # fmt: skip
     low, high = crossed_interval(table)
@@ -83,10 +93,9 @@ SELECTION = Experiment(
     "in-distribution is not the one that is best out of distribution.",
     source="Fu et al. 2023, arXiv:2301.12726, section 5",
     design=f"The bundled student learns {_QUESTIONS} questions x 2 solutions for {_STEPS} steps of "
-    f"{world.ROWS} rows, with the distributions or the text of the chain of thought, or with all "
-    f"four formats of the published method. Every {_EVERY} steps it answers {_EXAMPLES} validation "
-    f"and {_EXAMPLES} test questions of each of the four families, and {_EXAMPLES // 3} of each of "
-    "the five general tasks. Partner of an arm: the text.",
+    f"{world.ROWS} rows, with the distributions or the text of the chain of thought. Every "
+    f"{_EVERY} steps it answers {_EXAMPLES} validation and {_EXAMPLES} test questions of each of "
+    f"the four families, and {_EXAMPLES // 3} of each of the five general tasks.",
     prepare=partial(world.prepare, fewer=world.GENERAL),
     base=partial(
         world.base_recipe, steps=_STEPS, every=_EVERY, samples=2, sets=world.EVERYTHING
@@ -94,19 +103,20 @@ SELECTION = Experiment(
     arms=(
         Arm("text", ("objectives.0.target=rationale",)),
         Arm("rows", against="text"),
-        Arm("rows four formats", (world.four_formats(),), against="text"),
     ),
     contrasts=(
         Contrast("rows beat text", ("rows",), ("text",)),
         Contrast("rows beat text", ("rows",), ("text",), "out-of-distribution"),
         Contrast("rows keep more general accuracy", ("rows",), ("text",), "general"),
-        Contrast("four formats beat one", ("rows four formats",), ("rows",)),
-        Contrast("four formats beat one", ("rows four formats",), ("rows",), "out-of-distribution"),
-        Contrast("four formats keep more", ("rows four formats",), ("rows",), "general"),
     ),
     questions=_QUESTIONS,
     examples=_EXAMPLES,
     splits=("validation", "test"),
-    curves=(("rows", "text"), ("rows four formats", "text")),
+    notes="In this world accuracy in and out of distribution rises together, so the two rules "
+    "choose different checkpoints without a trade between them. What costs is taking the earliest "
+    "of the checkpoints that validation cannot distinguish: with this many validation questions "
+    "one standard error is wide, and the chosen checkpoint is an early one. The last table "
+    "separates that for rows under the in-distribution rule; elsewhere the sign is the same.",
+    curves=(("rows", "text"),),
     extra=costs,
 )  # fmt: skip

@@ -43,14 +43,14 @@ def test_what_is_named_exists() -> None:
 
 def test_cells_that_ask_the_same_share_a_dump(tmp_path: Path) -> None:
     experiment = find_experiment("X10")
-    arms = ["prefix k5", "one-to-one k5", "k1", "5 drawn entries"]
+    arms = ["prefix k5", "one-to-one k5", "k16", "5 drawn entries"]
     grouped = groups(cells_of(experiment, tmp_path, arms=arms, seeds=(0, 1)))
     assert [[cell.arm.name for cell in group] for group in grouped] == [arms[:3], arms[3:]] * 2
     assert [group[0].seed for group in grouped] == [0, 0, 1, 1]
 
 
 def test_a_plan_multiplies_counts(tmp_path: Path) -> None:
-    cells = cells_of(find_experiment("X10"), tmp_path, arms=["prefix k5", "k1"], seeds=(0,))
+    cells = cells_of(find_experiment("X10"), tmp_path, arms=["prefix k5", "k16"], seeds=(0,))
     small = plan(cells, Scale(questions=10, question_tokens=3, solution_tokens=7))
     assert (small["cells"], small["dumps"], small["teacher_tokens"]) == (2, 1, 10 * 2 * 7)
     assert small["training_tokens"] == 2 * 100 * 24 * (3 + 7)

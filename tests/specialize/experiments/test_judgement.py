@@ -86,7 +86,7 @@ def test_costs_of_rules() -> None:
     said = costs([outcome("rows", seed, 0.9, early=0.5) for seed in (0, 1, 2)])
     assert "| rows | out-of-distribution | 10 10 10 | 50.0 (40.0) |" in said
     assert "| rows | in-distribution | 20 20 20 | 90.0 (0.0) |" in said
-    assert "| rows | in-distribution | +40.0 (" in said
+    assert "| rows | in-distribution less out-of-distribution | +40.0 (" in said
     assert SELECTION.extra is costs
 
 
