@@ -175,6 +175,20 @@ def test_a_given_text_begins_with_what_the_format_puts_before_it_once(tmp_path: 
     assert [ask.text for ask in asks] == [" The answer is 7", " The answer is 60"]
 
 
+@pytest.mark.parametrize("format_name", ["chat-cot", "in-context-cot"])
+def test_given_texts_are_asked_for_as_the_teachers_own(tmp_path: Path, format_name: str) -> None:
+    """The prompts are those of a dump in which the teacher writes, in a chat as well."""
+    (tmp_path / "t.jsonl").write_text(TEXTS)
+    examples = teacher_toys.examples(2)
+    texts = read_texts(tmp_path / "t.jsonl", examples)
+    form = {"format": format_name, "num_fewshot": 1}
+    given = build_asks(examples, Teacher(mode="score", texts="t", **form), texts=texts, seed=3)
+    written = build_asks(examples, Teacher(**form), seed=3)
+    prompts = {ask.example.id: ask.prompt for ask in written.entries}
+    assert all(ask.prompt == prompts[ask.example.id] for ask in given.entries)
+    assert given.entries[0].text == "He has"
+
+
 BROKEN = [
     ('{"id": "nobody", "text": "x"}\n', InputError, "line 1: no example has the id 'nobody'"),
     ('{"id": "toy/train/00000"}\n', InputError, "line 1: .*'text'"),
