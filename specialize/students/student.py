@@ -129,7 +129,11 @@ class Student(nn.Module):
 
     def save(self, folder: Path, state: Mapping[str, Tensor] | None = None) -> None:
         """Write weights (safetensors) and configuration; ``state`` when they were gathered."""
-        own = None if state is None else {k.removeprefix("model."): v for k, v in state.items()}
+        own = None
+        if state is not None:
+            # tied weights that were gathered no longer share memory: each is kept once
+            once = {name for name, _ in (*self.named_parameters(), *self.named_buffers())}
+            own = {k.removeprefix("model."): v for k, v in state.items() if k in once}
         if has_adapters(self.model):
             save_adapters(self.model, folder)
             own = merged_state(self.model)
