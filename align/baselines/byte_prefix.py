@@ -267,7 +267,9 @@ def _prefix_mass(text: Text, stored: Stored, j: int, size: int) -> float:
     length, mass = _size_of(text, j, integer(text.ids[j])), 0.0
     for e in range(stored.indptr[j], stored.indptr[j + 1]):
         token = integer(stored.ids[e])
-        if size > length and _size_of(text, j, token) != length:
+        # an end spells as little as whitespace that is swallowed, but does not stand for it
+        silent = text.bytes_ptr[token + 1] == text.bytes_ptr[token]
+        if silent or (size > length and _size_of(text, j, token) != length):
             continue
         if _agrees(text, j, token, min(size, length)):
             mass += stored.prob[e]

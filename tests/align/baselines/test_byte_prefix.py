@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from align import Projection, Projector, build_vocabulary, ragged
 from align.projection import APART, EMPTY, EOS, MID, SAME, UNKNOWN_TOKEN
 from align.vocabulary import SPECIAL, UNKNOWN
 from tests.reference.byte_prefix import byte_prefix
+from tests.reference.projection import ToyTokenizer
 from tests.support.strategies import EXAMPLES
-from tests.support.strategies_project import Case, cases, sparse
+from tests.support.strategies_project import SINGLE_BYTES, Case, cases, sparse
 
 TEACHER = (b"", b" $", b"12", b"10", b"1", b".", b" a", b"\n", b"She", b"120")
 STUDENT = (b"", b"", b" $12", b" $1", b" $", b"1", b"2", b"12", b".", b" ", b" She", b"S", b"0")
@@ -96,7 +97,17 @@ def test_rows_after_a_difference_are_hard():
     assert project([4], ({7: 1.0},), [b"1"]).kind.tolist() == [EMPTY]
 
 
+# a space that is swallowed spells nothing, and so does the end
+SWALLOWED = Case(
+    (b"", b"b\n", b"a", b" "),
+    ToyTokenizer((*SINGLE_BYTES, b"ab", b" b"), folds=True),
+    (1, 1, 3, 1, 0),
+    ({0: 1.0}, {1: 1.0}, {0: 1.0}, {1: 1.0}, {0: 1.0}),
+)
+
+
 @given(cases())
+@example(SWALLOWED)
 @settings(max_examples=EXAMPLES)
 def test_rows_follow_the_rule(case: Case):
     target = case.student.vocabulary()
