@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from functools import partial
@@ -44,9 +45,12 @@ def killed_at_first(folder: Path, times: int, part: Part) -> None:
         raise KeyError("what")
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_killed_processes_are_started_again_and_failing_ones_quoted(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """These only write a line: forked, they cost nothing."""
+    monkeypatch.setattr(pool, "_context", multiprocessing.get_context("fork"))
     message = r"part 0/3 failed \(1 other parts failed too\): the texts are damaged; what was"
     with pytest.raises(SpecializeError, match=message) as found:
         run(partial(killed_at_first, tmp_path, 2), 3)
