@@ -20,7 +20,7 @@ import torch
 
 from specialize.config import trust
 from specialize.engines.worker import Failure, Work, attempt, refuse_failures
-from specialize.io.progress import notice
+from specialize.io.progress import Verbosity, notice, verbosity
 from specialize.store import Part
 
 RESTARTS = 3  # of one part, before its losses are taken for its own fault
@@ -64,7 +64,9 @@ class _Worker:
         self.part = part
         self._heard, said = _context.Pipe(duplex=False)
         self.process = _context.Process(
-            target=_serve, args=(work, part, trust.granted(), said), name=f"part {part}"
+            target=_serve,
+            args=(work, part, trust.granted(), verbosity(), said),
+            name=f"part {part}",
         )
         with _environment(part):
             self.process.start()
@@ -88,8 +90,10 @@ class _Worker:
         return said
 
 
-def _serve(work: Work, part: Part, granted: trust.Granted, said: Connection) -> None:
-    failure = attempt(work, part, granted)
+def _serve(
+    work: Work, part: Part, granted: trust.Granted, loud: Verbosity, said: Connection
+) -> None:
+    failure = attempt(work, part, granted, loud)
     said.send(failure)
     sys.exit(failure.code if failure is not None else 0)
 

@@ -65,7 +65,7 @@ def _outcome(task: ray.ObjectRef[Failure | None], part: Part) -> Failure | None:
 
 def _serve(work: Work, part: Part, granted: trust.Granted, folder: str) -> Failure | None:
     os.chdir(folder)
-    return attempt(partial(_patiently, work), part, granted)
+    return attempt(partial(_patiently, work), part, granted, "normal")
 
 
 def _patiently(work: Work, part: Part) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from specialize.config import trust
 from specialize.errors import SpecializeError
-from specialize.io.progress import set_verbosity
+from specialize.io.progress import Verbosity, set_verbosity
 from specialize.store import Part
 
 Work = Callable[[Part], object]
@@ -22,14 +22,13 @@ class Failure(NamedTuple):
     reason: str
 
 
-def attempt(work: Work, part: Part, granted: trust.Granted) -> Failure | None:
+def attempt(work: Work, part: Part, granted: trust.Granted, said: Verbosity) -> Failure | None:
     """Do ``part`` in this process with what the one that started it was allowed.
 
-    The first part's progress represents all.
+    The first part's progress, as much as ``said`` allows, represents all.
     """
     trust.grant(granted)
-    if part.index:
-        set_verbosity("quiet")
+    set_verbosity("quiet" if part.index else said)
     try:
         work(part)
     except SpecializeError as error:

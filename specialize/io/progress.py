@@ -47,6 +47,11 @@ def set_verbosity(verbosity: Verbosity) -> None:
     logging.getLogger("align").setLevel(logging.ERROR if verbosity == "quiet" else logging.NOTSET)
 
 
+def verbosity() -> Verbosity:
+    """How much this process says."""
+    return _Setting.verbosity
+
+
 class _RateColumn(ProgressColumn):
     """Units a second, from the bar's own sliding window."""
 
