@@ -116,6 +116,9 @@ class Projector:
 
         In whatever parts and order all texts are learned from, what is projected afterwards is
         the same.
+
+        Args:
+            learned: what ``learned`` of the other projector gave.
         """
         if isinstance(self._rule, PrefixRule):
             self._rule.learn(learned)

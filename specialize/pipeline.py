@@ -38,8 +38,8 @@ from specialize.formats import DemonstrationPool
 from specialize.io.garbage import importing
 from specialize.io.progress import notice, waiting
 from specialize.rollouts.consistency import check_consistency
+from specialize.stages.stores import merge_store, plan_dump
 from specialize.store import Part, Store
-from specialize.stores import merge_store, plan_dump
 from specialize.students import checkpoints
 from specialize.teacher.opening import open_teacher
 
@@ -80,7 +80,7 @@ def _select_from(
     recipe: Recipe, run: Path, source: Path | None
 ) -> tuple[dict[str, object], RunResults]:
     """Every stage up to the selection."""
-    from specialize.reuse import find_reusable, take_over
+    from specialize.stages.reuse import find_reusable, take_over
     from specialize.train.preparation import check_recipe
 
     check_recipe(recipe)
@@ -159,7 +159,7 @@ def make_targets(recipe: Recipe, run: Path) -> None:
 
 
 def _dump(recipe: Recipe, name: str, run: Path) -> None:
-    from specialize.reuse import why_responses_differ
+    from specialize.stages.reuse import why_responses_differ
 
     training, responses = training_examples(recipe), run / "responses" / name
     if responses.is_dir() and why_responses_differ(recipe, name, responses, training) is None:
@@ -190,7 +190,7 @@ def plan_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dic
     Raises:
         SpecializeError: what the run would refuse.
     """
-    from specialize.reuse import describe, find_reusable
+    from specialize.stages.reuse import describe, find_reusable
     from specialize.train.preparation import check_recipe
 
     check_recorded(recipe, run)
@@ -238,7 +238,8 @@ def evaluate_run(
         split: ``validation`` or ``test``.
         steps: of the checkpoints to score on validation; none: all.
         overrides: of the recipe, ``key.key=value``; of evaluation alone.
-        shard: "0/4": only every fourth example, and no scores; ``engine`` runs all shards.
+        shard: "0/4": only every fourth example, and no scores.
+        engine: what runs all shards, where they are to run at once.
         ask: answer what is missing; else what shards answered must be all.
         results: receives the scores, for later stages of the same process.
 
@@ -248,8 +249,7 @@ def evaluate_run(
     Raises:
         ConfigurationError: no such checkpoint, or nothing was selected yet.
     """
-    run = Path(run)
-    recipe = recorded_recipe(run)
+    recipe = recorded_recipe(run := Path(run))
     if overrides:
         recipe = override_recipe(recipe, overrides)
         record_recipe(recipe, run)

@@ -30,7 +30,7 @@ specialize.config specialize.targets
 specialize.engines
 specialize.datasets specialize.students specialize.teacher specialize.recipes
 specialize.rows specialize.imports specialize.report specialize.pairs specialize.compare
-specialize.evaluate specialize.train specialize.reuse specialize.choosing specialize.stores
+specialize.evaluate specialize.train specialize.choosing specialize.stages
 specialize.rollouts
 specialize.pipeline specialize.inspection
 specialize.quickstart
@@ -137,7 +137,7 @@ LATE_IMPORTS = {
     "specialize.cli.rollouts",
     "specialize.cli.select",
     "specialize.pipeline",
-    "specialize.stores",
+    "specialize.stages.stores",
     "specialize.engines.engine",
     "specialize.datasets.hub",
     "specialize.evaluate.stage",

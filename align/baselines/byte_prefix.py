@@ -146,6 +146,7 @@ def _make_rows(
             continue
         reach = _size_of(text, k, text.ids[k]) - offset if offset else integer(ANY_LENGTH)
         tail, wrong = 0.0, stored.rest[k]
+        # within a token what is not stored more likely contradicts the text than not (see above)
         if offset == 0:
             tail, wrong = wrong, tail
         for e in range(stored.indptr[k], stored.indptr[k + 1]):

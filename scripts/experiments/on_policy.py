@@ -32,9 +32,9 @@ from specialize.evaluate import evaluate
 from specialize.pipeline import make_targets
 from specialize.quickstart import world
 from specialize.quickstart.run import Size, quickstart_recipe, write_data
-from specialize.reuse import find_reusable, take_over
 from specialize.rollouts.rounds import OWN, begin_round, folder
 from specialize.selection.paired_tests import Paired, difference_interval, pair
+from specialize.stages.reuse import find_reusable, take_over
 from specialize.store import Store
 from specialize.students import checkpoints
 from specialize.train import train

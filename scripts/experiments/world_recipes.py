@@ -44,7 +44,7 @@ from specialize.evaluate import evaluate, evaluate_model
 from specialize.pipeline import make_targets
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
-from specialize.stores import dump_set
+from specialize.stages.stores import dump_set
 from specialize.students import checkpoints
 from specialize.train import train
 

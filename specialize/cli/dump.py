@@ -179,7 +179,7 @@ def dump(
     """
     from specialize.config.yaml_files import build_teacher
     from specialize.engines import Engine
-    from specialize.stores import dump_set
+    from specialize.stages.stores import dump_set
 
     settings = build_teacher(
         {

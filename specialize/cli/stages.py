@@ -238,7 +238,7 @@ def align(
 ) -> None:
     """Project the teacher store RESPONSES into the student's vocabulary; writes TARGETS."""
     from specialize.engines import Engine
-    from specialize.stores import align_store
+    from specialize.stages.stores import align_store
 
     result = align_store(
         responses,

@@ -27,7 +27,7 @@ from specialize.experiments import find_experiment, outcomes
 from specialize.experiments.design import Arm, Experiment
 from specialize.io.progress import notice, progress, set_verbosity
 from specialize.pipeline import make_targets, train_run
-from specialize.reuse import find_reusable, take_over
+from specialize.stages.reuse import find_reusable, take_over
 from specialize.students import checkpoints
 
 

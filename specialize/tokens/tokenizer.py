@@ -129,7 +129,13 @@ class Tokenizer:
     def prompt_ids(
         self, prompts: Sequence[Prompt], *, eos: bool = False, threads: int = 1
     ) -> list[NDArray[np.int32]]:
-        """``encode_prompts`` as arrays; ``threads`` as of ``encode_ragged``."""
+        """``encode_prompts`` as arrays.
+
+        Args:
+            prompts: texts and chats.
+            eos: the end of sequence follows each.
+            threads: as of ``encode_ragged``.
+        """
         texts = [prompt for prompt in prompts if isinstance(prompt, str)]
         few = len(texts) < _FEW
         found = (

@@ -14,7 +14,7 @@ from specialize.cli.stages import cli
 from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import override_recipe, record_recipe
 from specialize.errors import ConfigurationError
-from specialize.reuse import find_reusable, take_over
+from specialize.stages.reuse import find_reusable, take_over
 from specialize.store import Store, verify
 from tests.support import toys
 from tests.support.scripted_teacher import ScriptedTeacher

@@ -12,9 +12,9 @@ import pytest
 
 from specialize.errors import ConfigurationError, LockedError, NothingPassedError, StoreError
 from specialize.quickstart.run import MODELS
+from specialize.stages.stores import merge_store
 from specialize.store import Part, Store, verify
 from specialize.store.lock import writer_lock
-from specialize.stores import merge_store
 from specialize.targets import learning
 from specialize.targets.stage import write_targets
 from specialize.teacher.protocol import Finish, ScoredText

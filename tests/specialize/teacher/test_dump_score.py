@@ -100,9 +100,9 @@ def test_nothing_that_was_written_is_read_back(
     opened: list[int] = []
     kept = shard_file.ShardFile.__init__
 
-    def note(self: shard_file.ShardFile, root: Path, record: object, about: object) -> None:
+    def note(self: shard_file.ShardFile, root: Path, record: object, *more: object) -> None:
         opened.append(record.shard)
-        kept(self, root, record, about)
+        kept(self, root, record, *more)
 
     monkeypatch.setattr(shard_file.ShardFile, "__init__", note)
     settings = TeacherSettings(samples=2, max_new_tokens=20)
