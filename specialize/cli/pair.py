@@ -33,7 +33,12 @@ _WORLD = 1000  # texts of the bundled world, where none are given
     type=click.IntRange(min=1),
     help="Texts that bytes and hours are given for.",
 )
-@click.option("--page", type=FILE, default=None, help="Also write everything as an HTML page.")
+@click.option(
+    "--page",
+    type=FILE,
+    default=None,
+    help="Also write everything as an HTML page.  [default: no page]",
+)
 @as_json_option
 def pair(
     teacher: str,

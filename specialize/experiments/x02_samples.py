@@ -61,7 +61,9 @@ SAMPLES = Experiment(
     "kept; what follows it is changed for both arms of a pair. *alike*: drawn at temperature 1, "
     "wrong ones too, so that the text is a fair draw from the rows. T1.5 and T2 are the bundled "
     f"teacher with its logits divided by 1.5 and 2. Accuracy on {_EXAMPLES} test questions of the "
-    f"set trained on, and on {_EXAMPLES // 3} in another phrasing.",
+    f"set trained on, and on {_EXAMPLES // 3} in another phrasing. The *alike* pairs and the "
+    "teacher at T = .7 were added after the first results had been seen, and the number of test "
+    "questions was raised.",
     prepare=partial(world.prepare, fewer=("farm",), temperatures=_TEMPERATURES),
     base=world.base_recipe,
     questions=_QUESTIONS,

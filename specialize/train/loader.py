@@ -30,7 +30,7 @@ class Step:
         number: from 0.
         batches: this process's micro-batches, at least one.
         tokens: (objectives,) target tokens of the whole step on all processes.
-        idle: so many of the last batches count nothing; they are there because every process
+        idle: that many of the last batches count nothing; they are there because every process
             must take part in what all exchange.
     """
 
