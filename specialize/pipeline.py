@@ -36,10 +36,8 @@ from specialize.engines import HERE, Engine
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
 from specialize.io.garbage import importing
+from specialize.io.part import Part
 from specialize.io.progress import notice, waiting
-from specialize.rollouts.consistency import check_consistency
-from specialize.stages.stores import merge_store, plan_dump
-from specialize.store import Part, Store
 from specialize.students import checkpoints
 from specialize.teacher.opening import open_teacher
 
@@ -133,6 +131,8 @@ def make_targets(recipe: Recipe, run: Path) -> None:
         ConfigurationError: a teacher is neither a model nor an imported store, or not the one that
             it must be consistent with.
     """
+    from specialize.rollouts.consistency import check_consistency
+    from specialize.store import Store
     from specialize.targets.stage import write_targets
 
     wanted = {name for objective in recipe.objectives for name in objective.teachers}
@@ -164,6 +164,7 @@ def _dump(recipe: Recipe, name: str, run: Path) -> None:
     training, responses = training_examples(recipe), run / "responses" / name
     if responses.is_dir() and why_responses_differ(recipe, name, responses, training) is None:
         return
+    from specialize.rollouts.consistency import check_consistency
     from specialize.teacher.dump import dump
 
     teacher = recipe.teachers[name]
@@ -191,6 +192,7 @@ def plan_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dic
         SpecializeError: what the run would refuse.
     """
     from specialize.stages.reuse import describe, find_reusable
+    from specialize.stages.stores import plan_dump
     from specialize.train.preparation import check_recipe
 
     check_recorded(recipe, run)
@@ -281,6 +283,8 @@ def merge(out: Path, split: Split) -> dict[str, object]:
     """
     if (out / "recipe.yaml").exists():
         return evaluate_run(out, split, ask=False)
+    from specialize.stages.stores import merge_store
+
     return merge_store(out)
 
 

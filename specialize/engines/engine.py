@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from specialize.engines.worker import Work
 from specialize.errors import ConfigurationError
-from specialize.store import Part
+from specialize.io.part import Part
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ import torch
 
 from specialize.config import trust
 from specialize.engines.worker import Failure, Work, attempt, refuse_failures
+from specialize.io.part import Part
 from specialize.io.progress import Verbosity, notice, verbosity
-from specialize.store import Part
 
 RESTARTS = 3  # of one part, before its losses are taken for its own fault
 # Not forked: threads of this process, and its GPU, would not survive that.

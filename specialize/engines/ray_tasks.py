@@ -17,7 +17,7 @@ import ray
 from specialize.config import trust
 from specialize.engines.worker import Failure, Work, attempt, refuse_failures
 from specialize.errors import LockedError, first_line
-from specialize.store import Part
+from specialize.io.part import Part
 
 RETRIES = 10  # of a task whose node or process was lost
 PATIENCE = 60.0  # seconds that the process of a lost node may still hold its part's lock

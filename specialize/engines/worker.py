@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from specialize.config import trust
 from specialize.errors import SpecializeError
+from specialize.io.part import Part
 from specialize.io.progress import Verbosity, set_verbosity
-from specialize.store import Part
 
 Work = Callable[[Part], object]
 

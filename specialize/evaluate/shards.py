@@ -18,8 +18,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from specialize.datasets.recipe_sets import Split
-from specialize.store import Part
-from specialize.store.lock import writer_lock
+from specialize.io.lock import writer_lock
+from specialize.io.part import Part
 
 _FOLDER = ".shards"
 

@@ -26,7 +26,7 @@ from specialize.artifacts.predictions import (
 from specialize.evaluate.grading import grade, rules_digest
 from specialize.evaluate.planning import PromptedSet
 from specialize.evaluate.shards import suffix
-from specialize.store import WHOLE, Part
+from specialize.io.part import WHOLE, Part
 
 
 @dataclass(frozen=True, slots=True)

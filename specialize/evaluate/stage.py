@@ -25,8 +25,8 @@ from specialize.evaluate.planning import EvaluationPlan, PromptedSet, asked_of
 from specialize.evaluate.shards import begun_parts, forget_parts, shard_lock
 from specialize.evaluate.sheets import AnswerSheet
 from specialize.evaluate.subjects import Subject, run_subjects, subject, teachers
+from specialize.io.part import Part
 from specialize.io.progress import progress
-from specialize.store import Part
 from specialize.students import checkpoints as checkpoints_of
 from specialize.students.checkpoints import Checkpoint
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from specialize.engines import HERE, Engine, Work
 from specialize.io.garbage import importing
-from specialize.store import Part, already_merged, discard_all, part_kind, place_of
+from specialize.io.part import Part
+from specialize.store import already_merged, discard_all, part_kind, place_of
 
 if TYPE_CHECKING:  # a dry run starts without kernels, and an alignment without sets
     from align.project import Policy

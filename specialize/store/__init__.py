@@ -17,9 +17,7 @@ from specialize.store.background import ahead, committing
 from specialize.store.description import StoreDescription, differences
 from specialize.store.linking import link_store
 from specialize.store.parts import (
-    WHOLE,
     Merging,
-    Part,
     already_merged,
     discard_all,
     merging,
@@ -33,9 +31,7 @@ from specialize.store.verify import Verification, verify
 from specialize.store.writer import StoreWriter
 
 __all__ = [
-    "WHOLE",
     "Merging",
-    "Part",
     "Sample",
     "Shard",
     "Store",

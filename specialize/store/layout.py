@@ -23,10 +23,11 @@ from typing import TypedDict, cast
 import xxhash
 
 from specialize.errors import StoreError
+from specialize.io.lock import LOCK, OWNER
 from specialize.store.sealed import Json, seal, unseal
 
 STORE, MANIFEST, SUMMARY = "store.json", "manifest.jsonl", "summary.json"
-VOCABULARY, SHARDS, LOCK, OWNER = "vocabulary.safetensors", "shards", ".lock", ".owner.json"
+VOCABULARY, SHARDS = "vocabulary.safetensors", "shards"
 JOURNAL, QUARANTINE = "journal.jsonl", "quarantine.jsonl"  # of served teachers
 PARTS = "parts"  # of jobs that write a part each
 OWN_NAMES = {STORE, MANIFEST, SUMMARY, VOCABULARY, SHARDS, LOCK, OWNER, JOURNAL, QUARANTINE, PARTS}

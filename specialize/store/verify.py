@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from specialize.errors import StoreError
+from specialize.io.lock import LOCK
 from specialize.store.arrays import POSITION_ARRAYS, row_problems
 from specialize.store.description import StoreDescription
 from specialize.store.layout import (
-    LOCK,
     MANIFEST,
     SHARDS,
     VOCABULARY,

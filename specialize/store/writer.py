@@ -25,6 +25,7 @@ from specialize.io.files import (
     write_atomically,
     write_unsynced,
 )
+from specialize.io.lock import writer_lock
 from specialize.store.description import StoreDescription
 from specialize.store.layout import (
     MANIFEST,
@@ -40,7 +41,6 @@ from specialize.store.layout import (
     texts_path,
 )
 from specialize.store.linking import link_file
-from specialize.store.lock import writer_lock
 from specialize.store.recovery import open_for_writing
 from specialize.store.sealed import Json
 from specialize.store.shard import Sample, Shard, shard_of

@@ -21,9 +21,9 @@ from safetensors.numpy import load, save
 from align import Learned
 from specialize.errors import LockedError, StoreError
 from specialize.io.files import write_atomically
-from specialize.store import Part
+from specialize.io.lock import writer_lock
+from specialize.io.part import Part
 from specialize.store.layout import PARTS
-from specialize.store.lock import writer_lock
 
 _PAUSE = 0.2  # seconds between two looks at what others are learning
 

@@ -27,10 +27,9 @@ from align.project import Policy
 from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.io.forked import can_fork, forked
 from specialize.io.garbage import seldom_collected
+from specialize.io.part import WHOLE, Part
 from specialize.io.progress import progress
 from specialize.store import (
-    WHOLE,
-    Part,
     Shard,
     Store,
     StoreDescription,

@@ -23,11 +23,10 @@ from align.vocabulary import SPECIAL, Vocabulary
 from specialize.answers import Kind
 from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.formats import DemonstrationPool, by_name, is_chat
+from specialize.io.part import WHOLE, Part
 from specialize.io.progress import progress
 from specialize.records import ChatPrompt, Example, Response
 from specialize.store import (
-    WHOLE,
-    Part,
     Sample,
     Store,
     StoreDescription,

@@ -19,9 +19,10 @@ import numpy as np
 
 from align import from_padded
 from specialize.config.recipe import Teacher as TeacherSettings
+from specialize.io.part import Part
 from specialize.quickstart.run import MODELS
 from specialize.records import Example
-from specialize.store import Part, Shard
+from specialize.store import Shard
 from specialize.targets.projecting import Job, Prepared
 from specialize.targets.stage import write_targets
 from specialize.teacher.dump import dump

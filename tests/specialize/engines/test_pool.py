@@ -12,8 +12,8 @@ import pytest
 
 from specialize.engines import Engine, pool
 from specialize.errors import ConfigurationError, SpecializeError, StoreError
+from specialize.io.part import Part
 from specialize.stages.stores import merge_store
-from specialize.store import Part
 from tests.support import toys
 from tests.support.killed_stages import visible
 from tests.support.part_stages import Watched, align_into, dump_into

@@ -24,9 +24,9 @@ from specialize.config.yaml_files import record_recipe
 from specialize.engines import Engine
 from specialize.errors import SpecializeError, StoreError
 from specialize.evaluate import asking
+from specialize.io.part import Part
 from specialize.pipeline import evaluate_run, merge
 from specialize.stages.stores import merge_store
-from specialize.store import Part
 from tests.support.evaluation_toys import write_world
 from tests.support.killed_stages import visible
 from tests.support.part_stages import MANY, Watched, align_into, dump_into

@@ -21,9 +21,9 @@ from specialize.evaluate.generation import Draws, Limits, Stop, generate
 from specialize.evaluate.planning import EvaluationPlan
 from specialize.evaluate.shards import shard_lock
 from specialize.evaluate.voting import majority, seed_of
+from specialize.io.part import Part
 from specialize.pipeline import evaluate_run, merge
 from specialize.records import Example
-from specialize.store import Part
 from tests.support import toys
 from tests.support.evaluation_toys import (
     SIZE,

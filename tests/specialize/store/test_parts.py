@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from specialize.errors import ConfigurationError, LockedError, NothingPassedError, StoreError
+from specialize.io.lock import writer_lock
+from specialize.io.part import Part
 from specialize.quickstart.run import MODELS
 from specialize.stages.stores import merge_store
-from specialize.store import Part, Store, verify
-from specialize.store.lock import writer_lock
+from specialize.store import Store, verify
 from specialize.targets import learning
 from specialize.targets.stage import write_targets
 from specialize.teacher.protocol import Finish, ScoredText

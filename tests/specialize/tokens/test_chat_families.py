@@ -191,7 +191,7 @@ DOCUMENTED = {"llama": "llama3", "gemma": "gemma2", "mistral": "mistral_v3",
 def test_documented_teachers_of_each_family_render() -> None:
     """The examples of docs/teachers.md, each with its family's template."""
     page = (Path(__file__).parents[3] / "docs" / "teachers.md").read_text(encoding="utf-8")
-    found = re.search(r"A teacher of each kind.*?```yaml\n(.*?)```", page, re.DOTALL)
+    found = re.search(r"One teacher of each kind.*?```yaml\n(.*?)```", page, re.DOTALL)
     assert found is not None
     teachers = yaml.safe_load(found.group(1))["teachers"]
     assert len(teachers) == 11

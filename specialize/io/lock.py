@@ -1,4 +1,4 @@
-"""One writer at a time: a lock on the store's directory that dies with its process."""
+"""One writer at a time: a lock on a directory that dies with its process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from filelock import FileLock, Timeout
 
 from specialize.errors import LockedError
 from specialize.io.files import make_directory, remove, write_atomically
-from specialize.store.layout import LOCK, OWNER
+
+LOCK, OWNER = ".lock", ".owner.json"
 
 
 @contextlib.contextmanager
 def writer_lock(root: Path) -> Iterator[None]:
-    """Hold the writer's lock of the store at ``root``; the directory is made if missing.
+    """Hold the writer's lock of the directory ``root``; the directory is made if missing.
 
     ``flock`` releases it when the process ends, however it ends. On a network file system that
-    does not honour flock, two machines must not write to one store.
+    does not honour flock, two machines must not write to one directory.
 
     Raises:
         LockedError: another process holds it; names the process and its machine.
