@@ -54,6 +54,7 @@ from specialize.tokens.library_threads import library_threads
 
 Item = TypeVar("Item")
 MOST = 8  # processes: more wait for the one that learns and writes
+EACH = 4  # shards of a process at least: with fewer it costs more than it saves (docs/results.md)
 
 
 @seldom_collected()
@@ -79,8 +80,8 @@ def write_targets(
         policy, top_k: how rows are projected, and entries kept of each.
         temperature: of the rows; other than 1 only where tails were stored at it.
         keep: ``correct`` leaves out responses that are not known to be right.
-        threads: how many work at once, as processes where they can be forked and there are
-            shards enough; None: one a core. No result depends on it.
+        threads: how many work at once, as processes where they can be forked and there are four
+            shards for each; None: one a core. No result depends on it.
         restart: remove ``targets`` and begin again.
         part: write these shards alone, below ``targets``; ``merge_targets`` makes one store of
             all. None: the whole.
@@ -291,8 +292,8 @@ def _describe(
 def _job(
     store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int, keep: Keep, workers: int
 ) -> Job:
-    processes = min(workers, len(store.shard_sizes) - 1, MOST) if can_fork() else 1
-    threads = workers if processes < 2 else 1
+    processes = min(workers, len(store.shard_sizes) // EACH, MOST) if can_fork() else 1
+    threads = 1 if can_fork() else workers  # few shards gain nothing by threads either
     projector = _projector(store, tokenizer, policy, top_k, threads)
     ends = _ends(store, projector, tokenizer.fingerprint)
     classes = token_classes(tokenizer.vocabulary())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from specialize.config.recipe import Teacher as TeacherSettings
 from specialize.errors import ConfigurationError, NothingPassedError, StoreError
 from specialize.imports.codex import import_codex
 from specialize.store import Sample, Store, StoreWriter, verify
+from specialize.targets import stage
 from specialize.targets.stage import write_targets
 from specialize.teacher.dump import dump
 from specialize.teacher.protocol import Finish, ScoredText
@@ -173,11 +175,25 @@ def test_killed_and_resumed_is_byte_identical(responses: Path, tmp_path: Path) -
     assert tree(out) == tree(tmp_path / "whole")
 
 
-def test_no_target_depends_on_how_many_work(responses: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("each", "begun"), [(1, 2), (4, 0)])
+def test_no_target_depends_on_how_many_work(
+    responses: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each: int, begun: int
+) -> None:
+    """Processes are forked, for learning and for projecting, where each has shards enough."""
+    counts: list[int] = []
+    fork = stage.forked
+
+    def noted(work: Callable[[int], object], numbers: Sequence[int], count: int, **more: object):
+        counts.append(count)
+        return fork(work, numbers, count, **more)
+
+    monkeypatch.setattr(stage, "EACH", each)
+    monkeypatch.setattr(stage, "forked", noted)
     for threads in (1, 2):
         student, out = str(teacher_toys.t5()), tmp_path / str(threads)
         write_targets(responses, out, student=student, threads=threads)
     assert tree(tmp_path / "1") == tree(tmp_path / "2")
+    assert counts == ([2] * begun if stage.can_fork() else [])
 
 
 def test_only_correct_responses(responses: Path, tmp_path: Path) -> None:
