@@ -1,18 +1,21 @@
 """What comes before the first step of a large campaign: rows, plan, and the reading of rows.
 
-    python scripts/bench/many_rows.py DATA_DIR --cache FOLDER [--responses 40] [--json FILE]
+    python scripts/bench/many_rows.py DATA_DIR --cache FOLDER [--responses 40] [--before CHECKOUT]
+        [--json FILE]
 
 The targets are GSM8K's 7,473 training solutions over T5's vocabulary with five entries a token (the
 store of ``bench_align_stage.py``, aligned), each as often as ``--responses`` says, in the recipe
 ``specialization``. Two fresh processes: the first finds the rows, the second is a run continued.
-Stores are made once and kept in ``--cache``. Seconds are of the processor, all threads, and of the
-wall.
+``--before`` is a checkout of a version that keeps nothing beside a run: one process of it, on the
+same store. Stores are made once and kept in ``--cache``. Seconds are of the processor, all threads,
+and of the wall.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -30,6 +33,7 @@ from specialize.store import Sample, Store, StoreWriter
 from specialize.targets.stage import write_targets
 from specialize.tokens import load_tokenizer
 
+ROOT = Path(__file__).resolve().parents[2]
 STEPS = 20
 
 
@@ -59,8 +63,13 @@ def cached_targets(cache: Path, data: Path, responses: int) -> Path:
     return path
 
 
-def measure(data: Path, targets: Path, folder: Path) -> dict[str, object]:
-    """One process: rows, plan, and the rows of some steps."""
+def measure(data: Path, targets: Path, folder: Path | None) -> dict[str, object]:
+    """One process: rows, plan, and the rows of some steps.
+
+    Args:
+        folder: what is found is kept there; None: in memory, which every version can.
+    """
+    kept = {} if folder is None else {"folder": folder}
     recipe, tokenizer = specialization(), load_tokenizer(data / "tokenizers" / "t5")
     examples = datasets.load("gsm8k", str(data / "gsm8k" / "train.jsonl"))
     clock = [(time.process_time(), time.perf_counter())]
@@ -71,7 +80,7 @@ def measure(data: Path, targets: Path, folder: Path) -> dict[str, object]:
         return round(cpu - cpu_before, 3), round(wall - wall_before, 3)
 
     stores = {"codex": Store.open(targets)}
-    rows = build_rows(recipe, examples, stores, tokenizer, encoder_decoder=True, folder=folder)
+    rows = build_rows(recipe, examples, stores, tokenizer, encoder_decoder=True, **kept)
     built = lap()
     plan = plan_steps(rows, recipe.training, recipe.optimization, recipe.seed)
     steps = [plan.micro_batches(step) for step in range(STEPS)]
@@ -93,18 +102,24 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="stores and rows are kept here")
     parser.add_argument("--responses", type=int, default=40, help="to each question")
     parser.add_argument("--json", type=Path, help="also write the figures here, as JSON")
-    parser.add_argument("--one", action="store_true", help="measure in this process, once")
+    parser.add_argument("--before", type=Path, help="checkout of the version to compare with")
+    parser.add_argument("--one", choices=("kept", "in-memory"), help="measure in this process")
     given = parser.parse_args()
     targets = cached_targets(given.cache, given.data, given.responses)
     folder = given.cache / f"rows-{given.responses}"
     if given.one:
-        print(json.dumps(measure(given.data, targets, folder)))
+        print(json.dumps(measure(given.data, targets, folder if given.one == "kept" else None)))
         return
     shutil.rmtree(folder, ignore_errors=True)
+    runs = {"first": (ROOT, "kept"), "continued": (ROOT, "kept")}
+    runs |= {"before": (given.before.resolve(), "in-memory")} if given.before else {}
     report = {}
-    for name in ("first", "continued"):
-        command = [sys.executable, *sys.argv, "--one"]
-        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    for name, (version, how) in runs.items():
+        command = [sys.executable, *sys.argv, "--one", how]
+        environment = {**os.environ, "PYTHONPATH": str(version)}
+        told = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+        ).stdout
         report[name] = json.loads(told)
         print(name, told, end="", flush=True)
     if given.json:

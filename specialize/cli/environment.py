@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from specialize import __version__
+from specialize.io.cores import usable_cores
 
 PACKAGES = (
     "numpy", "numba", "torch", "transformers", "tokenizers", "sentencepiece", "accelerate",
@@ -32,9 +33,7 @@ def environment() -> Mapping[str, object]:
     return {
         "specialize": f"{__version__} ({Path(__file__).parents[1]})",
         "python": f"{platform.python_version()} ({_system()})",
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": usable_cores(),
         **{name: _version(name) for name in PACKAGES},
         "device": _device(),
         **{name: os.environ.get(name, "not set") for name in VARIABLES},

@@ -6,12 +6,12 @@ Engine(processes=64, ray="auto").run(partial(dump_part, ...))    64 tasks of a R
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 from specialize.engines.worker import Work
 from specialize.errors import ConfigurationError
+from specialize.io.cores import usable_cores
 from specialize.io.part import Part
 
 
@@ -37,7 +37,7 @@ class Engine:
     @property
     def threads(self) -> int:
         """The share of this machine's cores that each part has; all of them on a cluster's node."""
-        cores = os.cpu_count() or 1
+        cores = usable_cores()
         return cores if self.ray is not None else max(1, cores // self.processes)
 
     def part(self, shard: str | None) -> Part | None:

@@ -20,6 +20,7 @@ import torch
 
 from specialize.config import trust
 from specialize.engines.worker import Failure, Work, attempt, refuse_failures
+from specialize.io.cores import usable_cores
 from specialize.io.part import Part
 from specialize.io.progress import Verbosity, notice, verbosity
 
@@ -101,8 +102,7 @@ def _serve(
 @contextmanager
 def _environment(part: Part) -> Iterator[None]:
     """What a process that is started inside the block finds in its environment."""
-    cores = os.cpu_count() or 1
-    changed = {"OMP_NUM_THREADS": str(max(1, cores // part.count))} | dict(os.environ)
+    changed = {"OMP_NUM_THREADS": str(max(1, usable_cores() // part.count))} | dict(os.environ)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     devices = [d for d in visible.split(",") if d] or range(torch.cuda.device_count())
     if len(devices) > 1:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import xxhash
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from specialize.config.recipe import Recipe
 from specialize.config.user_files import is_own_file
 from specialize.errors import ConfigurationError, InputError
 from specialize.evaluate.planning import TEACHER
 from specialize.io.gguf_file import is_gguf
+from specialize.io.hub_calls import hub_call
 from specialize.students import checkpoints
 from specialize.students.checkpoints import Checkpoint
 
@@ -86,11 +86,8 @@ def _local(model: str | Path) -> Path:
         return path
     if isinstance(model, Path) or model.startswith((".", "/")) or model.count("/") > 1:
         raise InputError(f"there is no model directory or GGUF file {model}")
-    try:
+    with hub_call(f"model {model!r} is no directory, and the hub says", InputError):
         return Path(snapshot_download(model, allow_patterns=list(_WANTED)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise InputError(f"model {model!r} is no directory, and the hub says: {reason}") from None
 
 
 def _checkpoint_digest(checkpoint: Checkpoint) -> str:

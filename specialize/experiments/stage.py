@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from specialize.experiments.design import Experiment
 from specialize.experiments.judgement import Judgement
 from specialize.experiments.page import points, write_page
 from specialize.experiments.planning import Scale, plan
+from specialize.io.cores import usable_cores
 
 
 def list_all(experiments: Iterable[Experiment]) -> dict[str, object]:
@@ -41,7 +41,7 @@ def run_experiment(
     Raises:
         SpecializeError: what a cell refuses; finished ones stay.
     """
-    perform_all(cells_of(experiment, out, arms=arms, seeds=seeds), processes or _cores())
+    perform_all(cells_of(experiment, out, arms=arms, seeds=seeds), processes or usable_cores())
     judged = Judgement(outcomes.gather(cell.run for cell in cells_of(experiment, out)))
     found = [(contrast, judged.judge(contrast)) for contrast in experiment.contrasts]
     return {c.claim: f"{points(each)} {each.verdict}" for c, each in found if each is not None}
@@ -56,8 +56,3 @@ def write_pages(experiment: Experiment, out: Path, folder: Path) -> dict[str, ob
     found = outcomes.gather(cell.run for cell in cells_of(experiment, out))
     found = found or outcomes.read(folder / f"{experiment.name}.json")
     return {"page": str(write_page(experiment, found, folder)), "runs": len(found)}
-
-
-def _cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

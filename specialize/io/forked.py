@@ -22,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from specialize.errors import SpecializeError
+from specialize.io.progress import set_verbosity
 
 Item = TypeVar("Item")
 
@@ -90,6 +91,8 @@ def _serve(
     work: Callable[[int], Item], numbers: Sequence[int], pipe: Connection, kept: Collection[int]
 ) -> None:
     """Send what is made of each of ``numbers``, or the error, after which nothing follows."""
+    # a thread that was writing progress when this process was forked never lets go of its lock here
+    set_verbosity("quiet")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that reads is told, and closes
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for entry in os.listdir("/proc/self/fd"):

@@ -12,12 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from huggingface_hub import EvalResult, HfApi, ModelCardData
-from huggingface_hub.errors import HfHubHTTPError
 
 from specialize.artifacts.selection import read_selection
 from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
 from specialize.io.files import write_atomically
+from specialize.io.hub_calls import hub_call
 from specialize.report.gather import ReportData
 from specialize.report.markdown import render
 from specialize.report.words import reasons
@@ -86,7 +86,7 @@ def push(run: Path, recipe: Recipe, repository: str) -> str:
         )
     folder = run / "checkpoints" / selection.checkpoint
     api = HfApi()
-    try:
+    with hub_call(f"{recipe.name} cannot go to {repository}", ConfigurationError):
         api.create_repo(repository, exist_ok=True, private=True)
         with TemporaryDirectory() as beside:
             write_atomically(Path(beside) / "README.md", card.read_bytes())
@@ -94,7 +94,4 @@ def push(run: Path, recipe: Recipe, repository: str) -> str:
                 repo_id=repository, folder_path=folder, ignore_patterns=list(_OF_TRAINING)
             )
             sent = api.upload_folder(repo_id=repository, folder_path=beside)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ConfigurationError(f"{recipe.name} cannot go to {repository}: {reason}") from None
     return str(sent)

@@ -12,7 +12,6 @@ when a row is, unless its length depends on them (thinking, a filter, several te
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,9 +20,10 @@ import numpy as np
 
 from specialize.config.recipe import Objective, Recipe
 from specialize.errors import ConfigurationError, NothingPassedError
+from specialize.io.cores import usable_cores
 from specialize.records import Example
 from specialize.rows.ids import Ids
-from specialize.rows.kept import KeptRows, Part, digest_of
+from specialize.rows.kept import KeptRows, ObjectiveRows, digest_of
 from specialize.rows.objectives import ObjectiveTargets
 from specialize.rows.prompts import encode, prompts_of
 from specialize.rows.row import RowSet
@@ -121,7 +121,7 @@ def _found_once(targets: ObjectiveTargets, folder: Path) -> FoundRows:
 
 def _part(
     targets: ObjectiveTargets, number: int, prompts: Ids, given: Ids
-) -> tuple[Part, Counter[str]]:
+) -> tuple[ObjectiveRows, Counter[str]]:
     """The rows of one objective, and what was left out."""
     recipe, objective = targets.recipe, targets.recipe.objectives[number]
     found, lost = targets.find(objective, given)
@@ -135,7 +135,7 @@ def _part(
     last, at = None, 0
     encoded = encode(
         questions, targets.tokenizer, most=most, eos=targets.encoder_decoder,
-        threads=os.cpu_count() or 1,
+        threads=usable_cores(),
     )  # fmt: skip
     for i, fitted in enumerate(encoded):
         lost["context_cut"] += fitted.cut
@@ -147,7 +147,7 @@ def _part(
             last, at = fitted.ids, prompts.append(fitted.ids)
         start[i] = at
     kept = length <= most
-    part = Part(found.take(kept), start[kept], length[kept])
+    part = ObjectiveRows(found.take(kept), start[kept], length[kept])
     answered = any(count for reason, count in lost.items() if reason != "no_response")
     if objective.missing == "refuse" or answered:  # only a teacher without any response is masked
         _refuse_nothing(objective, len(part), lost)

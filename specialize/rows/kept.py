@@ -24,7 +24,7 @@ from specialize.rows.row import Lengths, Row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class ObjectiveRows:
     """The rows of one objective: their targets, and (n,) where their prompts begin and how long
     these are."""
 
@@ -49,7 +49,7 @@ class KeptRows(Sequence[Row]):
     def __init__(
         self,
         examples: Sequence[Example],
-        parts: Sequence[Part],
+        parts: Sequence[ObjectiveRows],
         reads: Sequence[Read],
         prompts: Ids,
     ) -> None:
@@ -95,7 +95,7 @@ class KeptRows(Sequence[Row]):
             names=[example.id for example in self._examples],
         )
 
-    def _place(self, index: int) -> tuple[int, Part, int]:
+    def _place(self, index: int) -> tuple[int, ObjectiveRows, int]:
         count = len(self)
         if not -count <= index < count:
             raise IndexError(f"row {index} of {count}")
@@ -106,7 +106,7 @@ class KeptRows(Sequence[Row]):
 
 
 def digest_of(
-    examples: Sequence[Example], parts: Sequence[Part], content: Mapping[str, str]
+    examples: Sequence[Example], parts: Sequence[ObjectiveRows], content: Mapping[str, str]
 ) -> str:
     """sha256 of what the rows are: keys, lengths, places, and the digests of what is there.
 

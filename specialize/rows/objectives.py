@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from align.sparse import one_hot
 from specialize.config.recipe import Objective, Recipe
@@ -118,15 +120,13 @@ class ObjectiveTargets:
         lost: Lost = Counter()
         for name, (_, reasons) in zip(names, each, strict=True):
             lost.update({f"{name}_{reason}": count for reason, count in reasons.items()})
-        reads = [self._read_stored(name, thinking) for name in names]
-        examples, first = self.examples, each[0][0]
-        ids_of = [
-            lambda place, where, read=read: read(examples[place], 0, 0, where).ids for read in reads
-        ]
+        ids_of = [partial(self._ids, self._read_stored(name, thinking)) for name in names]
         found, missing = of_every_teacher([found for found, _ in each], ids_of)
         lost["not_of_every_teacher"] += missing
-        assert len(found) + missing == len(first)
         return found, lost
+
+    def _ids(self, read: Read, place: int, where: Sequence[int]) -> NDArray[np.int32]:
+        return read(self.examples[place], 0, 0, where).ids
 
     def _sieved(self, objective: Objective, found: Found, lost: Lost) -> tuple[Found, Lost]:
         """The targets of which some row carries the loss."""

@@ -2,7 +2,7 @@
 
 run/rows/prompts.i32          ids of the prompts
 run/rows/given.i32            ids of targets that are in no store: gold answers, a teacher's labels
-run/rows/rows.safetensors     of every objective the columns of ``Part``
+run/rows/rows.safetensors     of every objective the columns of ``ObjectiveRows``
 run/rows/rows.json            written last: what the rows depend on, and the hashes of the others
 
 A folder about other rows, half written or damaged, is made anew; nothing else depends on it.
@@ -25,7 +25,7 @@ from safetensors.numpy import load, save
 from specialize.io.files import write_atomically
 from specialize.rows.found import Found
 from specialize.rows.ids import Ids
-from specialize.rows.kept import Part
+from specialize.rows.kept import ObjectiveRows
 from specialize.rows.objectives import ObjectiveTargets
 
 PROMPTS, GIVEN = "prompts.i32", "given.i32"
@@ -45,7 +45,7 @@ class FoundRows:
         prompts, given: the ids that the numbers are about.
     """
 
-    parts: Sequence[Part]
+    parts: Sequence[ObjectiveRows]
     dropped: Mapping[str, Mapping[str, int]]
     prompts: Ids
     given: Ids
@@ -119,7 +119,7 @@ def reopened_rows(folder: Path, key: str) -> FoundRows | None:
     return None
 
 
-def _columns(part: Part) -> dict[str, NDArray[np.int64]]:
+def _columns(part: ObjectiveRows) -> dict[str, NDArray[np.int64]]:
     found = part.found
     return {
         "example": found.example, "sample": found.sample, "length": found.length,
@@ -128,10 +128,10 @@ def _columns(part: Part) -> dict[str, NDArray[np.int64]]:
     }  # fmt: skip
 
 
-def _parts(columns: Mapping[str, NDArray[np.int64]]) -> list[Part]:
+def _parts(columns: Mapping[str, NDArray[np.int64]]) -> list[ObjectiveRows]:
     count = len({name.partition(".")[0] for name in columns})
     return [
-        Part(
+        ObjectiveRows(
             Found(*(columns[f"{number}.{name}"] for name in _NAMES)),
             columns[f"{number}.prompt_start"],
             columns[f"{number}.prompt_length"],

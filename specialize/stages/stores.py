@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from specialize.engines import HERE, Engine, Work
+from specialize.engines import HERE, Engine
 from specialize.io.garbage import importing
 from specialize.io.part import Part
 from specialize.store import already_merged, discard_all, part_kind, place_of
@@ -41,47 +41,27 @@ def dump_set(
 
     ``shard``, as "0/4", is the part that is written, ``engine`` what writes all at once.
     """
+    part = engine.part(shard)
+    if not dry_run and _is_divided(out, engine, restart=restart):
+        write = partial(
+            dump_set, out, settings, name, path, split=split, limit=limit, seed=seed,
+            restart=False, dry_run=False,
+        )  # fmt: skip
+        return _written_in_parts(out, write, engine, restart=restart, on_gpu=True)
     from specialize import datasets
     from specialize.datasets.given_texts import texts_to_score
     from specialize.teacher.dump import dump
     from specialize.teacher.opening import open_teacher
 
-    part = engine.part(shard)
-    if not dry_run and _is_divided(out, engine, restart=restart):
-        work = partial(_dump_part, out, settings, name, path, split, limit, seed)
-        return _written_in_parts(out, work, engine, restart=restart, on_gpu=True)
-    examples = datasets.load(name, path, split=split, limit=limit)
+    examples, kind = datasets.load(name, path, split=split, limit=limit), datasets.kind_of(name)
     if dry_run:
-        return plan_dump(settings, examples, out, kind=datasets.kind_of(name), seed=seed)
+        return plan_dump(settings, examples, out, kind=kind, seed=seed)
     with open_teacher(settings, place_of(out, part, restart=restart)) as opened:
         summary = dump(
-            opened,
-            examples,
-            out,
-            settings,
-            kind=datasets.kind_of(name),
-            seed=seed,
-            restart=restart,
-            part=part,
+            opened, examples, out, settings, kind=kind, seed=seed, restart=restart, part=part,
             texts=texts_to_score(settings, examples),
-        )
+        )  # fmt: skip
     return {**summary.as_json()}
-
-
-def _dump_part(
-    out: Path,
-    settings: Teacher,
-    name: str,
-    path: str | None,
-    split: str | None,
-    limit: int | None,
-    seed: int,
-    part: Part,
-) -> None:
-    dump_set(
-        out, settings, name, path, split=split, limit=limit, seed=seed, restart=False,
-        dry_run=False, shard=str(part),
-    )  # fmt: skip
 
 
 def align_store(
@@ -101,19 +81,22 @@ def align_store(
     with importing():
         from specialize.targets.stage import write_targets
 
-    write = partial(
-        write_targets, responses, targets, student=student, policy=policy, top_k=top_k,
-        temperature=temperature,
-    )  # fmt: skip
     part = engine.part(shard)
     if _is_divided(targets, engine, restart=restart):
-        work = partial(_align_part, write, threads or engine.threads)
-        return _written_in_parts(targets, work, engine, restart=restart, on_gpu=False)
-    return {**write(threads=threads, restart=restart, part=part)}
+        write = partial(
+            align_store, responses, targets, student=student, policy=policy, top_k=top_k,
+            temperature=temperature, threads=threads or engine.threads, restart=False,
+        )  # fmt: skip
+        return _written_in_parts(targets, write, engine, restart=restart, on_gpu=False)
+    written = write_targets(
+        responses, targets, student=student, policy=policy, top_k=top_k,
+        temperature=temperature, threads=threads, restart=restart, part=part,
+    )  # fmt: skip
+    return {**written}
 
 
-def _align_part(write: Callable[..., object], threads: int, part: Part) -> None:
-    write(threads=threads, part=part)
+def _one(write: Callable[..., object], part: Part) -> None:
+    write(shard=str(part))
 
 
 def _is_divided(out: Path, engine: Engine, *, restart: bool) -> bool:
@@ -122,11 +105,12 @@ def _is_divided(out: Path, engine: Engine, *, restart: bool) -> bool:
 
 
 def _written_in_parts(
-    out: Path, work: Work, engine: Engine, *, restart: bool, on_gpu: bool
+    out: Path, write: Callable[..., object], engine: Engine, *, restart: bool, on_gpu: bool
 ) -> dict[str, object]:
+    """Let ``engine`` call ``write`` for every shard, and merge what came of it."""
     if restart:
         discard_all(out)
-    engine.run(work, on_gpu=on_gpu)
+    engine.run(partial(_one, write), on_gpu=on_gpu)
     return merge_store(out)
 
 

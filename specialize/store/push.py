@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError
 
 from specialize.errors import ConfigurationError
+from specialize.io.hub_calls import hub_call
 from specialize.store.export import export_store
 
 
@@ -36,13 +36,10 @@ def push_store(path: Path, repository: str) -> dict[str, object]:
         folder = Path(beside) / "dataset"
         told = export_store(path, folder, "dataset")
         api = HfApi()
-        try:
+        with hub_call(f"{path} cannot go to {repository}", ConfigurationError):
             api.create_repo(repository, repo_type="dataset", exist_ok=True, private=True)
             sent = api.upload_folder(
                 repo_id=repository, repo_type="dataset", folder_path=folder,
                 commit_message=f"Rows of {path.name}",
             )  # fmt: skip
-        except (HfHubHTTPError, OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise ConfigurationError(f"{path} cannot go to {repository}: {reason}") from None
     return {**told, "file": repository, "commit": str(sent)}

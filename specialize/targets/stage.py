@@ -14,7 +14,6 @@ teacher is known by the pieces in its store alone; no model is loaded. A store o
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -25,6 +24,7 @@ from typing import TypeVar
 from align import Learned, Projector
 from align.project import Policy
 from specialize.errors import ConfigurationError, NothingPassedError
+from specialize.io.cores import usable_cores
 from specialize.io.forked import can_fork, forked
 from specialize.io.garbage import seldom_collected
 from specialize.io.part import WHOLE, Part
@@ -99,7 +99,7 @@ def write_targets(
     _, shard_samples = read_store_file(store.path)
     warmth = Warmth(temperature, tail_column(store, temperature))
     about = _describe(store, tokenizer, policy, top_k, keep, temperature)
-    job = _job(store, tokenizer, policy, top_k, keep, threads or os.cpu_count() or 1)
+    job = _job(store, tokenizer, policy, top_k, keep, threads or usable_cores())
     place = place_of(Path(targets), part, restart=restart)
     with StoreWriter(place, about, shard_samples=shard_samples, restart=restart) as writer:
         return _write(writer, store, job, warmth, part)

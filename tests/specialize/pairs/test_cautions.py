@@ -13,6 +13,7 @@ from specialize.pairs.evidence import Evidence, Given, assume
 from specialize.tokens import Tokenizer, load_tokenizer
 from tests.support import teacher_toys as toys
 from tests.support.chat_families import family_tokenizer
+from tests.support.sentences import unlike
 
 DATA = Path(os.environ.get("SPECIALIZE_DATA", "/nonexistent"))
 TEXTS = [Given("He has 3 + 4 = 7 apples.\nThe answer is 7")] * 60
@@ -34,12 +35,6 @@ def _said(teacher: Tokenizer, student: Tokenizer, widths: Widths = UNKNOWN_WIDTH
 def _of(evidence: Evidence, student: Tokenizer, widths: Widths = UNKNOWN_WIDTHS) -> list[str]:
     tokens = student.encode_ragged([one.text for one in evidence.texts.responses], eos=True)
     return cautions(evidence, student, tokens, widths)
-
-
-def _matches(found: list[str], expected: list[str]) -> None:
-    assert len(found) == len(expected), found
-    for sentence, wanted in zip(found, expected, strict=True):
-        assert wanted in sentence
 
 
 def test_vocabularies_made_for_it() -> None:
@@ -77,7 +72,7 @@ def test_too_few_texts_are_named(count: int, words: str | None) -> None:
 @pytest.mark.parametrize("pair", REAL)
 def test_published_vocabularies(pair: str) -> None:
     teacher, student = (load_tokenizer(_path(name)) for name in pair.split())
-    _matches(_said(teacher, student), REAL[pair])
+    assert unlike(_said(teacher, student), [re.escape(words) for words in REAL[pair]]) == []
 
 
 @pytest.mark.slow

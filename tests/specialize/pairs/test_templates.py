@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from specialize.pairs.templates import template_cautions
 from specialize.tokens.chat_template import ChatTemplate
 from tests.support.chat_families import family_tokenizer
+from tests.support.sentences import unlike
 
 MATCHES = {
     ("smollm2", "gemma2"): ["system prompt of its own where there is none, 'You are a helpful AI",
@@ -41,22 +41,21 @@ MADE = {
 }  # fmt: skip
 
 
-def _matches(found: list[str], expected: list[str]) -> None:
-    assert len(found) == len(expected), found
-    for sentence, wanted in zip(found, expected, strict=True):
-        assert re.search(wanted, sentence)
-
-
 @pytest.mark.parametrize(("teacher", "student"), MATCHES)
 def test_published_templates(teacher: str, student: str) -> None:
     found = template_cautions(family_tokenizer(teacher), family_tokenizer(student))
-    _matches(found, MATCHES[teacher, student])
+    assert unlike(found, MATCHES[teacher, student]) == []
 
 
 @pytest.mark.parametrize("source", MADE)
 def test_made_templates(source: str) -> None:
     teacher = family_tokenizer("phi4")
-    _matches(template_cautions(teacher, replace(teacher, chat=ChatTemplate(source))), MADE[source])
+    assert (
+        unlike(
+            template_cautions(teacher, replace(teacher, chat=ChatTemplate(source))), MADE[source]
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("who", ["teacher", "student", "both", "store"])
@@ -66,7 +65,7 @@ def test_one_without_a_template(who: str) -> None:
     pair = {"teacher": (without, some), "student": (some, without), "both": (without, without),
             "store": (None, some)}[who]  # fmt: skip
     found = template_cautions(*pair)
-    _matches(
-        found,
-        [f"the {who} has none: ask the {who} in a format"] if who in ("teacher", "student") else [],
+    said = (
+        [f"the {who} has none: ask the {who} in a format"] if who in ("teacher", "student") else []
     )
+    assert unlike(found, said) == []

@@ -9,6 +9,7 @@ import datasets
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from huggingface_hub import constants
 
 from specialize.cli.stages import cli
 from specialize.errors import ConfigurationError
@@ -50,6 +51,15 @@ def test_a_pushed_store_is_read_by_datasets(
         assert np.concatenate([[], *row["topk_logprob"]]).tolist() == rows.logprobs.tolist()
         assert row["tail_logprob"] == rows.tail.tolist()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".tmp")] == []
+
+
+def test_no_connection_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_store(tmp_path / "s")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(ConfigurationError, match=r"s cannot go to me/rows: .*[Cc]onnect"):
+        push_store(tmp_path / "s", "me/rows")
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
 
 def test_what_there_is_to_write(tmp_path: Path) -> None:
