@@ -78,10 +78,28 @@ def _select_from(
     recipe: Recipe, run: Path, source: Path | None
 ) -> tuple[dict[str, object], RunResults]:
     """Every stage up to the selection."""
-    from specialize.stages.reuse import find_reusable, take_over
     from specialize.train.preparation import check_recipe
 
     check_recipe(recipe)
+    train_from(recipe, run, source)
+    results = RunResults(run)
+    evaluate_run(run, "validation", results=results)
+    return select_run(run, None, results=results), results
+
+
+def train_from(recipe: Recipe, run: Path, source: Path | None) -> None:
+    """Targets and training of a run, from what another run has where that would come out equal.
+
+    Args:
+        recipe: what the run is.
+        run: its directory; continued if it holds a run of the same recipe.
+        source: the other run; None: everything is made.
+
+    Raises:
+        SpecializeError: whatever a stage refuses; what was finished before stays.
+    """
+    from specialize.stages.reuse import find_reusable, take_over
+
     parts = find_reusable(recipe, source) if source is not None else []
     record_recipe(recipe, run)
     if source is not None:
@@ -89,9 +107,6 @@ def _select_from(
             notice(line)
     make_targets(recipe, run)
     train_run(recipe, run)
-    results = RunResults(run)
-    evaluate_run(run, "validation", results=results)
-    return select_run(run, None, results=results), results
 
 
 def train_run(recipe: Recipe, run: str | Path) -> dict[str, object]:

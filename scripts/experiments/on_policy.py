@@ -27,17 +27,14 @@ from pathlib import Path
 from specialize.artifacts.predictions import PredictionFile
 from specialize.config.recipe import Recipe
 from specialize.config.rounds import Rounds
-from specialize.config.yaml_files import record_recipe
 from specialize.evaluate import evaluate
-from specialize.pipeline import make_targets
+from specialize.pipeline import train_from
 from specialize.quickstart import world
 from specialize.quickstart.run import Size, quickstart_recipe, write_data
 from specialize.rollouts.rounds import OWN, begin_round, folder
 from specialize.selection.paired_tests import Paired, difference_interval, pair
-from specialize.stages.reuse import find_reusable, take_over
 from specialize.store import Store
 from specialize.students import checkpoints
-from specialize.train import train
 
 ROUNDS = 2
 ARMS: dict[str, dict[str, object] | None] = {
@@ -73,7 +70,7 @@ def run_arm(work: Path, size: Size, seed: int, arm: str) -> None:
     rounds = ROUNDS if arm != FIRST else 0
     recipe = recipe_of(home, Size(size.questions, samples, size.steps, size.examples), seed)
     before = home / f"first-{samples}"
-    stage(recipe, before, None)
+    train_from(recipe, before, None)
     done = recipe
     for number in range(1, 1 + rounds):
         run = folder(home / arm, number)
@@ -83,19 +80,9 @@ def run_arm(work: Path, size: Size, seed: int, arm: str) -> None:
         else:
             wanted = Rounds.model_validate({"count": ROUNDS, "steps": size.steps, **changes})
             ahead = begin_round(recipe, wanted, before, run, number)
-        stage(ahead, run, before)
+        train_from(ahead, run, before)
         before, done = run, ahead
     evaluate(done, before, checkpoints=[checkpoints.complete(before)[-1]], split="test")
-
-
-def stage(recipe: Recipe, run: Path, source: Path | None) -> None:
-    """Texts, targets and training of one stage; what an earlier one has is taken over."""
-    parts = find_reusable(recipe, source) if source is not None else []
-    record_recipe(recipe, run)
-    if source is not None:
-        take_over(parts, source, run)
-    make_targets(recipe, run)
-    train(recipe, run)
 
 
 def positions(work: Path, seed: int, arm: str) -> int:

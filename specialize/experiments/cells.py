@@ -21,13 +21,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from specialize.config.recipe import Recipe
-from specialize.config.yaml_files import record_recipe
 from specialize.evaluate import evaluate
 from specialize.experiments import find_experiment, outcomes
 from specialize.experiments.design import Arm, Experiment
 from specialize.io.progress import notice, progress, set_verbosity
-from specialize.pipeline import make_targets, train_run
-from specialize.stages.reuse import find_reusable, take_over
+from specialize.pipeline import train_from
 from specialize.students import checkpoints
 
 
@@ -150,12 +148,7 @@ def perform(name: str, out: Path, arm: str, seed: int, source: Path | None) -> P
     if cell.finished:  # by another process that was given it too
         return cell.run
     recipe, run, started = cell.recipe, cell.run, time.process_time()
-    parts = find_reusable(recipe, source) if source is not None else []
-    record_recipe(recipe, run)
-    if source is not None:
-        take_over(parts, source, run)
-    make_targets(recipe, run)
-    train_run(recipe, run)
+    train_from(recipe, run, source)
     selects = "validation" in experiment.splits  # then the student before training counts too
     trained = [each for each in checkpoints.candidates(run) if each.step]
     for split in experiment.splits:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -28,20 +28,38 @@ def writer_lock(root: Path) -> Iterator[None]:
         LockedError: another process holds it; names the process and its machine.
     """
     make_directory(root)
-    lock = FileLock(root / LOCK, timeout=0)
+    with sole_holder(
+        root / LOCK,
+        lambda: f"{root} is being written by {_owner(root)}; wait for it, or write elsewhere",
+    ):
+        try:
+            owner = {"pid": os.getpid(), "host": socket.gethostname()}
+            write_atomically(root / OWNER, json.dumps(owner).encode())
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                remove(root / OWNER)
+
+
+@contextlib.contextmanager
+def sole_holder(path: Path, refusal: Callable[[], str]) -> Iterator[None]:
+    """Hold the lock file ``path``, or refuse at once.
+
+    Args:
+        path: of the lock; its directory is there.
+        refusal: what to say where another process holds it.
+
+    Raises:
+        LockedError: another process does.
+    """
+    lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
-        raise LockedError(
-            f"{root} is being written by {_owner(root)}; wait for it, or write elsewhere"
-        ) from error
+        raise LockedError(refusal()) from error
     try:
-        owner = {"pid": os.getpid(), "host": socket.gethostname()}
-        write_atomically(root / OWNER, json.dumps(owner).encode())
         yield
     finally:
-        with contextlib.suppress(OSError):
-            remove(root / OWNER)
         lock.release()
 
 

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from specialize.errors import ConfigurationError, InputError, LockedError
+from specialize.errors import ConfigurationError, InputError
 from specialize.io.files import append_line, make_directory, remove, write_atomically
+from specialize.io.lock import sole_holder
 from specialize.store import differences
 from specialize.store.sealed import Json
 
@@ -70,19 +69,12 @@ class GrowingFile:
             LockedError: another process does.
         """
         make_directory(self.path.parent)
-        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise LockedError(
-                f"another process draws {self.path}; wait for it, or name another file"
-            ) from error
-        try:
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        refusal = f"another process draws {self.path}; wait for it, or name another file"
+        with sole_holder(lock, lambda: refusal):
             write_atomically(self._about, json.dumps(dict(self._settings), sort_keys=True).encode())
             starts = range(self._whole_blocks() * self._block, self._lines, self._block)
             yield [slice(start, min(start + self._block, self._lines)) for start in starts]
-        finally:
-            lock.release()
 
     def _whole_blocks(self) -> int:
         """How many blocks are there; what follows them is cut off."""

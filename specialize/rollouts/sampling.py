@@ -105,10 +105,9 @@ def write_rollouts(
 ) -> dict[str, Json]:
     """Draw texts to the training questions and write them to ``out``, in the questions' order.
 
-    Questions whose prompt is longer than
-    ``training.max_prompt_tokens`` are left out, as in training. A file that is finished is not
-    drawn again. Where the student's tokens lose line breaks, they are put where the teacher's own
-    texts in ``run`` have them.
+    Questions whose prompt is longer than ``training.max_prompt_tokens`` are left out, as in
+    training. A file that is finished is not drawn again. Where the student's tokens lose line
+    breaks, they are put where the teacher's own texts in ``run`` have them.
 
     Returns:
         The file, and counts: questions, texts, those that a limit cut, blank ones.

@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from specialize.artifacts.learned_tokens import record_learned
 from specialize.config.recipe import Recipe
-from specialize.errors import LockedError, StoreError
+from specialize.errors import StoreError
+from specialize.io.lock import LOCK, sole_holder
 from specialize.io.progress import notice, progress, waiting
 from specialize.rows import RowSet, build_rows, plan_steps
 from specialize.students import checkpoints
@@ -79,17 +78,9 @@ def _sole_trainer(run: Path, process: int) -> Iterator[None]:
         yield
         return
     checkpoints.folder(run).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(checkpoints.folder(run) / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise LockedError(
-            f"another process trains in {run}; wait for it, or name another directory"
-        ) from error
-    try:
+    refusal = f"another process trains in {run}; wait for it, or name another directory"
+    with sole_holder(checkpoints.folder(run) / LOCK, lambda: refusal):
         yield
-    finally:
-        lock.release()
 
 
 # ---- what is trained on ------------------------------------------------------------------------
