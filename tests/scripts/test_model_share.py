@@ -66,6 +66,8 @@ def test_what_overlaps_is_one_time_of_the_wall_and_two_of_the_processor() -> Non
 def test_a_command_is_watched_with_the_processes_that_it_forks(tmp_path: Path) -> None:
     package = tmp_path / "specialize" / "losses"
     package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").touch()
     (package / "kernel.py").write_text(LOSS)
     found = measure(
         [sys.executable, "-P", "-c", COMMAND], {"PATH": os.defpath, "PYTHONPATH": str(tmp_path)}
