@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from specialize.config.chat import Chat
 from specialize.config.section import Count, Positive, PositiveNumber, Share, Strict
+from specialize.errors import ConfigurationError
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _KEY = re.compile(r"\bsk-\w")
@@ -41,7 +42,7 @@ class Server(Strict):
     key_variable: str | None = None
     """Environment variable with the key that is sent as a bearer token."""
     concurrency: Positive = 16
-    """Requests under way, over all addresses."""
+    """Requests under way, over all addresses and all jobs that write a part each."""
     requests_per_minute: Positive | None = None
     """Requests begun in a minute, at most. None: no limit."""
     tokens_per_minute: Positive | None = None
@@ -52,6 +53,24 @@ class Server(Strict):
     """Of one request's retries, all together."""
     choices: Positive = 1
     """Solutions asked for in one request, which pays for its prompt once."""
+
+    def shared_by(self, jobs: int) -> Server:
+        """What each of ``jobs`` jobs at once may ask, so that all of them keep the limits.
+
+        Raises:
+            ConfigurationError: a limit is below one unit a minute for each job.
+        """
+        limits = {
+            "requests_per_minute": self.requests_per_minute,
+            "tokens_per_minute": self.tokens_per_minute,
+        }
+        for name, limit in limits.items():
+            if limit is not None and limit < jobs:
+                raise ConfigurationError(
+                    f"server.{name} {limit} cannot be shared by {jobs} jobs; start at most {limit}"
+                )
+        shares = {name: limit // jobs for name, limit in limits.items() if limit is not None}
+        return self.model_copy(update={"concurrency": max(1, self.concurrency // jobs), **shares})
 
     @field_validator("urls", mode="before")
     @classmethod

@@ -56,6 +56,8 @@ def dump_set(
     examples, kind = datasets.load(name, path, split=split, limit=limit), datasets.kind_of(name)
     if dry_run:
         return plan_dump(settings, examples, out, kind=kind, seed=seed)
+    if part is not None and settings.server is not None:
+        settings = settings.model_copy(update={"server": settings.server.shared_by(part.count)})
     with open_teacher(settings, place_of(out, part, restart=restart)) as opened:
         summary = dump(
             opened, examples, out, settings, kind=kind, seed=seed, restart=restart, part=part,

@@ -7,6 +7,7 @@ No teacher is asked or loaded: what it said, and the pieces of its vocabulary, a
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -75,12 +76,22 @@ def _join_quarantines(merged: Merging) -> None:
 
 
 def _join_journals(parts: Sequence[Store], out: Path) -> None:
-    """One journal after the other; the order of answers says nothing."""
+    """One journal after the other, each on a line of its own; the order of answers says nothing."""
     found = [part.path / JOURNAL for part in parts if (part.path / JOURNAL).is_file()]
     if not found:
         return
-    size = sum(file.stat().st_size for file in found)
+    size = sum(file.stat().st_size + 1 for file in found)
     with disk_full_named(out / JOURNAL, size), (out / JOURNAL).open("wb") as joined:
         for file in found:
             with file.open("rb") as content:
                 shutil.copyfileobj(content, joined)
+            if not _ends_a_line(file):  # a killed job's last answer is torn
+                joined.write(b"\n")
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"

@@ -166,7 +166,7 @@ def test_what_is_in_no_shard_is_listed_as_one_job_would(tmp_path: Path) -> None:
             dump_into(out, part, teacher=Doubtful)
     for index in (0, 1):
         place = tmp_path / "two" / "parts" / f"{index}-of-2" / "journal.jsonl"
-        place.write_bytes(b"answers of %d\n" % index)
+        place.write_bytes(b"answers of %d" % index + b"\n" * index)  # the first is torn
     merge_store(tmp_path / "two")
     journal = tmp_path / "two" / "journal.jsonl"
     assert journal.read_bytes() == b"answers of 0\nanswers of 1\n"

@@ -20,7 +20,9 @@ from specialize.config import trust
 from specialize.config.recipe import Server, Teacher
 from specialize.config.yaml_files import build_teacher
 from specialize.errors import ConfigurationError, TeacherError
+from specialize.stages.stores import dump_set
 from specialize.store.sealed import unseal
+from specialize.teacher import opening
 from specialize.teacher.protocol import Sampling
 from specialize.teacher.served import connect
 from specialize.teacher.served.limits import Pace
@@ -101,6 +103,41 @@ def test_requests_and_tokens_a_minute() -> None:
 
     # one a second; 100 tokens take a second, 400 take four
     assert passed(waits) == pytest.approx([0, 1, 2, 6, 6], abs=1e-6)
+
+
+def test_jobs_that_write_a_part_each_share_the_limits() -> None:
+    server = server_of("http://a:1", concurrency=5, requests_per_minute=60, tokens_per_minute=9)
+    assert server.shared_by(1) == server
+    share = server.shared_by(4)
+    limits = (share.concurrency, share.requests_per_minute, share.tokens_per_minute)
+    assert limits == (1, 15, 2)
+    unlimited = server_of("http://a:1").shared_by(64)
+    assert (unlimited.concurrency, unlimited.requests_per_minute) == (1, None)
+    message = "server.tokens_per_minute 9 cannot be shared by 10 jobs; start at most 9"
+    with pytest.raises(ConfigurationError, match=message):
+        server.shared_by(10)
+
+
+def test_a_part_of_a_dump_asks_for_its_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Server | None] = []
+
+    def refuse(settings: Teacher, store: Path | None) -> None:
+        opened.append(settings.server)
+        raise TeacherError("not today")
+
+    monkeypatch.setattr(opening, "open_teacher", refuse)
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    settings = Teacher(model="m", server=server_of("http://a:1", requests_per_minute=60))
+    for shard in (None, "1/4"):
+        with pytest.raises(TeacherError, match="not today"):
+            dump_set(
+                tmp_path / "out", settings, "jsonl", str(data), split=None, limit=None, seed=0,
+                restart=False, dry_run=False, shard=shard,
+            )  # fmt: skip
+    assert [server and server.requests_per_minute for server in opened] == [60, 15]
 
 
 # ---- retries ---------------------------------------------------------------------------------
