@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from specialize import datasets
 from specialize.artifacts.results import RunResults
@@ -30,20 +31,24 @@ from specialize.config.yaml_files import (
     record_recipe,
     recorded_recipe,
 )
-from specialize.datasets.given_texts import texts_to_score
 from specialize.datasets.recipe_sets import Split, training_examples
 from specialize.engines import HERE, Engine
 from specialize.errors import ConfigurationError
-from specialize.formats import DemonstrationPool
 from specialize.io.garbage import importing
 from specialize.io.part import Part
 from specialize.io.progress import notice, waiting
 from specialize.students import checkpoints
-from specialize.teacher.opening import open_teacher
+
+if TYPE_CHECKING:  # what follows is slow to import
+    from specialize.stages.recipe_stores import StoreKind
 
 
 def run_recipe(
-    recipe: Recipe, run: str | Path, *, source: str | Path | None = None
+    recipe: Recipe,
+    run: str | Path,
+    *,
+    source: str | Path | None = None,
+    engine: Engine = HERE,
 ) -> dict[str, object]:
     """Every stage of ``recipe`` in the directory ``run``.
 
@@ -52,6 +57,8 @@ def run_recipe(
         run: its directory; continued if it holds a run of the same recipe.
         source: an earlier run, of which responses and targets that would come out equal are
             taken over; see ``reuse``.
+        engine: what runs the parts of responses, targets and answers. Training is one process, or
+            those that ``accelerate launch`` starts of ``train_run``.
 
     Returns:
         The selected step, its validation value and the path of the report; of the last round, where
@@ -61,7 +68,7 @@ def run_recipe(
         SpecializeError: whatever a stage refuses; what was finished before stays.
     """
     run, source = Path(run), None if source is None else Path(source)
-    selected, results = _select_from(recipe, run, source)
+    selected, results = _select_from(recipe, run, source, engine)
     if recipe.rounds is not None:
         from specialize.rollouts.rounds import begin_round, folder
 
@@ -69,35 +76,61 @@ def run_recipe(
             before, run = run, folder(run if number == 1 else run.parent, number)
             notice(f"round {number} of {recipe.rounds.count}: {run}")
             ahead = begin_round(recipe, recipe.rounds, before, run, number)
-            selected, results = _select_from(ahead, run, before)
-    evaluate_run(run, "test", results=results)
+            selected, results = _select_from(ahead, run, before, engine)
+    evaluate_run(run, "test", results=results, engine=engine)
     return {**selected, **report_runs([run], run, None, results=results)}
 
 
 def _select_from(
-    recipe: Recipe, run: Path, source: Path | None
+    recipe: Recipe, run: Path, source: Path | None, engine: Engine
 ) -> tuple[dict[str, object], RunResults]:
     """Every stage up to the selection."""
     from specialize.train.preparation import check_recipe
 
     check_recipe(recipe)
-    train_from(recipe, run, source)
+    train_from(recipe, run, source, engine)
     results = RunResults(run)
-    evaluate_run(run, "validation", results=results)
+    evaluate_run(run, "validation", results=results, engine=engine)
     return select_run(run, None, results=results), results
 
 
-def train_from(recipe: Recipe, run: Path, source: Path | None) -> None:
+def train_from(recipe: Recipe, run: Path, source: Path | None, engine: Engine = HERE) -> None:
     """Targets and training of a run, from what another run has where that would come out equal.
 
     Args:
-        recipe: what the run is.
-        run: its directory; continued if it holds a run of the same recipe.
-        source: the other run; None: everything is made.
+        recipe, run, source, engine: as for ``run_recipe``; no ``source``: everything is made.
 
     Raises:
         SpecializeError: whatever a stage refuses; what was finished before stays.
     """
+    prepare_stores(recipe, run, source=source, engine=engine)
+    train_run(recipe, run)
+
+
+def prepare_stores(
+    recipe: Recipe,
+    run: Path,
+    *,
+    source: Path | None = None,
+    last: StoreKind = "targets",
+    shard: str | None = None,
+    engine: Engine = HERE,
+) -> dict[str, object]:
+    """What a run learns from, or one of several jobs' part of it; nothing is trained.
+
+    Args:
+        recipe, run, source, engine: as for ``train_from``.
+        last: ``responses`` stops before they are aligned.
+        shard: "0/4": only every fourth shard of the stores of kind ``last``; those before must be
+            whole.
+
+    Returns:
+        Positions of each store, by its place in the run.
+
+    Raises:
+        SpecializeError: whatever a stage refuses; what was finished before stays.
+    """
+    from specialize.stages.recipe_stores import make_stores
     from specialize.stages.reuse import find_reusable, take_over
 
     parts = find_reusable(recipe, source) if source is not None else []
@@ -105,8 +138,7 @@ def train_from(recipe: Recipe, run: Path, source: Path | None) -> None:
     if source is not None:
         for line in take_over(parts, source, run):
             notice(line)
-    make_targets(recipe, run)
-    train_run(recipe, run)
+    return make_stores(recipe, run, last=last, part=engine.part(shard), engine=engine)
 
 
 def train_run(recipe: Recipe, run: str | Path) -> dict[str, object]:
@@ -135,66 +167,6 @@ def train_run(recipe: Recipe, run: str | Path) -> dict[str, object]:
         from specialize.train.session import train_prepared
 
     return train_prepared(prepared).as_json()
-
-
-def make_targets(recipe: Recipe, run: Path) -> None:
-    """Dump every teacher that is a model, and align what the objectives learn from.
-
-    A teacher that has answered everything is not loaded again.
-
-    Raises:
-        ConfigurationError: a teacher is neither a model nor an imported store, or not the one that
-            it must be consistent with.
-    """
-    from specialize.rollouts.consistency import check_consistency
-    from specialize.store import Store
-    from specialize.targets.stage import write_targets
-
-    wanted = {name for objective in recipe.objectives for name in objective.teachers}
-    for name, teacher in recipe.teachers.items():
-        responses, targets = run / "responses" / name, run / "targets" / name
-        if teacher.model is not None:
-            _dump(recipe, name, run)
-        elif not responses.is_dir() and not targets.is_dir() and name in wanted:
-            raise ConfigurationError(
-                f"teacher {name!r} has no model, and there is no store at {responses}; name a "
-                f"model, or import its responses there (specialize import)"
-            )
-        if responses.is_dir():
-            check_consistency(recipe, run, name, Store.open(responses).description)
-        if name in wanted and responses.is_dir():
-            write_targets(
-                responses,
-                targets,
-                student=recipe.student,
-                policy=recipe.alignment.policy,
-                top_k=recipe.alignment.top_k,
-                temperature=recipe.row_temperature(name),
-            )
-
-
-def _dump(recipe: Recipe, name: str, run: Path) -> None:
-    from specialize.stages.reuse import why_responses_differ
-
-    training, responses = training_examples(recipe), run / "responses" / name
-    if responses.is_dir() and why_responses_differ(recipe, name, responses, training) is None:
-        return
-    from specialize.rollouts.consistency import check_consistency
-    from specialize.teacher.dump import dump
-
-    teacher = recipe.teachers[name]
-    with open_teacher(teacher, responses) as opened:
-        check_consistency(recipe, run, name, opened.description)
-        dump(
-            opened,
-            training.questions,
-            responses,
-            teacher,
-            pool=DemonstrationPool(training.examples),
-            kind=datasets.kind_of(recipe.train_on.set),
-            seed=recipe.seed,
-            texts=texts_to_score(teacher, training.questions),
-        )
 
 
 def plan_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dict[str, object]:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from specialize.config.recipe import Recipe
 from specialize.evaluate import evaluate
-from specialize.pipeline import make_targets
 from specialize.quickstart.run import MODELS, Size, quickstart_recipe, write_data
+from specialize.stages.recipe_stores import make_stores
 from specialize.students import checkpoints
 from specialize.targets.stage import write_targets
 from specialize.train import train
@@ -68,7 +68,7 @@ def main() -> None:
             "evaluation": recipe.evaluation.model_copy(update={"sets": sets}),
         }
     )
-    make_targets(recipe, given.work / "shared")
+    make_stores(recipe, given.work / "shared")
     lines = []
     for name in given.students.split(","):
         lines.append(json.dumps(specialized(recipe, given.work, name)))

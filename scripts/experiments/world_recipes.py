@@ -41,9 +41,9 @@ from specialize.config.recipe import (
 from specialize.config.yaml_files import record_recipe
 from specialize.datasets.recipe_sets import Split
 from specialize.evaluate import evaluate, evaluate_model
-from specialize.pipeline import make_targets
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
+from specialize.stages.recipe_stores import make_stores
 from specialize.stages.stores import dump_set
 from specialize.students import checkpoints
 from specialize.train import train
@@ -178,7 +178,7 @@ def perform(run: Run, out: Path) -> None:
         if not link.exists():
             link.symlink_to((out / "responses" / run.family / teacher).resolve())
     record_recipe(recipe, folder)
-    make_targets(recipe, folder)
+    make_stores(recipe, folder)
     train(recipe, folder)
     trained = {c.name: c for c in checkpoints.complete(folder) if c.step}
     scores = evaluate(recipe, folder, checkpoints=list(trained.values()))

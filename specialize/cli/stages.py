@@ -46,6 +46,7 @@ from specialize.cli.select import select
 if TYPE_CHECKING:
     from align.project import Policy
     from specialize.datasets.recipe_sets import Split
+    from specialize.stages.recipe_stores import StoreKind
 
 
 class _Commands(Sectioned):
@@ -156,23 +157,34 @@ def quickstart(
     help="Take over responses and targets of RUN that would come out equal. Without RECIPE, its "
     "recipe is used.  [default: none]",
 )
+@click.option(
+    "--only",
+    "last",
+    type=click.Choice(["responses", "targets"]),
+    help="Stop when the teachers' responses, or their targets, are written.  [default: go on]",
+)
+@shard_option
+@processes_option
+@ray_option
 @click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
 @overrides_option
 @allow_code_option
 @send_key_option
 @as_json_option
 def run(
-    recipe: Path | None, out: Path, source: Path | None, dry_run: bool,
-    overrides: tuple[str, ...], as_json: bool,
+    recipe: Path | None, out: Path, source: Path | None, last: StoreKind | None, shard: str | None,
+    processes: int, ray: str | None, dry_run: bool, overrides: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Run every stage of RECIPE (a file, or the name of a built-in recipe).
 
     Run it again and it continues. With a larger optimization.steps a finished run is lengthened:
     from its last checkpoint on the learning rate is that of the longer run, and the optimizer's
-    state is kept.
+    state is kept. With --processes or --ray responses, targets and answers are made in parts at
+    once; training is one process, or several with `accelerate launch ... train`.
     """
     from specialize.config.yaml_files import override_recipe, recorded_recipe
-    from specialize.pipeline import plan_recipe, run_recipe
+    from specialize.engines import Engine
+    from specialize.pipeline import plan_recipe, prepare_stores, run_recipe
     from specialize.recipes import find_recipe
 
     if recipe is not None:
@@ -181,8 +193,17 @@ def run(
         resolved = override_recipe(recorded_recipe(source), overrides)
     else:
         raise click.UsageError("name a RECIPE, or a run to take it from with --from")
-    act = plan_recipe if dry_run else run_recipe
-    print_result(act(resolved, out, source=source), as_json)
+    if shard is not None and last is None:
+        raise click.UsageError("--shard writes a part of --only responses or --only targets")
+    engine = Engine(processes, ray)
+    if dry_run:
+        done = plan_recipe(resolved, out, source=source)
+    elif last is not None:
+        done = prepare_stores(
+            resolved, out, source=source, last=last, shard=shard, engine=engine)  # fmt: skip
+    else:
+        done = run_recipe(resolved, out, source=source, engine=engine)
+    print_result(done, as_json)
 
 
 @cli.command()

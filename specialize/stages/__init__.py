@@ -1,1 +1,1 @@
-"""Stages outside a run: stores without a recipe, and what one run takes over from another."""
+"""Stores of a recipe and without one, and what one run takes over from another."""

@@ -7,11 +7,12 @@ merge_store(out)                                            the whole, once all 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from specialize.engines import HERE, Engine
+from specialize.engines import HERE, Engine, Work
 from specialize.io.garbage import importing
 from specialize.io.part import Part
 from specialize.store import already_merged, discard_all, part_kind, place_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # a dry run starts without kernels, and an alignment without 
     from specialize.answers import Kind
     from specialize.config.recipe import Teacher
     from specialize.records import Example
+    from specialize.teacher.protocol import Teacher as OpenedTeacher
 
 
 def dump_set(
@@ -42,23 +44,20 @@ def dump_set(
     ``shard``, as "0/4", is the part that is written, ``engine`` what writes all at once.
     """
     part = engine.part(shard)
-    if not dry_run and _is_divided(out, engine, restart=restart):
+    if not dry_run and is_divided(out, engine, restart=restart):
         write = partial(
             dump_set, out, settings, name, path, split=split, limit=limit, seed=seed,
             restart=False, dry_run=False,
         )  # fmt: skip
-        return _written_in_parts(out, write, engine, restart=restart, on_gpu=True)
+        return written_in_parts(out, _by_shard(write), engine, restart=restart, on_gpu=True)
     from specialize import datasets
     from specialize.datasets.given_texts import texts_to_score
     from specialize.teacher.dump import dump
-    from specialize.teacher.opening import open_teacher
 
     examples, kind = datasets.load(name, path, split=split, limit=limit), datasets.kind_of(name)
     if dry_run:
         return plan_dump(settings, examples, out, kind=kind, seed=seed)
-    if part is not None and settings.server is not None:
-        settings = settings.model_copy(update={"server": settings.server.shared_by(part.count)})
-    with open_teacher(settings, place_of(out, part, restart=restart)) as opened:
+    with opened_for(settings, place_of(out, part, restart=restart), part) as opened:
         summary = dump(
             opened, examples, out, settings, kind=kind, seed=seed, restart=restart, part=part,
             texts=texts_to_score(settings, examples),
@@ -84,12 +83,12 @@ def align_store(
         from specialize.targets.stage import write_targets
 
     part = engine.part(shard)
-    if _is_divided(targets, engine, restart=restart):
+    if is_divided(targets, engine, restart=restart):
         write = partial(
             align_store, responses, targets, student=student, policy=policy, top_k=top_k,
             temperature=temperature, threads=threads or engine.threads, restart=False,
         )  # fmt: skip
-        return _written_in_parts(targets, write, engine, restart=restart, on_gpu=False)
+        return written_in_parts(targets, _by_shard(write), engine, restart=restart, on_gpu=False)
     written = write_targets(
         responses, targets, student=student, policy=policy, top_k=top_k,
         temperature=temperature, threads=threads, restart=restart, part=part,
@@ -97,22 +96,45 @@ def align_store(
     return {**written}
 
 
-def _one(write: Callable[..., object], part: Part) -> None:
+def _by_shard(write: Callable[..., object]) -> Work:
+    return partial(_write_shard, write)
+
+
+def _write_shard(write: Callable[..., object], part: Part) -> None:
     write(shard=str(part))
 
 
-def _is_divided(out: Path, engine: Engine, *, restart: bool) -> bool:
+def opened_for(
+    settings: Teacher, place: Path, part: Part | None
+) -> AbstractContextManager[OpenedTeacher]:
+    """The teacher for the store at ``place``; what a server allows is shared among the parts."""
+    from specialize.teacher.opening import open_teacher
+
+    if part is not None and settings.server is not None:
+        settings = settings.model_copy(update={"server": settings.server.shared_by(part.count)})
+    return open_teacher(settings, place)
+
+
+def is_divided(out: Path, engine: Engine, *, restart: bool = False) -> bool:
     """Whether processes are to write parts; a finished store is looked at by this one alone."""
     return engine.is_divided and (restart or already_merged(out) is None)
 
 
-def _written_in_parts(
-    out: Path, write: Callable[..., object], engine: Engine, *, restart: bool, on_gpu: bool
+def written_in_parts(
+    out: Path, write: Work, engine: Engine, *, on_gpu: bool, restart: bool = False
 ) -> dict[str, object]:
-    """Let ``engine`` call ``write`` for every shard, and merge what came of it."""
+    """Let ``engine`` write every part of the store ``out``, and merge them.
+
+    Args:
+        write, on_gpu: as of ``Engine.run``.
+        restart: remove what is there first.
+
+    Returns:
+        The store's summary.
+    """
     if restart:
         discard_all(out)
-    engine.run(partial(_one, write), on_gpu=on_gpu)
+    engine.run(write, on_gpu=on_gpu)
     return merge_store(out)
 
 

@@ -14,8 +14,10 @@ from specialize.cli.stages import cli
 from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import override_recipe, record_recipe
 from specialize.errors import ConfigurationError
+from specialize.stages.recipe_stores import make_stores
 from specialize.stages.reuse import find_reusable, take_over
 from specialize.store import Store, verify
+from specialize.teacher import opening
 from tests.support import toys
 from tests.support.scripted_teacher import ScriptedTeacher
 
@@ -39,8 +41,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path]:
     record_recipe(recipe, run)
     scripted = ScriptedTeacher(tokenizer, says)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "open_teacher", lambda *_: nullcontext(scripted))
-        pipeline.make_targets(recipe, run)
+        patch.setattr(opening, "open_teacher", lambda *_: nullcontext(scripted))
+        make_stores(recipe, run)
     return recipe, run
 
 
@@ -51,8 +53,8 @@ def test_equal_parts_are_taken_over(
     changed = override_recipe(recipe, ["optimization.learning_rate=1e-5", "optimization.steps=3"])
     said = take_over(find_reusable(changed, run), run, tmp_path / "new")
     assert said == [f"{kind}/toy: reused from {run}" for kind in ("responses", "targets")]
-    monkeypatch.setattr(pipeline, "open_teacher", no_teacher)
-    pipeline.make_targets(changed, tmp_path / "new")
+    monkeypatch.setattr(opening, "open_teacher", no_teacher)
+    make_stores(changed, tmp_path / "new")
     for kind in ("responses", "targets"):
         old, new = run / kind / "toy", tmp_path / "new" / kind / "toy"
         assert Store.open(new).digest == Store.open(old).digest
@@ -121,7 +123,7 @@ def test_the_dry_run_says_it(
     world: tuple[Recipe, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = world[1]
-    monkeypatch.setattr(pipeline, "open_teacher", no_teacher)
+    monkeypatch.setattr(opening, "open_teacher", no_teacher)
     new = str(tmp_path / "new")
     asked = ["run", "--from", str(run), "--out", new, "--dry-run", "--set", "alignment.top_k=2"]
     done = CliRunner().invoke(cli, asked)

@@ -11,11 +11,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from specialize import pipeline
 from specialize.experiments import cells, outcomes, world
 from specialize.experiments.design import Arm, Experiment
 from specialize.experiments.x02_samples import SAMPLES
 from specialize.quickstart.run import MODELS
+from specialize.teacher import opening
 from specialize.train import session
 from tests.support import toys
 from tests.support.scripted_teacher import ScriptedTeacher
@@ -43,7 +43,7 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
         SAMPLES, prepare=lambda *_: None, base=lambda _: recipe, arms=arms, contrasts=(), curves=()
     )
     teachers = [nullcontext(ScriptedTeacher(tokenizer, says))]
-    monkeypatch.setattr(pipeline, "open_teacher", lambda *_: teachers.pop())
+    monkeypatch.setattr(opening, "open_teacher", lambda *_: teachers.pop())
     monkeypatch.setattr(cells, "find_experiment", lambda _: made)
     return made
 

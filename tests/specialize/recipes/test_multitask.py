@@ -20,7 +20,7 @@ from specialize.datasets.recipe_sets import take_fraction, training_examples
 from specialize.errors import ConfigurationError
 from specialize.evaluate.planning import EvaluationPlan
 from specialize.formats import by_name
-from specialize.pipeline import evaluate_run, make_targets, run_recipe
+from specialize.pipeline import evaluate_run, run_recipe
 from specialize.recipes import RECIPES
 from specialize.recipes.step_by_step import step_by_step
 from specialize.recipes.tinyllm import (
@@ -31,6 +31,7 @@ from specialize.recipes.tinyllm import (
     without_teacher,
 )
 from specialize.records import Example
+from specialize.stages.recipe_stores import make_stores
 from specialize.store import Store
 from specialize.tokens import load_tokenizer
 from specialize.train.session import prepare_rows
@@ -224,7 +225,7 @@ def test_two_bundled_teachers_of_different_tokenizers(tmp_path: Path) -> None:
         ],
     )  # fmt: skip
     run = tmp_path / "run"
-    make_targets(recipe, run)
+    make_stores(recipe, run)
     names = ("a", "b", "a-gold", "b-gold")
     stores = {name: Store.open(run / "responses" / name) for name in names}
     assert stores["a"].description.fingerprint != stores["b"].description.fingerprint

@@ -18,6 +18,7 @@ from specialize.rollouts import rounds, sampling
 from specialize.rollouts.rounds import round_recipe
 from specialize.store import Store
 from specialize.students import checkpoints
+from specialize.teacher import opening
 from specialize.teacher.protocol import TeacherDescription
 from tests.support import toys
 from tests.support.scripted_teacher import ScriptedTeacher
@@ -106,7 +107,7 @@ def test_rounds_follow_one_another_and_resume(
             "objectives": tuple(o.model_copy(update={"keep": "all"}) for o in recipe.objectives)
         }
     )
-    monkeypatch.setattr(pipeline, "open_teacher", open_teacher)
+    monkeypatch.setattr(opening, "open_teacher", open_teacher)
     done = pipeline.run_recipe(recipe, tmp_path / "whole")
     # 2 samples of 6 questions, then 6 texts a round, which are those of the pilot as well
     assert [len(each) for each in asked] == [12, 12, 12]

@@ -11,8 +11,8 @@ import torch
 from align.sparse import from_padded
 from specialize.config.yaml_files import build_recipe
 from specialize.errors import ConfigurationError
-from specialize.pipeline import make_targets
 from specialize.quickstart.run import Size, quickstart_recipe, write_data
+from specialize.stages.recipe_stores import make_stores
 from specialize.store import Store
 from specialize.targets.stage import write_targets
 from specialize.targets.tempering import row_temperature, tempered
@@ -63,7 +63,7 @@ def small(tmp_path_factory):
 def test_a_recipe_sets_the_temperature_of_its_loss(small, tmp_path: Path) -> None:
     _, values = small
     recipe, run = build_recipe(values), tmp_path / "run"
-    make_targets(recipe, run)
+    make_stores(recipe, run)
     warm = Store.open(run / "targets" / "tiny")
     assert row_temperature(warm.description) == 2
     write_targets(run / "responses" / "tiny", tmp_path / "cold", student=recipe.student)
@@ -96,7 +96,7 @@ def test_what_has_no_tail_at_the_temperature_is_refused(small, tmp_path: Path) -
     with pytest.raises(ConfigurationError, match="leave one of them out"):
         build_recipe(values | {"training": values["training"] | {"hard_label_weight": 0.1}})
     plain = build_recipe(values | {"training": {}, "teachers": teachers})
-    make_targets(plain, tmp_path / "run")
+    make_stores(plain, tmp_path / "run")
     with pytest.raises(ConfigurationError, match=r"at temperature 2 \(those it holds: 4\)"):
         write_targets(
             tmp_path / "run" / "responses" / "tiny", tmp_path / "warm",

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from specialize import pipeline
 from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
-from specialize.rollouts.consistency import check_consistency
+from specialize.stages.consistency import check_consistency
+from specialize.stages.recipe_stores import make_stores
 from specialize.store import StoreDescription
+from specialize.teacher import opening
 from specialize.teacher.protocol import TeacherDescription
 from specialize.tokens import Tokenizer
 from tests.support import toys
@@ -63,7 +64,7 @@ def test_what_both_sides_know_is_compared(
     class Opened:
         description = store
 
-    monkeypatch.setattr("specialize.rollouts.consistency.Store.open", lambda _: Opened)
+    monkeypatch.setattr("specialize.stages.consistency.Store.open", lambda _: Opened)
     now = replace(WROTE, **changes)
     if says is None:
         check_consistency(recipe_of(folder), folder / "run", "own", now)
@@ -89,9 +90,9 @@ def test_another_teacher_is_refused_before_it_is_asked(
         opened.append(Teacher(tokenizer, lambda *_: ("It is 7. The answer is 7", "eos")))
         return nullcontext(opened[-1])
 
-    monkeypatch.setattr(pipeline, "open_teacher", open_one)
+    monkeypatch.setattr(opening, "open_teacher", open_one)
     with pytest.raises(ConfigurationError, match=r"teacher .own. is not the one of .*toy"):
-        pipeline.make_targets(recipe_of(folder), tmp_path / "run")
+        make_stores(recipe_of(folder), tmp_path / "run")
     assert len(opened[0].asked) == 4
     assert opened[1].asked == []
 
