@@ -15,6 +15,7 @@ Byte-level: Radford et al. 2019, section 2.2. Metaspace and byte fallback: Kudo 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 METASPACE = "▁"
 
@@ -51,6 +52,14 @@ def byte_level_bytes(piece: str) -> bytes:
 def metaspace_bytes(piece: str) -> bytes:
     """The bytes of a SentencePiece piece; every ``▁`` is a space."""
     return piece.replace(METASPACE, " ").encode()
+
+
+def all_metaspace_bytes(pieces: Sequence[str]) -> list[bytes]:
+    """``metaspace_bytes`` of each, of all at once where no piece holds what parts them."""
+    joined = "\0".join(pieces)
+    if joined.count("\0") != len(pieces) - 1:
+        return [metaspace_bytes(piece) for piece in pieces]
+    return metaspace_bytes(joined).split(b"\0")
 
 
 def byte_fallback(piece: str) -> bytes | None:

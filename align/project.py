@@ -15,14 +15,11 @@ Byte-Prefix Marginalization (arXiv:2607.22334): see ``baselines``.
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from align.baselines.byte_prefix import BytePrefixRule
-from align.baselines.chunk_rule import ChunkRule
-from align.baselines.link_rules import LinkRule
 from align.blocks import Blocks
 from align.prefix.one_vocabulary import with_ends_of
 from align.prefix.retokenize import Encode
@@ -31,6 +28,11 @@ from align.projection import EOS, Projection
 from align.ragged import Ragged
 from align.sparse import SparseDistributions, one_hot
 from align.vocabulary import Vocabulary, check_ids
+
+if TYPE_CHECKING:  # the other rules are loaded by those who ask for one
+    from align.baselines.byte_prefix import BytePrefixRule
+    from align.baselines.chunk_rule import ChunkRule
+    from align.baselines.link_rules import LinkRule
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Policy = Literal["prefix", "one-to-one", "nearest", "chunk", "byte-prefix"]
@@ -74,12 +76,8 @@ class Projector:
             self._rule = PrefixRule(
                 self.source, self.target, encode=encode, keep=keep, threads=threads
             )
-        elif policy == "chunk":
-            self._rule = ChunkRule(self.source, self.target, threads=threads)
-        elif policy == "byte-prefix":
-            self._rule = BytePrefixRule(self.source, self.target)
         else:
-            self._rule = LinkRule(self.source, self.target, nearest=policy == "nearest")
+            self._rule = _baseline(policy, self.source, self.target, threads)
 
     def observe(
         self, source_tokens: Ragged, target_tokens: Ragged, *, blocks: Blocks | None = None
@@ -178,6 +176,23 @@ class Projector:
         check_ids("source token ids", source.ids, self.source)
         check_ids("stored candidate ids", rows.ids, self.source)
         check_ids("target token ids", target.ids, self.target)
+
+
+def _baseline(
+    policy: Policy, source: Vocabulary, target: Vocabulary, threads: int
+) -> LinkRule | ChunkRule | BytePrefixRule:
+    """The rule of a policy other than ``prefix``, loaded only now with what it needs."""
+    if policy == "chunk":
+        from align.baselines.chunk_rule import ChunkRule
+
+        return ChunkRule(source, target, threads=threads)
+    if policy == "byte-prefix":
+        from align.baselines.byte_prefix import BytePrefixRule
+
+        return BytePrefixRule(source, target)
+    from align.baselines.link_rules import LinkRule
+
+    return LinkRule(source, target, nearest=policy == "nearest")
 
 
 def _writable(array: NDArray[Scalar], dtype: type[Scalar]) -> NDArray[Scalar]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.kernels.jit import kernel
+from align.ragged import pointers
 
 MARKER = 1  # starts with a word-boundary marker (its first byte is a space that may be virtual)
 BARE = 2  # is nothing but the marker
@@ -107,9 +108,9 @@ def build_vocabulary(
         A vocabulary of V ids.
     """
     bits = np.zeros(len(pieces), np.uint8)
-    for token, flag in (flags or {}).items():
-        bits[token] = flag
-    indptr = np.cumsum([0] + [len(piece) for piece in pieces]).astype(np.int64)
+    if flags:
+        bits[list(flags)] = list(flags.values())
+    indptr = pointers(np.fromiter(map(len, pieces), np.int64, len(pieces)))
     data = np.frombuffer(b"".join(pieces), np.uint8).copy()
     return Vocabulary(indptr, data, bits, eos=eos, folds=folds)
 

@@ -120,6 +120,11 @@ def test_imports_are_at_the_top(module: str) -> None:
 
 
 LATE_IMPORTS = {
+    "align.project",  # what one policy needs
+    "specialize.io.progress",  # what a terminal needs
+    "specialize.targets.thoughts",  # what texts with thinking need
+    "specialize.tokens.chat_template",  # what one form of tokenizer needs
+    "specialize.tokens.load",
     "specialize.students.lora",
     "specialize.models.gguf",
     "specialize.cli.stages",
@@ -174,6 +179,27 @@ def test_help_starts_without_torch(python: Run, command: list[str]) -> None:
     done = python(check, *command, "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
+
+
+UNNEEDED = (  # by an alignment to a plain tokenizer, off a terminal
+    "align.baselines.byte_prefix",
+    "align.baselines.link_rules",
+    "specialize.answers",
+    "specialize.config",
+    "specialize.io.bar",
+    "specialize.tokens.gguf_tokenizer",
+    "specialize.tokens.sandbox",
+    "specialize.tokens.sentencepiece_model",
+)
+
+
+def test_align_loads_what_it_needs(python: Run) -> None:
+    """A fifth of a second, on a store that takes two."""
+    done = python(
+        "import sys, specialize.cli.stages, specialize.engines, specialize.stages.stores\n"
+        f"import specialize.targets.stage; print([m for m in {UNNEEDED} if m in sys.modules])"
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
 def test_files_and_functions_stay_small() -> None:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from specialize.cli.console import (
     FILE,
@@ -68,6 +67,8 @@ def inspect(
 
     With --responses, the teacher's tokens beside the student's; with --rows, what the loss sees.
     """
+    from rich.console import Console
+
     if responses is not None or count is not None:
         from specialize.inspection.showing import show_alignment, show_run_rows
 

@@ -258,8 +258,11 @@ def align(
     as_json: bool,
 ) -> None:
     """Project the teacher store RESPONSES into the student's vocabulary; writes TARGETS."""
-    from specialize.engines import Engine
-    from specialize.stages.stores import align_store
+    from specialize.io.garbage import importing
+
+    with importing():
+        from specialize.engines import Engine
+        from specialize.stages.stores import align_store
 
     result = align_store(
         responses,

@@ -5,7 +5,6 @@ on this machine and ``ray_tasks`` tasks of a Ray cluster. Both run one function,
 a part that is lost with its process is started again and goes on from its last shard.
 """
 
-from specialize.engines.engine import HERE, Engine
-from specialize.engines.worker import Work
+from specialize.engines.engine import HERE, Engine, Work
 
 __all__ = ["HERE", "Engine", "Work"]

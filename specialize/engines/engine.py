@@ -6,13 +6,15 @@ Engine(processes=64, ray="auto").run(partial(dump_part, ...))    64 tasks of a R
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from specialize.engines.worker import Work
 from specialize.errors import ConfigurationError
 from specialize.io.cores import usable_cores
 from specialize.io.part import Part
+
+Work = Callable[[Part], object]
 
 
 @dataclass(frozen=True, slots=True)

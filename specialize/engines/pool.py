@@ -19,7 +19,8 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 import torch
 
 from specialize.config import trust
-from specialize.engines.worker import Failure, Work, attempt, refuse_failures
+from specialize.engines.engine import Work
+from specialize.engines.worker import Failure, attempt, refuse_failures
 from specialize.io.cores import usable_cores
 from specialize.io.part import Part
 from specialize.io.progress import Verbosity, notice, verbosity

@@ -15,7 +15,8 @@ from functools import partial
 import ray
 
 from specialize.config import trust
-from specialize.engines.worker import Failure, Work, attempt, refuse_failures
+from specialize.engines.engine import Work
+from specialize.engines.worker import Failure, attempt, refuse_failures
 from specialize.errors import LockedError, first_line
 from specialize.io.part import Part
 

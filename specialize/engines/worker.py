@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from specialize.config import trust
+from specialize.engines.engine import Work
 from specialize.errors import SpecializeError
 from specialize.io.part import Part
 from specialize.io.progress import Verbosity, set_verbosity
-
-Work = Callable[[Part], object]
 
 
 class Failure(NamedTuple):

@@ -16,19 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
 Advance = Callable[[int], None]
 Verbosity = Literal["quiet", "normal", "verbose"]
 _EVERY: dict[Verbosity, float] = {"normal": 25.0, "verbose": 5.0}  # seconds between lines
@@ -52,14 +39,6 @@ def verbosity() -> Verbosity:
     return _Setting.verbosity
 
 
-class _RateColumn(ProgressColumn):
-    """Units a second, from the bar's own sliding window."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.1f}/s", style="progress.data.speed")
-
-
 @contextmanager
 def progress(description: str, total: int, *, done: int = 0) -> Iterator[Advance]:
     """Show how far a stage of ``total`` units is, of which ``done`` were finished earlier.
@@ -67,13 +46,13 @@ def progress(description: str, total: int, *, done: int = 0) -> Iterator[Advance
     Yields:
         A function to call with the number of units just finished.
     """
-    console = Console(stderr=True)
     if _Setting.verbosity == "quiet":
         yield lambda _units: None
-    elif console.is_terminal:
-        with _bar(console) as bar:
-            task = bar.add_task(description, total=total, completed=done)
-            yield lambda units: bar.advance(task, units)
+    elif sys.stderr.isatty():
+        from specialize.io.bar import shown_bar
+
+        with shown_bar(description, total, done) as advance:
+            yield advance
     else:
         lines = _Lines(description, total, done)
         with _beating(lines.say):
@@ -85,11 +64,12 @@ def progress(description: str, total: int, *, done: int = 0) -> Iterator[Advance
 @contextmanager
 def waiting(description: str) -> Iterator[None]:
     """Say what is being waited for while something runs whose length is not known."""
-    console = Console(stderr=True)
     if _Setting.verbosity == "quiet":
         yield
-    elif console.is_terminal:
-        with console.status(f"{description} ..."):
+    elif sys.stderr.isatty():
+        from specialize.io.bar import shown_waiting
+
+        with shown_waiting(description):
             yield
     else:
         started = time.monotonic()
@@ -108,18 +88,6 @@ def notice(message: str) -> None:
     """One line on standard error, unless the process is to be quiet."""
     if _Setting.verbosity != "quiet":
         print(message, file=sys.stderr, flush=True)
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 class _Lines:

@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 from align import Ragged, Vocabulary
 from align.ragged import pointers
 from align.sparse import concatenate
-from specialize.answers.own_text import REASONING, reasoning_blocks
 from specialize.records import Response
 from specialize.store import Shard, Texts
 from specialize.targets.ends import Ends
 
 Part = TypeVar("Part", Texts, Shard)
-_CLOSING = {end.casefold().encode() for _, end in REASONING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,8 @@ def find_thought(tokens: Sequence[int], vocabulary: Vocabulary) -> Thought | Non
     From the first token that is not whitespace alone to the one with which the closing mark begins;
     None where nothing is left, or where it is no text.
     """
+    from specialize.answers.own_text import REASONING, reasoning_blocks
+
     pieces = vocabulary.pieces(tokens)
     text = b"".join(pieces).decode("utf-8", "surrogateescape")
     blocks = reasoning_blocks(text)
@@ -67,7 +67,7 @@ def find_thought(tokens: Sequence[int], vocabulary: Vocabulary) -> Thought | Non
     thought = b"".join(pieces[first:last]).decode("utf-8", "replace").removeprefix(" ")
     if not thought.strip() or "\ufffd" in thought:
         return None
-    marks = _CLOSING | {b""}
+    marks = {b"", *(end.casefold().encode() for _, end in REASONING)}
     closes = last < len(pieces) and pieces[last].strip().lower() in marks
     return Thought(first, last, thought, tokens[last] if closes else None)
 

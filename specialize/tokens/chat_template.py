@@ -22,7 +22,6 @@ from specialize.io.visible import visible
 from specialize.records import Message
 from specialize.tokens.definition import Json
 from specialize.tokens.json_files import read_object
-from specialize.tokens.sandbox import RefusedError, TooMuchError, render
 
 NO_ARGUMENTS: Mapping[str, Json] = MappingProxyType({})
 # The names of special tokens that transformers hands to every template.
@@ -69,6 +68,8 @@ class ChatTemplate:
             InputError: the template refuses the messages, fails, or does not come to an end.
             ConfigurationError: a reserved argument, or no date where the template writes one.
         """
+        from specialize.tokens.sandbox import render
+
         variables = _variables(arguments)
         with _one_line(self.digest, messages):
             return render(
@@ -125,6 +126,8 @@ def _as_transformers(message: Message) -> dict[str, str]:
 @contextmanager
 def _one_line(digest: str, messages: Sequence[Message]) -> Iterator[None]:
     """Whatever a template raises as one line that says what may be done about it."""
+    from specialize.tokens.sandbox import RefusedError, TooMuchError
+
     which = f"the chat template {digest[:12]}"
     roles = ", ".join(message.role for message in messages)
     try:

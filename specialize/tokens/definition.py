@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypedDict
 
 from tokenizers import Tokenizer as Backend
@@ -94,7 +95,7 @@ class Added:
     special: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Definition:
     """The parsed content of a ``tokenizer.json``, in the library's own canonical form."""
 
@@ -110,7 +111,7 @@ class Definition:
         """Added tokens by id."""
         return [Added(t["id"], t["content"], t["special"]) for t in self.content["added_tokens"]]
 
-    @property
+    @cached_property
     def pieces(self) -> dict[int, str]:
         """The model's own tokens as the file writes them, by id."""
         model = self.model
@@ -118,7 +119,7 @@ class Definition:
             return {number: piece for number, (piece, _) in enumerate(model["vocab"])}
         return {number: piece for piece, number in model["vocab"].items()}
 
-    @property
+    @cached_property
     def written(self) -> dict[int, str]:
         """All tokens as the file writes them, by id."""
         return self.pieces | {token.id: token.content for token in self.added}
@@ -137,6 +138,12 @@ class Definition:
         """sha256 of the parts that decide how text becomes ids and back."""
         parts = {part: self.content.get(part) for part in _BEHAVIOUR}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def unreachable(self) -> set[str]:
+        """The names of tokens that no text may become: special ones, and that of the unknown."""
+        names = {token.content for token in self.added if token.special}
+        return names if self.unknown is None else names | {self.pieces[self.unknown]}
 
     def component_types(self, *parts: str) -> set[str]:
         """Names of all components in the named parts, at any depth of nesting."""
@@ -178,10 +185,7 @@ def encoder(definition: Definition) -> Backend:
     any piece, their names get a space before them, which every such model has replaced by then.
     It is the definition's own ``backend``, where that does.
     """
-    special = {token.content for token in definition.added if token.special}
-    if definition.unknown is not None:
-        special.add(definition.pieces[definition.unknown])
-    backend, model = definition.backend, definition.model
+    special, backend, model = definition.unreachable, definition.backend, definition.model
     if model["type"] == "Unigram":
         names = [(f" {piece}" if piece in special else piece, s) for piece, s in model["vocab"]]
         backend.model = Unigram(names, model["unk_id"], model["byte_fallback"])

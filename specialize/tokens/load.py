@@ -25,10 +25,8 @@ from specialize.tokens.chat_template import read_chat_template, token_content
 from specialize.tokens.definition import Definition, parse_definition
 from specialize.tokens.ends import end_ids, template_end
 from specialize.tokens.front import front_of
-from specialize.tokens.gguf_tokenizer import load_gguf_tokenizer
 from specialize.tokens.json_files import read_object
 from specialize.tokens.rank_files import holds_ranks, read_ranks, read_tekken
-from specialize.tokens.sentencepiece_model import read_sentencepiece
 from specialize.tokens.tokenizer import Tokenizer, build_tokenizer
 
 _PAIRS = (("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt"))
@@ -76,6 +74,8 @@ def load_tokenizer(
     """
     path = Path(path_or_id)
     if is_gguf(path_or_id) and not path.is_dir():
+        from specialize.tokens.gguf_tokenizer import load_gguf_tokenizer
+
         return load_gguf_tokenizer(path)
     if path.is_dir():
         return _from_directory(path, path.resolve().name, extra_ids)
@@ -131,6 +131,8 @@ def _read_file(path: Path, extra_ids: int | None) -> Definition:
     if path.suffix == ".tiktoken" or (".model" in path.name and holds_ranks(path)):
         return read_ranks(path)
     if ".model" in path.name:
+        from specialize.tokens.sentencepiece_model import read_sentencepiece
+
         if extra_ids is None:
             extra_ids = _T5_EXTRA_IDS if _says_t5(path) else 0
         return read_sentencepiece(path, extra_ids=extra_ids)

@@ -6,7 +6,9 @@ WordPiece model drops whitespace without a trace: ``she`` spells ``b"she"``, ``#
 
 from __future__ import annotations
 
-from align.pieces import METASPACE, byte_fallback, byte_level_bytes, metaspace_bytes
+from collections.abc import Iterator, Sequence
+
+from align.pieces import METASPACE, all_metaspace_bytes, byte_fallback, byte_level_bytes
 from align.vocabulary import BARE, BYTE, MARKER, SPECIAL, UNKNOWN, Vocabulary, build_vocabulary
 from specialize.errors import InputError
 from specialize.tokens.definition import Definition
@@ -30,8 +32,8 @@ def spell(definition: Definition, *, eos: int | None, folds: bool) -> Vocabulary
     written = definition.pieces
     size = max([*written, *added], default=-1) + 1
     spelled, flags = [b""] * size, dict.fromkeys(range(size), SPECIAL)
-    for token, piece in written.items():
-        spelled[token], flags[token] = read(piece, definition)
+    for token, (piece, flag) in zip(written, read([*written.values()], definition), strict=True):
+        spelled[token], flags[token] = piece, flag
     for token, entry in added.items():
         spelled[token] = b"" if entry.special else entry.content.encode()
         flags[token] = SPECIAL if entry.special else 0
@@ -49,27 +51,28 @@ def _is_metaspace(definition: Definition) -> bool:
     return "Metaspace" in types or "▁" in str(definition.content["decoder"])
 
 
-def _byte_level(piece: str, definition: Definition) -> tuple[bytes, int]:
+def _byte_level(pieces: Sequence[str], definition: Definition) -> Iterator[tuple[bytes, int]]:
     try:
-        spelled = byte_level_bytes(piece)
+        for spelled in map(byte_level_bytes, pieces):
+            marker = MARKER if spelled[:1] == b" " else 0
+            yield spelled, marker | (BARE if spelled == b" " else 0)
     except ValueError as error:
         raise InputError(str(error)) from None
-    marker = MARKER if spelled[:1] == b" " else 0
-    return spelled, marker | (BARE if spelled == b" " else 0)
 
 
-def _word_piece(piece: str, definition: Definition) -> tuple[bytes, int]:
+def _word_piece(pieces: Sequence[str], definition: Definition) -> Iterator[tuple[bytes, int]]:
     model = definition.model
     prefix = model["continuing_subword_prefix"] if model["type"] == "WordPiece" else ""
-    return piece.removeprefix(prefix).encode(), 0
+    return ((piece.removeprefix(prefix).encode(), 0) for piece in pieces)
 
 
-def _metaspace(piece: str, definition: Definition) -> tuple[bytes, int]:
-    if piece[:1] == "<" and definition.model.get("byte_fallback"):
-        byte = byte_fallback(piece)
+def _metaspace(pieces: Sequence[str], definition: Definition) -> Iterator[tuple[bytes, int]]:
+    falls_back = bool(definition.model.get("byte_fallback"))
+    for piece, spelled in zip(pieces, all_metaspace_bytes(pieces), strict=True):
+        byte = byte_fallback(piece) if falls_back and piece[:1] == "<" else None
         if byte is not None:
-            return byte, BYTE
-    if METASPACE not in piece:
-        return piece.encode(), 0
-    marker = MARKER if piece[0] == METASPACE else 0
-    return metaspace_bytes(piece), marker | (BARE if piece == METASPACE else 0)
+            yield byte, BYTE
+        elif piece[:1] == METASPACE:
+            yield spelled, MARKER | (BARE if piece == METASPACE else 0)
+        else:
+            yield spelled, 0

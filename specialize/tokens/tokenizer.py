@@ -329,7 +329,7 @@ def _ids(backend: Backend, text: str) -> list[int]:
 @lru_cache(maxsize=8)
 def _search_of(tokenizer: Tokenizer) -> OddWords | None:
     """The compiled search for ``tokenizer``, made once."""
-    search = plain_encoder(tokenizer._backend)
+    search = plain_encoder(tokenizer._backend, tokenizer._definition)
     if search is None:
         return None
     return OddWords(search, lambda texts: [each.ids for each in tokenizer._encodings(texts)])

@@ -13,7 +13,6 @@ behave so on a probe of all pairs of characters.
 
 from __future__ import annotations
 
-import json
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from align import Ragged
 from align.kernels.jit import entry, integer, kernel
 from align.kernels.threads import over_samples
 from align.ragged import pointers
+from specialize.tokens.definition import Definition
 
 _MARKER = "▁"
 _VISIBLE = string.digits + string.ascii_letters + string.punctuation
@@ -99,15 +99,15 @@ class PlainEncoder:
         return Ragged(indptr, room[np.arange(indptr[-1]) + np.repeat(shift, counts)]), plain
 
 
-def plain_encoder(backend: Backend) -> PlainEncoder | None:
-    """The compiled search of a tokenizer; None where it would not give the same ids."""
-    content = json.loads(backend.to_str())
-    model = content["model"]
-    if model["type"] != "Unigram" or model.get("byte_fallback"):
+def plain_encoder(backend: Backend, definition: Definition) -> PlainEncoder | None:
+    """The compiled search of ``backend``, the ``encoder`` of ``definition``; None where it would
+    not give the same ids."""
+    model = definition.model
+    if model["type"] != "Unigram" or model["byte_fallback"]:
         return None
-    if any(not token["special"] for token in content["added_tokens"]):
+    if any(not token.special for token in definition.added):
         return None  # such tokens are cut out of a text before all else
-    pieces = _ascii_pieces(model["vocab"])
+    pieces = _ascii_pieces(model["vocab"], definition.unreachable)
     if pieces is None:
         return None
     words = [character for character in _VISIBLE if character.encode() in pieces]
@@ -119,14 +119,16 @@ def plain_encoder(backend: Backend) -> PlainEncoder | None:
     return PlainEncoder(_trie(pieces), kind)
 
 
-def _ascii_pieces(vocabulary: Sequence[tuple[str, float]]) -> dict[bytes, tuple[int, float]] | None:
+def _ascii_pieces(
+    vocabulary: Sequence[tuple[str, float]], unreachable: set[str]
+) -> dict[bytes, tuple[int, float]] | None:
     """Id and score by bytes of the pieces that plain text may hold; None where one has a marker
     inside, so that words are not apart."""
     found: dict[bytes, tuple[int, float]] = {}
     for number, (piece, score) in enumerate(vocabulary):
         word = piece.removeprefix(_MARKER)
         if word.isascii():
-            if " " not in word:
+            if " " not in word and piece not in unreachable:
                 found[(word if word is piece else f" {word}").encode()] = number, score
         elif _MARKER in word.lstrip(_MARKER):
             return None

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from align.pieces import CHARACTER_OF, byte_fallback, byte_level_bytes, metaspace_bytes
+from align.pieces import (
+    CHARACTER_OF,
+    all_metaspace_bytes,
+    byte_fallback,
+    byte_level_bytes,
+    metaspace_bytes,
+)
 
 
 @given(st.binary(max_size=20))
@@ -36,3 +42,8 @@ def test_metaspace(piece: str, data: bytes) -> None:
 )
 def test_byte_fallback(piece: str, data: bytes | None) -> None:
     assert byte_fallback(piece) == data
+
+
+@given(st.lists(st.text(st.sampled_from("a\u2581\u00e9\0 "))))
+def test_all_at_once_are_those_one_by_one(pieces: list[str]) -> None:
+    assert all_metaspace_bytes(pieces) == [metaspace_bytes(piece) for piece in pieces]

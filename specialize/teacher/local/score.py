@@ -154,8 +154,9 @@ def text_logits(model: PreTrainedModel, given: Sequence[Given]) -> Tensor:
         inputs = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": shifted}
         width, firsts = shifted.shape[1], [0] * len(given)
     else:
-        ids, mask = right_padded([item.prompt + item.tokens for item in given], model.device)
-        inputs = {"input_ids": ids, "attention_mask": mask}
+        ids, _ = right_padded([item.prompt + item.tokens for item in given], model.device)
+        # no token sees the padding after it; a mask would be the square of the longest text
+        inputs = {"input_ids": ids}
         # the last token of the prompt gives the distribution of the text's first
         width, firsts = ids.shape[1], [len(item.prompt) - 1 for item in given]
     wanted = torch.cat(

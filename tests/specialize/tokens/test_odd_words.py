@@ -24,7 +24,7 @@ texts = st.lists(
 
 
 def words_of(tokenizer: Tokenizer) -> OddWords:
-    search = plain_encoder(tokenizer._backend)
+    search = plain_encoder(tokenizer._backend, tokenizer._definition)
     assert search is not None
     return OddWords(search, lambda few: [each.ids for each in tokenizer._encodings(few)])
 

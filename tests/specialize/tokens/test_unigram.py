@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer as Backend
 
 from specialize.errors import InputError
 from specialize.tokens import Tokenizer, load_tokenizer
+from specialize.tokens.definition import encoder, parse_definition
 from specialize.tokens.unigram import PlainEncoder, plain_encoder
 from tests.support.folding_toy import folding_t5
 from tests.support.teacher_toys import gpt2
@@ -31,7 +31,7 @@ def toy() -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def search(toy: Tokenizer) -> PlainEncoder:
-    found = plain_encoder(toy._backend)
+    found = plain_encoder(toy._backend, toy._definition)
     assert found is not None
     return found
 
@@ -98,7 +98,7 @@ def test_half_of_a_surrogate_pair_is_refused_by_number(toy: Tokenizer) -> None:
         toy.encode_batch(["good"] * 17 + ["x\ud83d"])
 
 
-def changed(tokenizer: Tokenizer, **parts: object) -> Backend:
+def search_of_changed(tokenizer: Tokenizer, **parts: object) -> PlainEncoder | None:
     content = json.loads(tokenizer._backend.to_str())
     for name, value in parts.items():
         part, _, key = name.partition("__")
@@ -106,33 +106,34 @@ def changed(tokenizer: Tokenizer, **parts: object) -> Backend:
             content[part][key] = value
         else:
             content[part] = value
-    return Backend.from_str(json.dumps(content))
+    definition = parse_definition(json.dumps(content).encode(), "changed")
+    return plain_encoder(encoder(definition), definition)
 
 
 def test_tokenizers_that_do_more_than_fold_are_left_to_the_library(toy: Tokenizer) -> None:
     lower = {"type": "Sequence", "normalizers": [
         {"type": "Lowercase"}, json.loads(toy._backend.to_str())["normalizer"],
     ]}  # fmt: skip
-    assert plain_encoder(changed(toy, normalizer=lower)) is None
-    assert plain_encoder(changed(toy, normalizer=None)) is None
+    assert search_of_changed(toy, normalizer=lower) is None
+    assert search_of_changed(toy, normalizer=None) is None
     digits = {"type": "Digits", "individual_digits": True}
-    assert plain_encoder(changed(toy, pre_tokenizer=digits)) is None
-    assert plain_encoder(changed(toy, model__byte_fallback=True)) is None
+    assert search_of_changed(toy, pre_tokenizer=digits) is None
+    assert search_of_changed(toy, model__byte_fallback=True) is None
     symbol = {
         "id": 5, "content": "abc", "special": False, "single_word": False, "lstrip": False,
         "rstrip": False, "normalized": False,
     }  # fmt: skip
-    assert plain_encoder(changed(toy, added_tokens=[symbol])) is None
-    assert plain_encoder(load_tokenizer(gpt2())._backend) is None
+    assert search_of_changed(toy, added_tokens=[symbol]) is None
+    assert search_of_changed(load_tokenizer(gpt2())) is None
     vocabulary = json.loads(toy._backend.to_str())["model"]["vocab"]
     crossing = [*vocabulary, ["a\u2581b", -1.0]]
-    assert plain_encoder(changed(toy, model__vocab=crossing)) is None
+    assert search_of_changed(toy, model__vocab=crossing) is None
 
 
 @pytest.mark.realdata
 def test_ids_of_real_texts(data_dir: Path) -> None:
     tokenizer = load_tokenizer(data_dir / "tokenizers" / "t5")
-    found = plain_encoder(tokenizer._backend)
+    found = plain_encoder(tokenizer._backend, tokenizer._definition)
     assert found is not None
     lines = (data_dir / "gsm8k" / "test.jsonl").read_text(encoding="utf-8").splitlines()
     read = [json.loads(line) for line in lines]
