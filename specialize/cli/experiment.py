@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--page",
     type=FOLDER,
-    help="Run nothing: write NAME.md here, from the finished runs or from NAME.json.  "
+    help="Run nothing: write NAME.md here, from the finished runs and, for others, NAME.json.  "
     "[default: none]",
 )
 @as_json_option

@@ -14,12 +14,21 @@ from collections.abc import Mapping
 from specialize.errors import ConfigurationError
 from specialize.experiments.design import Experiment
 from specialize.experiments.x02_samples import SAMPLES
+from specialize.experiments.x03_formats import FORMATS
+from specialize.experiments.x04_start import START
+from specialize.experiments.x05_batches import BATCHES
+from specialize.experiments.x06_negatives import NEGATIVES
 from specialize.experiments.x07_selection import SELECTION
+from specialize.experiments.x08_step_by_step import STEP_BY_STEP
+from specialize.experiments.x09_teachers import TEACHERS
 from specialize.experiments.x10_projection import PROJECTION
 
 EXPERIMENTS: Mapping[str, Experiment] = {
-    each.name: each for each in (SAMPLES, SELECTION, PROJECTION)
-}
+    each.name: each
+    for each in (
+        SAMPLES, FORMATS, START, BATCHES, NEGATIVES, SELECTION, STEP_BY_STEP, TEACHERS, PROJECTION
+    )
+}  # fmt: skip
 
 
 def find_experiment(name: str) -> Experiment:

@@ -153,7 +153,9 @@ def perform(name: str, out: Path, arm: str, seed: int, source: Path | None) -> P
     trained = [each for each in checkpoints.candidates(run) if each.step]
     for split in experiment.splits:
         evaluate(recipe, run, checkpoints=None if selects else trained, split=split)
-    found = outcomes.measure(recipe, run, arm, time.process_time() - started)
+    found = outcomes.measure(
+        recipe, run, arm, time.process_time() - started, measures=experiment.measures
+    )
     outcomes.write([found], run / outcomes.OUTCOME)
     shutil.rmtree(checkpoints.folder(run))
     return run

@@ -70,7 +70,10 @@ class Experiment:
         contrasts: the claims, judged by their intervals.
         questions: of the training set. examples: of each evaluation set and split.
         splits: on which every checkpoint is scored; test alone where nothing is selected.
+        measures: names of what the recipes' further formats of evaluation measure.
+        columns: roles that the table of arms shows, the first one seed by seed.
         curves: pairs of arms whose difference along the steps is drawn.
+        minutes: of processor time that all runs took, as measured; None: not yet.
         notes: what the table means for a user, written when it was read.
         extra: a further part of the page, from the outcomes' file.
     """
@@ -88,7 +91,10 @@ class Experiment:
     examples: int = 200
     seeds: tuple[int, ...] = (0, 1, 2)
     splits: tuple[Split, ...] = ("test",)
+    measures: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ("in-distribution", "out-of-distribution")
     curves: tuple[tuple[str, str], ...] = ()
+    minutes: int | None = None
     notes: str = ""
     extra: Callable[[Sequence[Outcome]], str] | None = None
 

@@ -33,17 +33,28 @@ HIGHEST = ", highest value"  # after a rule's name: without the earliest of equa
 _OUTCOMES = TypeAdapter(list[Outcome])
 
 
-def measure(recipe: Recipe, run: Path, arm: str, seconds: float) -> Outcome:
-    """Read what the checkpoints of a finished run answered, and how sure its teacher was."""
+def measure(
+    recipe: Recipe, run: Path, arm: str, seconds: float, *, measures: Sequence[str] = ()
+) -> Outcome:
+    """Read what the checkpoints of a finished run answered, and how sure its teacher was.
+
+    Args:
+        measures: names of what the recipe's further formats of evaluation measure; the outcome
+            has ``shop, asked in context`` as a set of its own, and a role of its own for it.
+    """
     results = RunResults(run)
+    named = dict(zip(recipe.evaluation.formats[1:], measures, strict=True))
+    roles: dict[str, str] = {}
+    for spec in recipe.evaluation.sets:
+        roles[spec.label] = spec.role
+        roles |= {f"{spec.label}, {each}": f"{spec.role}, {each}" for each in measures}
     right: dict[str, dict[str, dict[str, str]]] = {}
     for score in results.scores:
         graded = results.grades(score.checkpoint, score.set, score.split, score.format)
-        if score.format == recipe.evaluation.formats[0]:
-            by_step = right.setdefault(score.split, {}).setdefault(str(score.step), {})
-            by_step[score.set] = "".join("1" if g.correct else "0" for g in graded)
-    roles: dict[str, str] = {spec.label: spec.role for spec in recipe.evaluation.sets}
-    teacher = certainty(run / "responses" / next(iter(recipe.teachers)))
+        by_step = right.setdefault(score.split, {}).setdefault(str(score.step), {})
+        name = f"{score.set}, {named[score.format]}" if score.format in named else score.set
+        by_step[name] = "".join("1" if g.correct else "0" for g in graded)
+    teacher = certainty([run / "responses" / name for name in _learnt_from(recipe)])
     chosen = _selected(recipe, results) if "validation" in right else {}
     return Outcome(arm, recipe.seed, round(seconds, 1), roles, teacher, right, chosen)
 
@@ -64,10 +75,16 @@ def _selected(recipe: Recipe, results: RunResults) -> dict[str, int]:
     return found
 
 
-def certainty(responses: Path) -> dict[str, float]:
-    """Mean entropy (nats, at least) and tail of a store's rows; the share of right responses."""
+def _learnt_from(recipe: Recipe) -> list[str]:
+    """The teachers that the objectives learn from; where they have labels alone, every one."""
+    named = {name for objective in recipe.objectives for name in objective.teachers}
+    return [name for name in recipe.teachers if name in named or not named]
+
+
+def certainty(stores: Iterable[Path]) -> dict[str, float]:
+    """Mean entropy (nats, at least) and tail of the stores' rows; the share of right responses."""
     entropy, tail, right = [], [], []
-    for shard in Store.open(responses).shards():
+    for shard in (shard for store in stores for shard in Store.open(store).shards()):
         entropy.append(least_entropy(shard.distributions))
         tail.append(np.exp(shard.distributions.tail))
         right += [bool(response.correct) for response in shard.responses]

@@ -20,8 +20,6 @@ from specialize.experiments.judgement import Difference, Judgement
 from specialize.io.files import write_atomically
 from specialize.report.canvas import COLOURS, INK, Drawing, draw, steps_axis
 
-ROLES = {"in-distribution": "in-distribution", "out-of-distribution": "out-of-distribution"}
-
 
 def write_page(experiment: Experiment, outcomes: Sequence[Outcome], folder: Path) -> Path:
     """Write the page, its figures and the outcomes; returns the page's path."""
@@ -86,16 +84,17 @@ def points(found: Difference) -> str:
 def _arms(experiment: Experiment, judged: Judgement) -> Iterator[str]:
     """One row an arm: accuracies by role, differences to its partner, its teacher, its time."""
     found = [arm for arm in experiment.arms if arm.name in judged.arms]
-    yield (
-        "| arm | in-distribution | seeds | less its partner | out-of-distribution | less its "
-        "partner | teacher: right, entropy, tail | s |\n|---|---:|---|---:|---:|---:|---|---:|"
-    )
+    first, *others = experiment.columns
+    heads = ["arm", first, "seeds", "less its partner"]
+    heads += [head for role in others for head in (role, "less its partner")]
+    yield f"| {' | '.join(heads)} | teacher: right, entropy, tail | s |"
+    yield f"|---|---:|---|---:|{'---:|---:|' * len(others)}---|---:|"
     for arm in found:
         cells = [arm.name]
-        for role in ROLES:
+        for role in experiment.columns:
             reached = judged.accuracy(arm.name, role)
             cells.append(f"{100 * reached.mean:.1f}")
-            if role == "in-distribution":
+            if role == first:
                 cells.append(" ".join(f"{100 * share:.1f}" for share in reached.by_seed))
             partner = arm.against if arm.against in judged.arms else None
             cells.append(
@@ -120,13 +119,15 @@ def _differences(experiment: Experiment, judged: Judgement) -> Drawing:
         if arm.against is not None and judged.seeds(arm.name, arm.against)
     ]
 
+    apart = 0.3 / max(1, len(experiment.columns) - 1)
+
     def paint(axes: Axes) -> None:
         for place, (name, against) in enumerate(reversed(pairs)):
-            for number, role in enumerate(ROLES):
+            for number, role in enumerate(experiment.columns):
                 found = judged.difference((name,), (against,), role)
                 ends = [[100 * (found.value - found.low)], [100 * (found.high - found.value)]]
                 axes.errorbar(
-                    [100 * found.value], [place + 0.15 - 0.3 * number], xerr=ends, fmt="o",
+                    [100 * found.value], [place + 0.15 - apart * number], xerr=ends, fmt="o",
                     color=COLOURS[number], capsize=2, markersize=3.5,
                     label=role if place == 0 else None,
                 )  # fmt: skip

@@ -126,8 +126,9 @@ def _trained(cell: Cell, scale: Scale) -> float:
 
 
 def _answered(cell: Cell, scale: Scale) -> float:
-    """Tokens read and written by every checkpoint on every set."""
-    asked = len(cell.recipe.evaluation.sets) * cell.experiment.examples
+    """Tokens read and written by every checkpoint on every set, in every format."""
+    evaluation = cell.recipe.evaluation
+    asked = len(evaluation.sets) * len(evaluation.formats) * cell.experiment.examples
     each = asked * len(cell.experiment.splits) * (scale.question_tokens + scale.solution_tokens)
     return each * _checkpoints(cell)
 

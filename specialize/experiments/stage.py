@@ -15,11 +15,14 @@ from specialize.io.cores import usable_cores
 
 
 def list_all(experiments: Iterable[Experiment]) -> dict[str, object]:
-    """Title and size of each, by name."""
-    return {
-        each.name: f"{each.title}: {len(each.arms)} arms x {len(each.seeds)} seeds"
-        for each in experiments
-    }
+    """Title, size and cost of each, by name."""
+    return {each.name: _listed(each) for each in experiments}
+
+
+def _listed(experiment: Experiment) -> str:
+    size = f"{len(experiment.arms)} arms x {len(experiment.seeds)} seeds"
+    took = "not measured yet" if experiment.minutes is None else f"{experiment.minutes} min"
+    return f"{experiment.title}: {size}, processor time {took}"
 
 
 def plan_experiment(
@@ -48,11 +51,17 @@ def run_experiment(
 
 
 def write_pages(experiment: Experiment, out: Path, folder: Path) -> dict[str, object]:
-    """The page from the finished runs in ``out``, or from the page's own outcomes.
+    """The page from the finished runs in ``out``, and from its own outcomes of any others.
+
+    So an arm can be added to a page whose other runs are gone.
 
     Raises:
         InputError: there are neither.
     """
-    found = outcomes.gather(cell.run for cell in cells_of(experiment, out))
-    found = found or outcomes.read(folder / f"{experiment.name}.json")
+    cells, kept = cells_of(experiment, out), folder / f"{experiment.name}.json"
+    made = outcomes.gather(cell.run for cell in cells)
+    earlier = outcomes.read(kept) if kept.is_file() or not made else []
+    known = {(one.arm, one.seed): one for one in (*earlier, *made)}
+    named = [(cell.arm.name, cell.seed) for cell in cells]
+    found = [known[each] for each in named if each in known]
     return {"page": str(write_page(experiment, found, folder)), "runs": len(found)}

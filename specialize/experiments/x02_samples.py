@@ -108,6 +108,7 @@ SAMPLES = Experiment(
         _helps("one entry a row in place of five", "k1"),
         _helps("the one-to-one projection", "one-to-one"),
     ),
+    minutes=34,
     notes="Text won because of which text it was. Solutions drawn at .7, of which only right ones "
     "are kept, come from a better distribution than the rows, which are the teacher's own at "
     "temperature 1; presumably a row has mass on mistakes on a right solution, too. Where the text "

@@ -37,6 +37,8 @@ def costs(outcomes: Sequence[Outcome]) -> str:
 def _costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
     judged = Judgement(outcomes)
     yield "## What each rule chooses, and what it costs\n"
+    for arm in judged.arms:
+        yield _two_rules(judged, arm, [one for one in outcomes if one.arm == arm])
     yield (
         "Test accuracy of the chosen checkpoint in percent, over the seeds; in brackets how far "
         "the best checkpoint of the same run lies above it (found on test, so that it is above 0 "
@@ -50,7 +52,7 @@ def _costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
         rules = [rule for rule in mine[0].selected if all(rule in one.selected for one in mine)]
         for rule in rules:
             steps = [one.selected[rule] for one in mine]
-            reached = [_reached(judged, mine, role, steps) for role in _ROLES]
+            reached = [_reached(judged, mine, role, steps)[0] for role in _ROLES]
             yield f"| {arm} | {rule} | {' '.join(map(str, steps))} | {' | '.join(reached)} |"
     yield "\n| arm | one choice less another | in-distribution | out-of-distribution | general |"
     yield "|---|---|---:|---:|---:|"
@@ -62,17 +64,42 @@ def _costs(outcomes: Sequence[Outcome]) -> Iterator[str]:
                 yield f"| {arm} | {' less '.join(pair)} | {' | '.join(found)} |"
 
 
-def _reached(judged: Judgement, mine: Sequence[Outcome], role: str, steps: Sequence[int]) -> str:
-    shares, best = [], []
+def _two_rules(judged: Judgement, arm: str, mine: Sequence[Outcome]) -> str:
+    """In words: where selection in and out of distribution differ, and what either costs."""
+    said = []
+    for rule in _ROLES[:2]:
+        steps = [one.selected[rule] for one in mine]
+        costs = [f"{_reached(judged, mine, role, steps)[1]} points {role}" for role in _ROLES[:2]]
+        said.append(f"steps {', '.join(map(str, steps))} cost {' and '.join(costs)}")
+    apart = [f"{_between(judged, mine, role, *_ROLES[:2])} {role}" for role in _ROLES[:2]]
+    differ = sum(one.selected[_ROLES[0]] != one.selected[_ROLES[1]] for one in mine)
+    return (
+        f"**{arm}**: in {differ} of {len(mine)} runs in-distribution and out-of-distribution "
+        f"selection choose different checkpoints. Against the best one in hindsight, on test, the "
+        f"former's {said[0]}; the latter's {said[1]}. The former less the latter on test: "
+        f"{' and '.join(apart)}.\n"
+    )
+
+
+def _reached(
+    judged: Judgement, mine: Sequence[Outcome], role: str, steps: Sequence[int]
+) -> tuple[str, str]:
+    """What the chosen checkpoints have, and how much more the best ones have, with its interval."""
+    shares, missed = [], []
     for one, chosen in zip(mine, steps, strict=True):
-        by_step = {
-            step: float(judged.right(one.arm, one.seed, role, step=step).mean())
-            for step in judged.steps()
-            if step
-        }
-        shares.append(by_step[chosen])
-        best.append(max(by_step.values()))
-    return f"{100 * np.mean(shares):.1f} ({100 * (np.mean(best) - np.mean(shares)):.1f})"
+        by_step = [
+            judged.right(one.arm, one.seed, role, step=step) for step in judged.steps() if step
+        ]
+        right = judged.right(one.arm, one.seed, role, step=chosen)
+        best = max(by_step, key=lambda answers: float(answers.mean()))
+        shares.append(float(right.mean()))
+        missed.append(best - right)
+    low, high = crossed_interval(np.array(missed))
+    lost = f"{100 * np.mean(missed):.1f}"
+    return (
+        f"{100 * np.mean(shares):.1f} ({lost})",
+        f"{lost} ({100 * low:.1f} to {100 * high:.1f})",
+    )
 
 
 def _between(judged: Judgement, mine: Sequence[Outcome], role: str, rule: str, other: str) -> str:
@@ -112,8 +139,13 @@ SELECTION = Experiment(
     questions=_QUESTIONS,
     examples=_EXAMPLES,
     splits=("validation", "test"),
-    notes="In this world accuracy in and out of distribution rises together, so the two rules "
-    "choose different checkpoints without a trade between them. What costs is taking the earliest "
+    minutes=8,
+    notes="In-distribution and out-of-distribution selection choose different checkpoints in four "
+    "of six runs. Against the best checkpoint in hindsight the former costs 5.7 (text) and 6.9 "
+    "points (rows) in-distribution on test, the latter 1.9 and 3.0; that is 3.9 points between "
+    "them for either arm, and neither interval leaves 0 out, so which of the two rules costs more "
+    "is not separable here. In this world accuracy in and out of distribution rises together, so "
+    "there is no trade between them to choose. What costs is taking the earliest "
     "of the checkpoints that validation cannot distinguish: with this many validation questions "
     "one standard error is wide, and the chosen checkpoint is an early one. The last table "
     "separates that for rows under the in-distribution rule; elsewhere the sign is the same.",

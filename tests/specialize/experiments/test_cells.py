@@ -11,16 +11,21 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from specialize.experiments import cells, outcomes, world
+from specialize import datasets
+from specialize.config.recipe import Recipe
+from specialize.experiments import cells, outcomes, world, x04_start
 from specialize.experiments.design import Arm, Experiment
 from specialize.experiments.x02_samples import SAMPLES
+from specialize.experiments.x04_start import START
 from specialize.quickstart.run import MODELS
+from specialize.students import checkpoints
 from specialize.teacher import opening
 from specialize.train import session
 from tests.support import toys
 from tests.support.scripted_teacher import ScriptedTeacher
 
 TEACHER = {"model": "scripted", "samples": 2, "top_logprobs": 4}
+FORMATS = ["zero-shot-cot", "zero-shot-answer"]
 SCHEDULE = {"steps": 2, "batch_rows": 3, "accumulation": 1, "warmup_steps": 1}
 
 
@@ -34,13 +39,19 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     tokenizer = toys.write_world(tmp_path / "toy", count=6)
     recipe = toys.toy_recipe(
         tmp_path / "toy", teachers={"toy": TEACHER}, optimization=SCHEDULE,
-        training={"checkpoint_every": 2}, evaluation={"max_new_tokens": 4},
+        training={"checkpoint_every": 2}, evaluation={"max_new_tokens": 4, "formats": FORMATS},
     )  # fmt: skip
     arms = (Arm("rows", ("objectives.0.keep=all",)), Arm("text", (
         "objectives.0.keep=all", "objectives.0.target=rationale",
     )))  # fmt: skip
     made = replace(
-        SAMPLES, prepare=lambda *_: None, base=lambda _: recipe, arms=arms, contrasts=(), curves=()
+        SAMPLES,
+        prepare=lambda *_: None,
+        base=lambda _: recipe,
+        arms=arms,
+        contrasts=(),
+        curves=(),
+        measures=("label",),
     )
     teachers = [nullcontext(ScriptedTeacher(tokenizer, says))]
     monkeypatch.setattr(opening, "open_teacher", lambda *_: teachers.pop())
@@ -66,7 +77,9 @@ def test_a_killed_cell_goes_on_and_others_take_over(
     cells.perform("X02", tmp_path, "text", 0, first.run)  # a second dump would find no teacher
     found = outcomes.gather(cell.run for cell in (first, second))
     assert [one.arm for one in found] == ["rows", "text"]
-    assert {len(sets["toy"]) for one in found for sets in one.right["test"].values()} == {3}
+    answered = [sets for one in found for sets in one.right["test"].values()]
+    assert {(len(sets["toy"]), len(sets["toy, label"])) for sets in answered} == {(3, 3)}
+    assert found[0].roles["toy, label"] == f"{found[0].roles['toy']}, label"
     assert found[0].teacher == found[1].teacher
 
 
@@ -92,6 +105,26 @@ def test_followers_wait_for_the_first(
     assert set(asked) == wanted
     for seed in (0, 1):
         assert asked.index(("rows", seed, None)) < asked.index(("text", seed, source[seed]))
+
+
+def test_a_tuned_start_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On other families' questions, up to the checkpoint that the arm begins from."""
+    made: list[tuple[int, set[str]]] = []
+
+    def train_from(recipe: Recipe, run: Path, _source: None) -> None:
+        asked = {each.task for each in datasets.load("jsonl", str(recipe.train_on.path))}
+        made.append((recipe.optimization.steps, asked))
+        last = checkpoints.folder(run) / checkpoints.name_of(recipe.optimization.steps)
+        last.mkdir(parents=True)
+
+    monkeypatch.setattr(x04_start, "train_from", train_from)
+    for _ in range(2):
+        x04_start.prepare(tmp_path, 6, 9)
+    assert made == [(100, {"farm_step", "depot_step"})]
+    tuned = START.recipe(tmp_path, START.arm("tuned"), 0)
+    assert Path(tuned.student).is_dir()
+    assert {s.label for s in tuned.evaluation.sets} == {"shop", "errands"}
+    assert len(datasets.load("jsonl", str(tmp_path / "data" / "errands.test.jsonl"))) == 3
 
 
 def test_a_flattened_teacher_divides_its_logits(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from specialize.errors import ConfigurationError
-from specialize.experiments import EXPERIMENTS, find_experiment
+from specialize.experiments import EXPERIMENTS, find_experiment, one_step, world
 from specialize.experiments.cells import cells_of, groups
 from specialize.experiments.design import Arm, Contrast, Experiment
 from specialize.experiments.planning import Scale, plan, scale_of
+from specialize.recipes.tinyllm import DEMONSTRATIONS
 from tests.support.commands import specialize
 
 
@@ -41,6 +42,30 @@ def test_what_is_named_exists() -> None:
         Contrast("?", ("a", "b"), ("c",))
 
 
+def test_what_is_held_equal(tmp_path: Path) -> None:
+    """Arms of one comparison have the same steps, and as many rows or questions in each."""
+    recipes = {
+        (name, arm.name): EXPERIMENTS[name].recipe(tmp_path, arm, 0)
+        for name in ("X03", "X05", "X06", "X08", "X09")
+        for arm in EXPERIMENTS[name].arms
+    }
+    for (name, arm), recipe in recipes.items():
+        rows = recipe.optimization.batch_rows * recipe.optimization.accumulation
+        if name in ("X08", "X09"):  # joint: whole questions
+            assert rows == one_step.TOGETHER * len(recipe.objectives)
+            assert {o.weight for o in recipe.objectives} == {1.0}, arm
+        else:
+            assert (rows, recipe.optimization.steps) == (world.ROWS, world.STEPS)
+        assert recipe.optimization.steps == recipe.training.checkpoint_every  # nothing is selected
+        measures = EXPERIMENTS[name].measures
+        assert len(recipe.evaluation.formats) == 1 + len(measures)
+    second = recipes["X09", "both"].teachers["second"]
+    assert (second.forced, second.num_fewshot) == (True, DEMONSTRATIONS)
+    assert recipes["X05", "formats together"].objectives == tuple(
+        recipes["X05", "formats at random"].objectives
+    )
+
+
 def test_cells_that_ask_the_same_share_a_dump(tmp_path: Path) -> None:
     experiment = find_experiment("X10")
     arms = ["prefix k5", "one-to-one k5", "k16", "5 drawn entries"]
@@ -54,6 +79,9 @@ def test_a_plan_multiplies_counts(tmp_path: Path) -> None:
     small = plan(cells, Scale(questions=10, question_tokens=3, solution_tokens=7))
     assert (small["cells"], small["dumps"], small["teacher_tokens"]) == (2, 1, 10 * 2 * 7)
     assert small["training_tokens"] == 2 * 100 * 24 * (3 + 7)
+    both = [plan(cells_of(find_experiment(name), tmp_path), Scale()) for name in ("X03", "X06")]
+    answered = [each["answer_tokens"] / each["cells"] for each in both]
+    assert answered[0] == 2 * answered[1]  # two formats
     hours = [plan(cells, Scale(teraflops=speed))["device_hours"] for speed in (1.0, 2.0)]
     assert hours[0] == pytest.approx(2 * hours[1])
 

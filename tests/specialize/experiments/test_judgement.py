@@ -13,6 +13,7 @@ from specialize.experiments import outcomes as outcomes_file
 from specialize.experiments.design import Arm, Contrast, Experiment, Outcome
 from specialize.experiments.judgement import Judgement
 from specialize.experiments.page import write_page
+from specialize.experiments.stage import write_pages
 from specialize.experiments.x02_samples import SAMPLES
 from specialize.experiments.x07_selection import SELECTION, costs
 
@@ -88,6 +89,54 @@ def test_costs_of_rules() -> None:
     assert "| rows | in-distribution | 20 20 20 | 90.0 (0.0) |" in said
     assert "| rows | in-distribution less out-of-distribution | +40.0 (" in said
     assert SELECTION.extra is costs
+
+
+def test_costs_are_said_in_words() -> None:
+    found = [outcome("rows", seed, 0.9, early=0.5) for seed in (0, 1, 2)]
+    said = costs(found).splitlines()[2]
+    assert "in 3 of 3 runs in-distribution and out-of-distribution selection choose" in said
+    assert "the former's steps 20, 20, 20 cost 0.0 (0.0 to 0.0) points in-distribution" in said
+    assert "the latter's steps 10, 10, 10 cost 40.0 (" in said
+
+
+def test_measures_are_roles_of_their_own(tmp_path: Path) -> None:
+    """A second format of evaluation is a column, a figure's colour and a claim's role."""
+    again = "in-distribution, asked again"
+    found = [
+        replace(
+            one,
+            roles=ROLES | {"shop, asked again": again},
+            right={"test": {"20": {"shop": "1100", "shop, asked again": digits}}},
+        )
+        for arm, digits in (("text", "1000"), ("rows", "1111"))
+        for one in (outcome(arm, seed, 0.5) for seed in (0, 1, 2))
+    ]
+    experiment = replace(
+        SAMPLES, arms=(Arm("text"), Arm("rows", against="text")), curves=(),
+        contrasts=(Contrast("rows are better", ("rows",), ("text",), again),),
+        measures=("asked again",), columns=("in-distribution", again),
+    )  # fmt: skip
+    page = write_page(experiment, found, tmp_path).read_text()
+    assert f"| rows are better ({again}) | **+75.0** (" in page
+    assert f"| arm | in-distribution | seeds | less its partner | {again} |" in page
+    assert "| rows | 50.0 | 50.0 50.0 50.0 | +0.0 (0.0 to 0.0) | 100.0 | **+75.0** (" in page
+    assert again in (tmp_path / "X02-differences.svg").read_text()
+
+
+def test_an_arm_joins_a_page_whose_runs_are_gone(tmp_path: Path) -> None:
+    arms = (Arm("text"), Arm("rows", against="text"), Arm("late", against="text"))
+    experiment = replace(SAMPLES, arms=arms, contrasts=(), curves=(), seeds=(0, 1))
+    folder = tmp_path / "pages"
+    outcomes_file.write([outcome(n, s, 0.3) for n in ("late", "text") for s in (0, 1)],
+                        folder / "X02.json")  # fmt: skip
+    for arm, share in (("late", 0.9), ("rows", 0.5)):
+        run = tmp_path / "runs" / arm / "seed-0"
+        outcomes_file.write([outcome(arm, 0, share)], run / outcomes_file.OUTCOME)
+    assert write_pages(experiment, tmp_path, folder)["runs"] == 5
+    judged = Judgement(outcomes_file.read(folder / "X02.json"))
+    assert judged.arms == ["text", "rows", "late"]
+    assert judged.accuracy("late", "in-distribution").by_seed == (0.9, 0.3)  # the run's, the page's
+    assert judged.seeds("rows") == [0]
 
 
 @pytest.mark.parametrize("content", ["{}", '[{"arm": 1}]', "no JSON"])

@@ -24,8 +24,10 @@ def test_a_page_is_made_from_its_outcomes(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", MADE)
 def test_a_page_holds_every_cell(name: str) -> None:
-    experiment = EXPERIMENTS[name]
-    judged = Judgement(outcomes.read(PAGES / f"{name}.json"))
+    experiment, found = EXPERIMENTS[name], outcomes.read(PAGES / f"{name}.json")
+    judged = Judgement(found)
+    assert experiment.minutes == round(sum(one.seconds for one in found) / 60)
+    assert experiment.notes
     assert {arm: judged.seeds(arm) for arm in judged.arms} == {
         arm.name: list(experiment.seeds) for arm in experiment.arms
     }
