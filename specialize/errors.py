@@ -38,6 +38,12 @@ class TeacherError(SpecializeError):
     exit_code = 4
 
 
+class StorageError(SpecializeError):
+    """Object storage does not answer; what was committed there is intact."""
+
+    exit_code = 4
+
+
 class DiskFullError(SpecializeError):
     """There is no room left where the output goes; what was committed is intact."""
 

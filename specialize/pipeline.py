@@ -15,7 +15,7 @@ What is slow to import is imported where it is needed: planning and selecting st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,12 +141,15 @@ def prepare_stores(
     return make_stores(recipe, run, last=last, part=engine.part(shard), engine=engine)
 
 
-def train_run(recipe: Recipe, run: str | Path) -> dict[str, object]:
+def train_run(
+    recipe: Recipe, run: str | Path, *, targets: Mapping[str, str | Path] | None = None
+) -> dict[str, object]:
     """Train the student, or go on; everything is checked before torch is imported.
 
     Args:
         recipe: of the run.
-        run: the run's directory, with targets of every teacher.
+        run: the run's directory, with targets of every teacher that ``targets`` does not name.
+        targets: where other stores are, by teacher; perhaps in object storage.
 
     Returns:
         Steps, rows, losses and times, as the command prints them.
@@ -161,7 +164,7 @@ def train_run(recipe: Recipe, run: str | Path) -> dict[str, object]:
     if done is not None:
         record_recipe(recipe, run)
         return done.as_json()
-    prepared = prepare(recipe, run)
+    prepared = prepare(recipe, run, targets=targets)
     record_recipe(recipe, run)  # only now: a run keeps no recipe that cannot be trained
     with waiting("loading torch"), importing():
         from specialize.train.session import train_prepared

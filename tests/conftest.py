@@ -7,11 +7,15 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import fresh
+
+if TYPE_CHECKING:
+    from tests.support.object_storage import Server
 
 # Kernels compile on their first call, which outlasts hypothesis' deadline.
 # Where CI is set the examples are the same each time, so that a red run is red for its change.
@@ -54,3 +58,32 @@ def python() -> Iterator[fresh.Run]:
     """Runs programs in interpreters that have nothing of ours imported."""
     with fresh.interpreters() as run:
         yield run
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[Server]:
+    """A server of S3's protocol on this machine; what it needs is imported for those who ask."""
+    from tests.support.object_storage import Server
+
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def storage(
+    object_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """The server with an empty ``bucket``, credentials for it, and nothing of it here."""
+    from tests.support.object_storage import clients
+
+    for name, value in object_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SPECIALIZE_CACHE", str(tmp_path / "cache"))
+    client = clients()
+    if client.exists("bucket"):
+        client.rm("bucket", recursive=True)
+    client.mkdir("bucket")
+    object_server.requests.clear()
+    yield object_server
+    object_server.faults = None

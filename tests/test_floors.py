@@ -23,7 +23,7 @@ align.project
 align
 specialize.errors specialize.records
 specialize specialize.losses specialize.io
-specialize.answers
+specialize.answers specialize.objects
 specialize.formats specialize.tokens specialize.models specialize.store specialize.artifacts
 specialize.selection
 specialize.config specialize.targets

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from specialize.cli.console import FILE, FOLDER, as_json_option, print_result
+from specialize.cli.console import FILE, STORE, as_json_option, print_result
 from specialize.io.visible import visible_lines
 
 
@@ -66,8 +66,8 @@ def compare(
 
 
 @click.command(name="compare-stores")
-@click.argument("first", type=FOLDER)
-@click.argument("second", type=FOLDER)
+@click.argument("first", type=STORE)
+@click.argument("second", type=STORE)
 @as_json_option
 def compare_stores(first: Path, second: Path, as_json: bool) -> None:
     """Compare the rows of two stores of the same texts: KL, TV, top-1, by place and class.

@@ -1,8 +1,8 @@
 """The edge of the command line: every expected failure becomes one line and an exit code.
 
-0 ok, 2 usage or configuration, 3 input or store damaged, 4 teacher unreachable or untrustworthy,
-5 out of disk, 6 locked by another writer, 7 nothing passed the check, 130 interrupted (the same
-command continues).
+0 ok, 2 usage or configuration, 3 input or store damaged, 4 teacher or object storage unreachable,
+or a teacher untrustworthy, 5 out of disk, 6 locked by another writer, 7 nothing passed the check,
+130 interrupted (the same command continues).
 """
 
 from __future__ import annotations
@@ -19,11 +19,34 @@ import click
 from specialize.errors import DiskFullError, InputError, SpecializeError
 from specialize.io.units import bytes_text, duration_text, number_text
 from specialize.io.visible import visible, visible_lines
+from specialize.objects.address import directory_of, is_address, with_addresses
 
 INTERRUPTED = 130
 
 FILE = click.Path(path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class _Folder(click.Path):
+    """A directory here; of a store also its address in object storage.
+
+    An address becomes the directory that stands for it.
+    """
+
+    def __init__(self, *, or_address: bool) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+        self._or_address = or_address
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:  # fmt: skip
+        text = os.fspath(value)
+        if self._or_address or not is_address(text):
+            return super().convert(directory_of(text), param, ctx)
+        return self.fail("it is an address, and only stores can be in object storage", param, ctx)
+
+
+FOLDER, STORE = _Folder(or_address=False), _Folder(or_address=True)
 overrides_option = click.option(
     "--set",
     "overrides",
@@ -143,7 +166,8 @@ def run_command(command: click.Command) -> int:
 
 
 def _refuse(message: str, code: int) -> int:
-    print(f"error: {visible(' '.join(message.split()))}", file=sys.stderr)
+    told = with_addresses(" ".join(message.split()))
+    print(f"error: {visible(told)}", file=sys.stderr)
     return code
 
 
@@ -175,7 +199,7 @@ def print_result(
         notes: words at the end of a key's line.
     """
     if as_json:
-        click.echo(json.dumps(result, sort_keys=True))
+        click.echo(with_addresses(json.dumps(result, sort_keys=True)))
         return
     for key, value in result.items():
         if key == "warnings" and isinstance(value, list | tuple):
@@ -183,7 +207,7 @@ def print_result(
                 click.echo(f"warning: {visible(str(warning))}", err=True)
         elif value is not None:
             note = f"   {notes[key]}" if notes and key in notes else ""
-            click.echo(f"{key:28} {visible_lines(_in_words(key, value))}{note}")
+            click.echo(f"{key:28} {visible_lines(with_addresses(_in_words(key, value)))}{note}")
 
 
 def _in_words(key: str, value: object) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from specialize.cli.console import (
-    FOLDER,
+    STORE,
     as_json_option,
     own_file,
     print_result,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("out", type=FOLDER)
+@click.argument("out", type=STORE)
 @click.option(
     "--teacher",
     required=True,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from specialize.cli.console import FOLDER, as_json_option, print_result
+from specialize.cli.console import STORE, as_json_option, print_result
 
 if TYPE_CHECKING:
     from specialize.store.export import Form
 
 
 @click.command()
-@click.argument("store", type=FOLDER, metavar="STORE|RUN")
+@click.argument("store", type=STORE, metavar="STORE|RUN")
 @click.argument("out", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--format", "form", default=None,

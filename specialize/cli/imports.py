@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from specialize.cli.console import FILE, FOLDER, as_json_option, own_file, print_result
+from specialize.cli.console import FILE, STORE, as_json_option, own_file, print_result
 from specialize.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def import_() -> None:
 
 @import_.command()
 @click.argument("source", type=FILE)
-@click.argument("out", type=FOLDER)
+@click.argument("out", type=STORE)
 @click.option(
     "--questions", required=True, help="GSM8K train file (the samples answer its question 0)."
 )
@@ -78,7 +78,7 @@ def _texts_of_a_split(command: Callable[..., None]) -> Callable[..., None]:
             callback=own_file,
             help="Set whose answers grade the texts.",
         ),
-        click.argument("out", type=FOLDER),
+        click.argument("out", type=STORE),
         click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path)),
     ):
         command = option(command)
@@ -175,7 +175,7 @@ _ROW_OPTIONS = (
         metavar="NAME",
         help="The teacher's name, recorded in the store.",
     ),
-    click.argument("out", type=FOLDER),
+    click.argument("out", type=STORE),
 )
 
 
@@ -326,7 +326,7 @@ def json_(
 
 @import_.command()
 @click.argument("source", type=FILE)
-@click.argument("out", type=FOLDER)
+@click.argument("out", type=STORE)
 @click.option(
     "--teacher", default=None, metavar="NAME", help="The teacher's name.  [default: the records']"
 )

@@ -9,7 +9,7 @@ import click
 
 from specialize.cli.console import (
     FILE,
-    FOLDER,
+    STORE,
     allow_code_option,
     as_json_option,
     print_result,
@@ -20,7 +20,7 @@ SCHEMA_LINE = "# yaml-language-server: $schema=recipe.schema.json"
 
 
 @click.command()
-@click.argument("store", type=FOLDER)
+@click.argument("store", type=STORE)
 @as_json_option
 def verify(store: Path, as_json: bool) -> None:
     """Read every byte of STORE and check sizes, hashes and distributions."""
@@ -35,7 +35,7 @@ def verify(store: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("store", type=FOLDER)
+@click.argument("store", type=STORE)
 @click.option("--example", default=None, help="Id of an example.  [default: the store's first]")
 @click.option("--sample", default=0, show_default=True, help="Which of the example's samples.")
 @click.option(
@@ -46,7 +46,7 @@ def verify(store: Path, as_json: bool) -> None:
 )
 @click.option(
     "--responses",
-    type=FOLDER,
+    type=STORE,
     default=None,
     help="Show the alignment: STORE holds the targets made from this store.  [default: none]",
 )

@@ -21,6 +21,7 @@ from specialize.cli.compare import compare, compare_stores
 from specialize.cli.console import (
     FILE,
     FOLDER,
+    STORE,
     Sectioned,
     allow_code_option,
     as_json_option,
@@ -207,8 +208,8 @@ def run(
 
 
 @cli.command()
-@click.argument("responses", type=FOLDER)
-@click.argument("targets", type=FOLDER)
+@click.argument("responses", type=STORE)
+@click.argument("targets", type=STORE)
 @click.option(
     "--student", required=True, metavar="MODEL", help="Student whose vocabulary to project into."
 )
@@ -280,7 +281,7 @@ def align(
 
 
 @cli.command()
-@click.argument("out", type=FOLDER)
+@click.argument("out", type=STORE)
 @click.option(
     "--split",
     default="validation",
@@ -303,17 +304,27 @@ def merge(out: Path, split: Split, as_json: bool) -> None:
 @cli.command()
 @click.argument("recipe", type=FILE)
 @click.argument("run", type=FOLDER)
+@click.option(
+    "--targets",
+    multiple=True,
+    type=(str, STORE),
+    metavar="TEACHER STORE",
+    help="Where the targets of TEACHER are, if not in RUN/targets; may be repeated.",
+)
 @overrides_option
 @allow_code_option
 @as_json_option
-def train(recipe: Path, run: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def train(
+    recipe: Path, run: Path, targets: tuple[tuple[str, Path], ...], overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:  # fmt: skip
     """Train RECIPE's student on RUN/targets; writes checkpoints and metrics into RUN."""
     from specialize.recipes import find_recipe
 
     resolved = find_recipe(recipe, overrides)
     from specialize.pipeline import train_run
 
-    print_result(train_run(resolved, run), as_json)
+    print_result(train_run(resolved, run, targets=dict(targets)), as_json)
 
 
 @cli.command()

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from specialize.errors import StoreError
-from specialize.store.layout import open_plain
+from specialize.store.layout import FileMark, open_plain
+from specialize.store.remote import bring
 
 
 class State(NamedTuple):
@@ -26,12 +27,13 @@ class State(NamedTuple):
     changed_ns: int
 
 
-def state_of(path: Path) -> State:
-    """The state of a regular file.
+def state_of(path: Path, mark: FileMark) -> State:
+    """The state of a regular file, fetched first where it should be here and is not.
 
     Raises:
         StoreError: it is missing, or no regular file.
     """
+    bring(path, mark)
     handle = open_plain(path)
     try:
         return _state(path, handle)
@@ -39,13 +41,14 @@ def state_of(path: Path) -> State:
         os.close(handle)
 
 
-def mapped(path: Path, size: int) -> tuple[mmap.mmap, State]:
-    """The file's content and its state.
+def mapped(path: Path, mark: FileMark) -> tuple[mmap.mmap, State]:
+    """The file's content and its state; fetched first where it should be here and is not.
 
     Raises:
-        StoreError: it is missing, no regular file, or has not ``size`` bytes.
+        StoreError: it is missing, no regular file, or has not the size of ``mark``.
     """
-    handle = open_plain(path)
+    bring(path, mark)
+    handle, size = open_plain(path), mark.bytes
     try:
         state = _state(path, handle)
         if state.size != size or size == 0:

@@ -22,10 +22,12 @@ from specialize.errors import ConfigurationError, StoreError
 from specialize.io.files import sync_directory
 from specialize.io.lock import writer_lock
 from specialize.io.part import Part
+from specialize.objects.address import directory_of
 from specialize.store.description import differences
-from specialize.store.layout import PARTS, STORE, SUMMARY
+from specialize.store.layout import JOURNAL, PARTS, STORE, SUMMARY
 from specialize.store.reader import Store, read_store_file
 from specialize.store.recovery import discard, refuse_foreign
+from specialize.store.remote import bucket_of, folder_names, here, writing
 from specialize.store.sealed import Json
 from specialize.store.vocabulary import joined_vocabulary
 from specialize.store.writer import StoreWriter
@@ -37,8 +39,9 @@ def place_of(out: Path, part: Part | None, *, restart: bool = False) -> Path:
     Raises:
         ConfigurationError: the whole is wanted where parts are, or a part of a finished whole.
     """
+    out = here(out)
     if part is None:
-        if (out / PARTS).exists() and not restart:
+        if folder_names(out / PARTS) and not restart:
             raise ConfigurationError(
                 f"{out / PARTS} holds parts of this store; finish and merge them (specialize merge "
                 f"{out}), or restart to throw them away"
@@ -64,9 +67,11 @@ def discard_all(out: Path) -> None:
         LockedError: another process writes there.
         ConfigurationError: there is something else.
     """
+    out = directory_of(out)
     if out.exists():
         refuse_foreign(out)
-        with writer_lock(out):
+    if out.exists() or bucket_of(out) is not None:
+        with writer_lock(out), writing(out, restart=True):
             discard(out)
 
 
@@ -81,7 +86,7 @@ class Merging:
         """Seal the whole; the parts are removed."""
         vocabulary = joined_vocabulary([part.align_vocabulary() for part in self.parts])
         self.writer.finish(vocabulary, summary)
-        shutil.rmtree(self.writer.path / PARTS)
+        _remove_parts(self.writer.path)
         sync_directory(self.writer.path)
 
 
@@ -93,6 +98,7 @@ def merging(out: Path) -> Iterator[Merging]:
         StoreError: parts are missing, unfinished, damaged or of different plans; names them.
         LockedError: another process merges or writes them whole.
     """
+    out = directory_of(out)
     parts = _open_parts(out)
     description, shard_samples = read_store_file(parts[0].path)
     sources = {record.shard: (part.path, record) for part in parts for record in part.records}
@@ -104,10 +110,18 @@ def merging(out: Path) -> Iterator[Merging]:
 
 def already_merged(out: Path) -> Store | None:
     """The whole at ``out``, where there is one; parts that were merged into it are removed."""
+    out = here(out)
     if not (out / SUMMARY).exists():
         return None
-    shutil.rmtree(out / PARTS, ignore_errors=True)
+    _remove_parts(out)
     return Store.open(out)
+
+
+def _remove_parts(out: Path) -> None:
+    shutil.rmtree(out / PARTS, ignore_errors=True)
+    bucket = bucket_of(out)
+    if bucket is not None:
+        bucket.remove(sorted(bucket.sizes(PARTS)))
 
 
 def part_kind(out: Path) -> str:
@@ -116,7 +130,7 @@ def part_kind(out: Path) -> str:
     Raises:
         StoreError: there is no part, or none is a store.
     """
-    places = [out / PARTS / part.name for part in _named(out)]
+    places = [here(out / PARTS / part.name) for part in _named(out)]
     found = [place for place in places if (place / STORE).exists()]
     if not found:
         raise StoreError(f"{out} has no parts to merge; --shard 0/N writes the first of N")
@@ -131,27 +145,27 @@ def _open_parts(out: Path) -> tuple[Store, ...]:
             f"{out / PARTS} has parts of {' and of '.join(map(str, counts))}; remove those of all "
             f"divisions but one"
         )
-    here = {part.index: out / PARTS / part.name for part in found}
+    places = {part.index: here(out / PARTS / part.name, also=[JOURNAL]) for part in found}
     every = [Part(index, counts[0]) for index in range(counts[0])]
     missing = [
-        f"{part} is {'not finished' if part.index in here else 'missing'}"
+        f"{part} is {'not finished' if part.index in places else 'missing'}"
         for part in every
-        if part.index not in here or not (here[part.index] / SUMMARY).exists()
+        if part.index not in places or not (places[part.index] / SUMMARY).exists()
     ]
     if missing:
         raise StoreError(
             f"{out} cannot be merged: part {', '.join(missing)}; run each with --shard, and it "
             f"continues"
         )
-    parts = tuple(Store.open(here[part.index]) for part in every)
+    parts = tuple(Store.open(places[part.index]) for part in every)
     for part in parts[1:]:
         _refuse_other_plan(parts[0].path, part.path)
     return parts
 
 
 def _named(out: Path) -> Iterator[Part]:
-    for path in (out / PARTS).glob("*-of-*"):
-        if match := re.fullmatch(r"(\d+)-of-(\d+)", path.name):
+    for name in folder_names(out / PARTS):
+        if match := re.fullmatch(r"(\d+)-of-(\d+)", name):
             yield Part(int(match[1]), int(match[2]))
 
 

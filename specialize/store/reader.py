@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from align.vocabulary import Vocabulary
@@ -32,6 +32,7 @@ from specialize.store.layout import (
     texts_path,
 )
 from specialize.store.mapped import State
+from specialize.store.remote import here, sizes
 from specialize.store.sealed import Json
 from specialize.store.shard import Sample, Shard, Texts
 from specialize.store.shard_file import ShardFile
@@ -70,7 +71,7 @@ class Store:
         Raises:
             StoreError: no store, unfinished, or damaged.
         """
-        root = Path(path)
+        root = here(path)
         description, _ = read_store_file(root)
         summary = read_summary(root)
         if summary is None and not allow_partial:
@@ -78,9 +79,10 @@ class Store:
                 f"{root} is not finished; run the command that writes it again, and it continues"
             )
         manifest = read_manifest(root, summary)
+        size = sizes(root)
         for record in manifest.records:
-            _check_size(arrays_path(root, record.shard), record.arrays.bytes)
-            _check_size(texts_path(root, record.shard), record.texts.bytes)
+            _check_size(arrays_path(root, record.shard), record.arrays.bytes, size)
+            _check_size(texts_path(root, record.shard), record.texts.bytes, size)
         return cls(root, description, manifest, summary)
 
     @property
@@ -278,10 +280,9 @@ def read_vocabulary(root: Path, summary: Summary | None, size: int) -> tuple[Voc
     return decode_vocabulary(content, path, size)
 
 
-def _check_size(path: Path, size: int) -> None:
-    try:
-        found = path.lstat().st_size
-    except FileNotFoundError as error:
-        raise StoreError(f"{path} is missing; dump this shard again") from error
+def _check_size(path: Path, size: int, size_of: Callable[[Path], int | None]) -> None:
+    found = size_of(path)
+    if found is None:
+        raise StoreError(f"{path} is missing; dump this shard again")
     if found != size:
         raise StoreError(f"{path} has {found:,} bytes instead of {size:,}; dump this shard again")

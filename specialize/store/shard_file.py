@@ -211,7 +211,7 @@ class ShardFile:
         self._hashed = set() if hashed is None else hashed
         self._texts_path = texts_path(root, record.shard)
         self._path = arrays_path(root, record.shard)
-        self._map, self._state = mapped(self._path, record.arrays.bytes)
+        self._map, self._state = mapped(self._path, record.arrays)
         self.arrays = _parse(self._map, self._path, record, description)
         self._k = description.k
         self._firsts = first_entries(self.arrays["entries"]) if "entries" in self.arrays else None
@@ -233,7 +233,7 @@ class ShardFile:
     def checked_texts(self) -> bytes:
         """The texts file, after both files have passed their hashes."""
         if self._texts is None:
-            before = state_of(self._texts_path)
+            before = state_of(self._texts_path, self.record.texts)
             texts = read_plain(self._texts_path)
             if not {self._state, before} <= self._hashed:
                 with memoryview(self._map) as content:

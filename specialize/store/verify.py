@@ -24,6 +24,7 @@ from specialize.store.layout import (
     texts_path,
 )
 from specialize.store.reader import read_store_file, read_summary, read_vocabulary
+from specialize.store.remote import afresh, here, listed
 from specialize.store.sealed import Json
 from specialize.store.shard_file import ShardFile
 from specialize.store.summary import Summary, total_counts
@@ -66,7 +67,7 @@ def verify(path: str | Path) -> Verification:
     Returns:
         Counts and problems, one line each; damage is never raised.
     """
-    root = Path(path)
+    root = here(path)
     problems: list[str] = []
     try:
         description, _ = read_store_file(root)
@@ -79,8 +80,9 @@ def verify(path: str | Path) -> Verification:
     if summary is None and not problems:
         problems.append(f"{root} is not finished: {len(manifest.records)} shards are committed")
     walk = _Walk(root, description)
-    for record in manifest.records:
-        problems += walk.shard(record)
+    with afresh(root):
+        for record in manifest.records:
+            problems += walk.shard(record)
     problems += walk.unknown_files()
     if summary is not None:
         problems += _total_problems(root, summary, manifest)
@@ -138,6 +140,8 @@ class _Walk:
         self._keys: dict[tuple[str, int], tuple[int, int]] = {}
         self._used = np.zeros(max(description.vocabulary_size, 1), np.bool_)
         self._known: set[Path] = set()
+        there = listed(root)
+        self._files = _files_below(root) if there is None else there
 
     @property
     def bytes_per_position(self) -> float:
@@ -189,11 +193,17 @@ class _Walk:
 
     def unknown_files(self) -> Iterator[str]:
         """Files among the shards that no line of the manifest commits."""
-        folder = self._root / SHARDS
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path not in self._known:
+        for name in sorted(self._files):
+            path = self._root / name
+            if name.startswith(f"{SHARDS}/") and path not in self._known:
                 yield f"{path} is not in the manifest"
 
     def disk_bytes(self) -> int:
-        files = [path for path in self._root.rglob("*") if path.is_file() and path.name != LOCK]
-        return sum(path.lstat().st_size for path in files)
+        """Of all files, also those of parts."""
+        return sum(size for name, size in self._files.items() if not name.endswith(LOCK))
+
+
+def _files_below(root: Path) -> dict[str, int]:
+    """The names of all files of a local store, relative to it, and their bytes."""
+    files = [path for path in root.rglob("*") if path.is_symlink() or not path.is_dir()]
+    return {path.relative_to(root).as_posix(): path.lstat().st_size for path in files}

@@ -26,6 +26,7 @@ from specialize.io.files import (
     write_unsynced,
 )
 from specialize.io.lock import writer_lock
+from specialize.objects.address import directory_of
 from specialize.store.description import StoreDescription
 from specialize.store.layout import (
     MANIFEST,
@@ -42,9 +43,10 @@ from specialize.store.layout import (
 )
 from specialize.store.linking import link_file
 from specialize.store.recovery import open_for_writing
+from specialize.store.remote import RemoteWriter, afresh, writing
 from specialize.store.sealed import Json
 from specialize.store.shard import Sample, Shard, shard_of
-from specialize.store.shard_file import ShardFile, encode_shard
+from specialize.store.shard_file import EncodedShard, ShardFile, encode_shard
 from specialize.store.summary import Summary, total_counts
 from specialize.store.vocabulary import encode_vocabulary, from_mapping
 
@@ -53,8 +55,8 @@ class StoreWriter:
     """The one writer of a store; use it in a ``with`` block, which holds the lock.
 
     Args:
-        path: the store's directory; made if missing, continued if it holds a store of the same
-            description, refused otherwise.
+        path: the store's directory, or its address in object storage; made if missing, continued
+            if it holds a store of the same description, refused otherwise.
         description: what the store is.
         shard_samples: samples planned for a shard; part of what must agree on resume.
         restart: throw away what is there and begin anew.
@@ -75,13 +77,14 @@ class StoreWriter:
     ) -> None:
         if shard_samples < 1:
             raise ConfigurationError(f"a shard needs at least 1 sample, got {shard_samples}")
-        self.path = Path(path)
+        self.path = directory_of(path)
         self.description = description
         self.shard_samples = shard_samples
         self.redone: tuple[int, ...] = ()
         self.finished = False
         self._restart = restart
         self._stack = ExitStack()
+        self._remote: RemoteWriter | None = None
         self._records: dict[int, ShardRecord] = {}
         self._keys: set[tuple[str, int]] = set()
         self._used = np.zeros(max(description.vocabulary_size, 1), np.bool_)  # ids in shards
@@ -98,9 +101,13 @@ class StoreWriter:
         """
         with ExitStack() as stack:
             stack.enter_context(writer_lock(self.path))
-            state = open_for_writing(
-                self.path, self.description, self.shard_samples, restart=self._restart
-            )
+            self._remote = stack.enter_context(writing(self.path, restart=self._restart))
+            with afresh(self.path):
+                state = open_for_writing(
+                    self.path, self.description, self.shard_samples, restart=self._restart
+                )
+            if self._remote is not None:
+                self._remote.agree(state.records, finished=state.finished)
             self._records = {record.shard: record for record in state.records}
             self._keys = set(state.keys)
             self.redone, self.finished = state.redone, state.finished
@@ -151,13 +158,10 @@ class StoreWriter:
         keys = self._new_keys(response.key for response in shard.responses)
         encoded = encode_shard(number, shard, self.description, counts or {})
         record = encoded.record
-        write_unsynced(texts_path(self.path, number), encoded.texts)
-        write_unsynced(
-            arrays_path(self.path, number),
-            encoded.arrays,
-            check=lambda path: _read_back(path, record.arrays),
-        )
-        sync_directory(self.path / SHARDS)
+        if self._remote is not None:
+            self._remote.commit(record, encoded.texts, encoded.arrays)
+        else:
+            _write_files(self.path, encoded)
         append_line(self.path / MANIFEST, record.line())
         self._records[number] = record
         self._keys |= keys
@@ -175,12 +179,16 @@ class StoreWriter:
             DiskFullError: the files had to be copied and do not fit.
         """
         self._check_writable()
-        number, file = record.shard, ShardFile(store, record, self.description)
-        file.checked_texts()
+        with afresh(store):
+            number, file = record.shard, ShardFile(store, record, self.description)
+            file.checked_texts()
         keys = self._new_keys(file.keys())
-        for path in (texts_path, arrays_path):
-            link_file(path(store, number), path(self.path, number))
-        sync_directory(self.path / SHARDS)
+        if self._remote is not None:
+            self._remote.adopt(store, record)
+        else:
+            for path in (texts_path, arrays_path):
+                link_file(path(store, number), path(self.path, number))
+            sync_directory(self.path / SHARDS)
         append_line(self.path / MANIFEST, record.line())
         self._records[number] = record
         self._keys |= keys
@@ -220,6 +228,8 @@ class StoreWriter:
             summary=summary,
         )
         self._replace_all(files, closing.content())
+        if self._remote is not None:
+            self._remote.seal([*files], records)
         self.finished = True
 
     def _replace_all(self, files: Mapping[str, bytes], summary: bytes) -> None:
@@ -271,6 +281,18 @@ class StoreWriter:
                 raise ValueError(f"sample {key[1]} of {key[0]!r} is already in {self.path}")
             keys.add(key)
         return keys
+
+
+def _write_files(root: Path, encoded: EncodedShard) -> None:
+    """The two files of a shard, synced."""
+    record = encoded.record
+    write_unsynced(texts_path(root, record.shard), encoded.texts)
+    write_unsynced(
+        arrays_path(root, record.shard),
+        encoded.arrays,
+        check=lambda path: _read_back(path, record.arrays),
+    )
+    sync_directory(root / SHARDS)
 
 
 def _read_back(path: Path, expected: FileMark) -> None:

@@ -21,6 +21,7 @@ from specialize.io.gguf_file import check_gguf_package, is_gguf, read_gguf
 from specialize.records import Example
 from specialize.rows.thinking import thinking_of
 from specialize.store import Store
+from specialize.store.remote import here
 from specialize.students import checkpoints
 from specialize.targets.tempering import row_temperature
 from specialize.tokens import Tokenizer, load_tokenizer
@@ -59,8 +60,13 @@ def finished(recipe: Recipe, run: Path) -> TrainSummary | None:
     return summarize(run, last.step, 0, time.perf_counter() - began)
 
 
-def prepare(recipe: Recipe, run: Path) -> Prepared:
+def prepare(
+    recipe: Recipe, run: Path, *, targets: Mapping[str, str | Path] | None = None
+) -> Prepared:
     """Read and check everything that training needs but the model.
+
+    Args:
+        targets: where stores are that are not in the run, by teacher; perhaps in object storage.
 
     Raises:
         ConfigurationError: the recipe is not the one that the run was begun with, a package is
@@ -72,9 +78,16 @@ def prepare(recipe: Recipe, run: Path) -> Prepared:
     check_packages(recipe)
     check_student(recipe.student)
     tokenizer = load_tokenizer(recipe.student)
+    teachers = sorted({name for o in recipe.objectives for name in o.teachers})
+    elsewhere = targets or {}
+    if unknown := sorted(elsewhere.keys() - {*teachers}):
+        raise ConfigurationError(
+            f"targets are named of {unknown[0]!r}, of whom no objective learns; they learn of: "
+            f"{', '.join(teachers) or 'nobody'}"
+        )
     stores = {
-        teacher: open_targets(run / "targets" / teacher, teacher, tokenizer)
-        for teacher in sorted({name for o in recipe.objectives for name in o.teachers})
+        name: open_targets(here(elsewhere.get(name, run / "targets" / name)), name, tokenizer)
+        for name in teachers
     }
     _check_temperature(recipe, stores)
     return Prepared(recipe, run, tokenizer, stores, recipe_sets.training_examples(recipe))
