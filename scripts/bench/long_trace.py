@@ -1,7 +1,7 @@
 """One reasoning trace of 32,768 tokens from dump to step, and the memory of each stage.
 
     python scripts/bench/long_trace.py [--tokens 32768] [--thinking train] [--json]
-        [--teacher TOKENIZER] [--student TOKENIZER]
+        [--teacher TOKENIZER] [--student TOKENIZER] [--vocabulary 50257]
 
 A chat teacher scores the trace, which stands in a block of thinking before a short answer; its rows
 are aligned to the student's tokens and become a row of training, and the student takes one step on
@@ -63,7 +63,8 @@ def set_up(folder: Path, options: argparse.Namespace) -> None:
     for name, source in (("teacher", options.teacher), ("student", options.student)):
         tokenizer = load_tokenizer(source)
         model = {
-            "model_type": "llama", "vocab_size": tokenizer.size, "hidden_size": 64,
+            "model_type": "llama", "vocab_size": max(tokenizer.size, options.vocabulary),
+            "hidden_size": 64,
             "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
             "max_position_embeddings": 4 * options.tokens, "bos_token_id": tokenizer.eos,
             "eos_token_id": tokenizer.eos, "pad_token_id": tokenizer.pad,
@@ -186,6 +187,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--thinking", choices=["drop", "keep", "train"], default="train")
     parser.add_argument("--teacher", default=str(MODELS / "teacher"), help="its tokenizer")
     parser.add_argument("--student", default=str(MODELS / "student"), help="its tokenizer")
+    parser.add_argument("--vocabulary", type=int, default=0, help="ids of the models, at least")
     parser.add_argument("--checkpointing", action="store_true", help="of activations")
     parser.add_argument("--json", action="store_true", help="one document instead of lines")
     parser.add_argument("--stage", choices=STAGES)

@@ -61,7 +61,7 @@ def without_thinking(
     start = blocks.outside[-1][0] if blocks.inside else len(marks.lead)
     start += len(text[start:]) - len(text[start:].lstrip())
     over = list(accumulate(map(len, pieces)))
-    first = next((i for i, end in enumerate(over) if end > _bytes(text[:start])), len(scored))
+    first = bisect_right(over, _bytes(text[:start]))
     if start == len(text):  # no content: only an end may be left
         first = len(scored) - (scored.finish == "eos")
     content = scored.token_id[first:]

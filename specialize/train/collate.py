@@ -24,13 +24,17 @@ from specialize.losses import Tail, apply_tail, mix_label
 from specialize.rows import Row
 from specialize.students.student import Shape
 
+# Tokens of a line that rows share: to keep them apart takes a mask of its length for every token,
+# in every layer.
+_LINE = 2048
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One micro-batch.
 
     Attributes:
-        input_ids: (B, S) int64. attention_mask: the same shape; None where rows are packed.
+        input_ids: (B, S) int64. attention_mask: the same shape; None for a causal student.
         decoder_input_ids: (B, T) int64, None for a causal student.
         position_ids: (B, S) int64, where rows are packed: each begins at 0. None otherwise.
         positions: (N,) int64, where the logits of the target tokens with loss are (``Student``).
@@ -166,11 +170,15 @@ def _encoder_decoder(
 def _causal(
     rows: Sequence[Row], shape: Shape, prompts: NDArray[np.int64], targets: NDArray[np.int64]
 ) -> _Rectangles:
-    """Prompt and all but the last target in one text; a token is predicted from the one before."""
+    """Prompt and all but the last target in one text; a token is predicted from the one before.
+
+    No token sees the padding, which comes after it. A mask that said so would be expanded to the
+    square of the longest row, in every layer.
+    """
     texts = [np.concatenate([row.prompt_ids, row.target_ids[:-1]]) for row in rows]
-    inputs, mask = _rectangle(texts, prompts + targets - 1, shape.pad)
-    predicts = mask.astype(bool) & (np.arange(inputs.shape[1]) >= prompts[:, None] - 1)
-    return _Rectangles(inputs, np.flatnonzero(predicts), mask)
+    inputs, used = _rectangle(texts, prompts + targets - 1, shape.pad)
+    predicts = used.astype(bool) & (np.arange(inputs.shape[1]) >= prompts[:, None] - 1)
+    return _Rectangles(inputs, np.flatnonzero(predicts))
 
 
 def _packed(
@@ -183,6 +191,8 @@ def _packed(
     """
     lengths = prompts + targets - 1
     line, start = pack(lengths)
+    if not start.any():
+        return _causal(rows, shape, prompts, targets)
     width = int((start + lengths).max())
     inputs = np.full((line.max() + 1, width), shape.pad, np.int64)
     places = np.empty_like(inputs)
@@ -201,9 +211,11 @@ def pack(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int6
     """The line and the start of every row, so that the rectangle of all lines is small.
 
     First fit, longest first, into lines of one to four times the longest row; the smallest
-    rectangle wins.
+    rectangle wins. Longer rows than ``_LINE`` have lines of their own.
     """
-    tries = [_first_fit(lengths, times * int(lengths.max())) for times in range(1, 5)]
+    widths = [times * int(lengths.max()) for times in range(1, 5)]
+    alone = np.arange(len(lengths)), np.zeros_like(lengths)
+    tries = [alone, *(_first_fit(lengths, width) for width in widths if width <= _LINE)]
     return min(tries, key=lambda found: (found[0].max() + 1) * (found[1] + lengths).max())
 
 

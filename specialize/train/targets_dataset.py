@@ -130,18 +130,19 @@ class TargetsCollator:
         encoder-decoder ``decoder_input_ids`` (B, T)."""
         objectives = 1 + max(row.objective for row in rows)
         batch = make_batch(rows, self.shape, objectives=objectives, tail=self.tail)
-        mask = batch.attention_mask
-        assert mask is not None, "rows are not packed"
         inputs, positions = batch.input_ids, batch.positions
         made: dict[str, Tensor | Targets] = {}
         if batch.decoder_input_ids is not None:
+            assert batch.attention_mask is not None, "an encoder-decoder's prompts have one"
+            mask = batch.attention_mask
             labels = torch.full_like(batch.decoder_input_ids, _IGNORED)
             labels.view(-1)[positions] = batch.labels
             made["decoder_input_ids"] = batch.decoder_input_ids
         else:  # one column more: the last target, which nothing is predicted from
             row, column = positions // inputs.shape[1], positions % inputs.shape[1]
-            inputs, mask = (torch.nn.functional.pad(each, (0, 1)) for each in (inputs, mask))
-            inputs[mask == 0] = self.shape.pad
+            inputs = torch.nn.functional.pad(inputs, (0, 1), value=self.shape.pad)
+            read = torch.tensor([len(one.prompt_ids) + len(one.target_ids) - 1 for one in rows])
+            mask = (torch.arange(inputs.shape[1]) < read[:, None]).long()
             inputs[row, column + 1], mask[row, column + 1] = batch.labels, 1
             labels = torch.full_like(inputs, _IGNORED)
             labels[row, column + 1] = batch.labels

@@ -30,3 +30,15 @@ def test_a_trace_goes_from_dump_to_step(tmp_path: Path, thinking: str) -> None:
     assert json.loads(line)["objectives"]["trace"]["tokens"] == rows.get(
         "learned_tokens", rows["target_tokens"]
     )
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_long_text_is_bounded(tmp_path: Path) -> None:
+    """All logits of the text would be 6.1 GiB, at once in the dump and twice in the step."""
+    options = script.parsed(["--vocabulary", "50257", "--json"])
+    stages = {str(line["stage"]): line for line in script.measure(tmp_path, options)}
+    assert stages["dump"]["positions"] > 32_768
+    assert stages["dump"]["peak_mib"] * 2**20 < 1.5e9
+    assert stages["train"]["above_mib"] < 1000
+    assert stages["align"]["above_mib"] < 400
+    assert stages["rows"]["above_mib"] < 200

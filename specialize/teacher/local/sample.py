@@ -30,6 +30,7 @@ from specialize.teacher.local.sparse_rows import (
 from specialize.teacher.protocol import Finish, Sampling, ScoredText
 from specialize.tokens import Tokenizer
 
+_PATIENCE = 64
 _DROP_SHARE = 8  # finished rows leave the batch once they are 1 in 8: leaving copies the rest
 
 
@@ -150,7 +151,7 @@ class _Record:
             return "answer"
         if token in self.ends:
             return "eos"
-        if self.stops.breaks_line(token) and self.stops.over(self.tokens[row, : self.step]):
+        if self.stops.breaks_line(token) and self.stops.over(row, self.tokens[row, : self.step]):
             return "answer"
         return "length" if self.step >= self.room[row] else None
 
@@ -195,7 +196,11 @@ class _Record:
 
 
 class _Stops:
-    """Knows when a text is over by what it says, which is looked at where a line ends."""
+    """Knows when a text is over by what it says, which is looked at where a line ends.
+
+    A text is read from its beginning, so a long one is not looked at in every line: it may go on
+    for a ``_PATIENCE``-th of its length, and is cut where it was over.
+    """
 
     def __init__(self, tokenizer: Tokenizer, until: Callable[[str], int | None] | None) -> None:
         self._vocabulary: Vocabulary = tokenizer.vocabulary()
@@ -203,11 +208,15 @@ class _Stops:
         data, indptr = self._vocabulary.data, self._vocabulary.indptr
         breaks = np.concatenate(([0], np.cumsum(data == ord("\n"))))
         self._breaks = breaks[indptr[1:]] > breaks[indptr[:-1]]
+        self._looked: dict[int, int] = {}  # tokens that each row had then
 
     def breaks_line(self, token: int) -> bool:
         return self._until is not None and token < len(self._breaks) and bool(self._breaks[token])
 
-    def over(self, tokens: NDArray[np.int32]) -> bool:
+    def over(self, row: int, tokens: NDArray[np.int32]) -> bool:
+        if (len(tokens) - self._looked.get(row, 0)) * _PATIENCE < len(tokens):
+            return False
+        self._looked[row] = len(tokens)
         inside = tokens[tokens < len(self._vocabulary)].tolist()
         text = b"".join(self._vocabulary.pieces(inside)).decode("utf-8", "surrogateescape")
         return self._until is not None and self._until(text) is not None

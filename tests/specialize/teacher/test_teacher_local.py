@@ -17,12 +17,13 @@ from specialize.errors import ConfigurationError, InputError, TeacherError
 from specialize.formats import by_name
 from specialize.teacher.cutting import Cut, cut_at_answer
 from specialize.teacher.local.decode import head_groups
-from specialize.teacher.local.sample import draw_tokens
+from specialize.teacher.local.sample import _Stops, draw_tokens
 from specialize.teacher.local.score import Given, batches_of, score_batch
 from specialize.teacher.local.sparse_rows import take_sparse_rows
 from specialize.teacher.local.teacher import LocalTeacher, load_teacher
 from specialize.teacher.protocol import Sampling, ScoredText
 from tests.support import teacher_toys as toys
+from tests.support.largest_tensor import LargestTensor
 from tests.support.store_samples import topk_id, topk_logprob
 
 FORM = by_name("zero-shot-cot")
@@ -111,6 +112,14 @@ def test_a_long_text_is_read_in_pieces(make: Callable[[], Path], settings_: Samp
         np.testing.assert_allclose(topk_logprob(parts), topk_logprob(whole), atol=2e-5)
         np.testing.assert_allclose(parts.distributions.tail, whole.distributions.tail, atol=2e-5)
         np.testing.assert_allclose(parts.token_logprob, whole.token_logprob, atol=2e-5)
+
+
+def test_texts_of_different_lengths_need_no_mask_of_their_square() -> None:
+    teacher = teacher_of(toys.gpt2)
+    given = teacher._given(["apples 3 " * 100, "apples 3 " * 95], ["3", "4"])
+    with LargestTensor() as largest:
+        score_batch(teacher._model, given, Sampling(1), positions=10_000)
+    assert largest.numel < 2 * len(given[0]) ** 2
 
 
 @pytest.mark.parametrize(("mask", "most"), [(1 << 25, 10), (500, 8)])
@@ -224,6 +233,34 @@ def test_a_text_is_over_with_the_line_of_its_answer() -> None:
     assert over > 10
     whole = teacher.sample(prompts[:9], range(9), Sampling(max_new_tokens=30, temperature=3.0))
     assert {s.finish for s in whole} <= {"length", "eos"}
+
+
+def test_a_text_that_is_looked_at_late_is_cut_where_it_was_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    teacher, cut = _answering(), Cut()
+    asked = Sampling(max_new_tokens=100, temperature=3.0, until=cut.end)
+
+    def stored() -> list[tuple[object, ...]]:
+        texts = teacher.sample(["Q: x\n"] * 30, range(30), asked)
+        kept = [cut_at_answer(text, cut, teacher.tokenizer) for text in texts]
+        return [
+            (one.text, one.finish, one.token_id.tolist(), topk_id(one).tolist()) for one in kept
+        ]
+
+    at_once = stored()
+    monkeypatch.setattr("specialize.teacher.local.sample._PATIENCE", 2)
+    assert stored() == at_once
+
+
+def test_the_end_of_a_long_text_is_looked_for_in_linear_time() -> None:
+    tokenizer, read = teacher_of(toys.gpt2).tokenizer, []
+    stops = _Stops(tokenizer, lambda text: read.append(len(text)))
+    tokens = np.array(tokenizer.encode("\n") * 6000, np.int32)
+    for count in range(1, len(tokens) + 1):
+        assert not stops.over(0, tokens[:count])
+    assert sum(read) < 70 * len(tokens)  # of 3000 each, were it read in every line
+    assert read[:60] == [*range(1, 61)]
 
 
 def _answering() -> LocalTeacher:

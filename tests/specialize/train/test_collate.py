@@ -39,7 +39,7 @@ def test_encoder_decoder_rectangles():
 def test_causal_rectangle_predicts_each_target_from_the_token_before():
     batch = make_batch(ROWS, CAUSAL, objectives=1, tail="bucket")
     assert batch.input_ids.tolist() == [[5, 6, 7, 8], [5, 10, 11, 12]]
-    assert batch.attention_mask.tolist() == [[1, 1, 1, 1], [1, 1, 1, 1]]
+    assert batch.attention_mask is None  # padding comes last, where no token sees it
     assert batch.decoder_input_ids is None
     assert batch.positions.tolist() == [2, 3, 4, 5, 6, 7]
     assert (batch.padding, batch.size) == (0, 8)
