@@ -26,7 +26,7 @@ from specialize.io.fault_injection import before_file_operation
 from specialize.objects.address import PACKAGES
 
 Answer = TypeVar("Answer")
-_AT_ONCE = 16  # objects
+AT_ONCE = 16  # objects that are read by one process
 # with more, s3fs asks for the size of each object before it reads it
 _OPTIONS = {"s3": {"max_concurrency": 1}}
 # what clients call credentials that are missing or of no use
@@ -55,7 +55,7 @@ class Bucket:
 
     def get_all(self, names: Sequence[str]) -> dict[str, bytes]:
         """The contents of those of ``names`` that exist, many read at once."""
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="get") as threads:
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="get") as threads:
             contents = threads.map(self.get, names)
             return {
                 name: content

@@ -27,7 +27,8 @@ from specialize.store.description import differences
 from specialize.store.layout import JOURNAL, PARTS, STORE, SUMMARY
 from specialize.store.reader import Store, read_store_file
 from specialize.store.recovery import discard, refuse_foreign
-from specialize.store.remote import bucket_of, folder_names, here, writing
+from specialize.store.remote import bucket_of, folder_names, here
+from specialize.store.remote_writer import writing
 from specialize.store.sealed import Json
 from specialize.store.vocabulary import joined_vocabulary
 from specialize.store.writer import StoreWriter

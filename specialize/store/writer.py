@@ -43,7 +43,8 @@ from specialize.store.layout import (
 )
 from specialize.store.linking import link_file
 from specialize.store.recovery import open_for_writing
-from specialize.store.remote import RemoteWriter, afresh, writing
+from specialize.store.remote import afresh
+from specialize.store.remote_writer import RemoteWriter, writing
 from specialize.store.sealed import Json
 from specialize.store.shard import Sample, Shard, shard_of
 from specialize.store.shard_file import EncodedShard, ShardFile, encode_shard

@@ -21,7 +21,7 @@ from specialize.io.gguf_file import check_gguf_package, is_gguf, read_gguf
 from specialize.records import Example
 from specialize.rows.thinking import thinking_of
 from specialize.store import Store
-from specialize.store.remote import here
+from specialize.store.remote import bring_all, here
 from specialize.students import checkpoints
 from specialize.targets.tempering import row_temperature
 from specialize.tokens import Tokenizer, load_tokenizer
@@ -90,6 +90,8 @@ def prepare(
         for name in teachers
     }
     _check_temperature(recipe, stores)
+    for store in stores.values():
+        bring_all(store.path, store.records)
     return Prepared(recipe, run, tokenizer, stores, recipe_sets.training_examples(recipe))
 
 

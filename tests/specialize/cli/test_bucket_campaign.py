@@ -117,6 +117,8 @@ def test_dump_align_and_train_killed_and_continued(
     align = ["align", f"{RUN}/responses/tiny", f"{RUN}/targets/tiny", *student]
     stages.run_killed(stages.line_of("targets"), *align)
     assert stages.below("targets") == visible(tmp_path / "local" / "targets" / "tiny")
+    stages.run("align", f"{RUN}/responses/tiny", f"{RUN}/parts/tiny", *student, "--processes", "2")
+    assert stages.below("parts") == stages.below("targets")
     checkpoint = tmp_path / "run" / "checkpoints"
     stages.run_killed(
         lambda: len([*checkpoint.glob("step-*/COMPLETE*")]) > 1,

@@ -13,6 +13,7 @@ from specialize.io.part import Part
 from specialize.objects import lease
 from specialize.store import Store, StoreWriter, already_merged, discard_all, merging, place_of
 from specialize.store import verify as verify_store
+from specialize.store.remote import bring_all
 from tests.support.object_storage import (
     Killed,
     Server,
@@ -243,6 +244,22 @@ def test_parts_are_merged_in_the_bucket(storage: Server, whole: dict[str, bytes]
     elsewhere(storage)
     assert already_merged(Path(PLACE)) is not None
     assert objects(PLACE) == whole
+
+
+def test_all_shards_are_brought_at_once_where_they_fit(
+    storage: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_store(PLACE)
+    store = Store.open(PLACE)
+    with monkeypatch.context() as small:
+        small.setenv("SPECIALIZE_CACHE_GB", "1e-6")
+        bring_all(store.path, store.records)
+        said = "toy has 4.5 kB, of which 1.0 kB are kept here: shards will be fetched again"
+        assert said in capsys.readouterr().err
+    bring_all(store.path, store.records)
+    storage.requests.clear()
+    assert len([*store]) == 9
+    assert storage.requests == []
 
 
 def test_a_store_larger_than_the_cache(storage: Server, monkeypatch: pytest.MonkeyPatch) -> None:
