@@ -59,6 +59,8 @@ class Lease:
             before = self._bucket.get(LEASE)
             if before is None:
                 continue
+            if before == self._content():
+                return  # the answer to the first attempt was lost
             if not _died_here(before):
                 self._watch(before)
             self._bucket.remove([LEASE])

@@ -1,7 +1,8 @@
 """A server of S3's protocol for tests, with faults on the way, and clients that fail.
 
 The server is moto's, on a port of this machine, in a thread. ``faults`` decides what becomes of a
-request: its status, ``cut`` for an answer that ends half-way, None for what the server says.
+request: the status of a refusal, ``cut`` for an answer that ends half-way, ``late`` for one that
+comes after a second, ``lost`` for a refusal of what was done, None for what the server says.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -58,8 +60,14 @@ class Server:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         self.requests.append((method, path))
         fault = self.faults(method, path) if self.faults is not None else None
-        if isinstance(fault, int):
+        if fault == "late":
+            time.sleep(1)
+        if fault == "lost":
+            b"".join(self._app(environ, lambda *answer: None))
+            fault = 500
+        elif isinstance(fault, int):
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if isinstance(fault, int):
             start_response(f"{fault} Fault", [("Content-Type", "application/xml")])
             code = "AccessDenied" if fault == 403 else "InternalError"
             return [f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()]

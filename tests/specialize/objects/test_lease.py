@@ -52,6 +52,17 @@ def test_a_holder_of_this_machine_that_is_gone_is_not_waited_for(
         pass
 
 
+def test_a_lease_whose_answer_was_lost_is_held(
+    place: Bucket, storage: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "PATIENCE", 60.0)
+    lost = iter(["lost"])
+    storage.faults = lambda method, path: next(lost, None)
+    with held(place):
+        assert next(lost, None) is None
+    assert place.get(LEASE) is None
+
+
 @pytest.mark.parametrize("content", [of("node7", 1), b"", b"{}", b"[1]", b"\xff" * 9])
 def test_a_holder_that_gives_no_sign_is_taken_over(
     place: Bucket, monkeypatch: pytest.MonkeyPatch, content: bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -103,6 +104,24 @@ def test_a_writer_that_died_at_any_operation_is_continued(
         write_store(place)
         assert objects(place) == whole
     assert killed > 24 // step
+
+
+@pytest.mark.parametrize("kinds", [[500, "cut", 503], ["lost"]])
+def test_a_server_that_fails_now_and_then(
+    storage: Server, whole: dict[str, bytes], kinds: list[int | str]
+) -> None:
+    """``lost``: what was done is done, so that the second attempt finds what the first has made."""
+    count, faults = itertools.count(), itertools.cycle(kinds)
+    failing = {"PUT"} if kinds == ["lost"] else {"PUT", "GET"}
+
+    def fault(method: str, path: str) -> int | str | None:
+        return next(faults) if method in failing and next(count) % 8 == 0 else None
+
+    storage.faults = fault
+    write_store(PLACE)
+    assert len([*Store.open(PLACE)]) == 9
+    storage.faults = None
+    assert objects(PLACE) == whole
 
 
 @pytest.mark.parametrize("operation", [6, 11])
