@@ -160,6 +160,7 @@ class Objective(Strict):
 class Alignment(Strict):
     """How the teacher's distributions reach the student's vocabulary."""
 
+    # both defaults have been compared with others: docs/experiments/X10.md
     policy: Literal["prefix", "one-to-one", "nearest", "chunk", "byte-prefix"] = "prefix"
     """The rule of projection: see docs/alignment.md."""
     top_k: Positive = 5

@@ -5,7 +5,8 @@
     lora: {rank: 16}
     running: {gradient_checkpointing: true, report_to: [tensorboard]}
 
-``running`` alone may differ when a run is continued: it decides how, never what.
+``running`` alone may differ when a run is continued: it decides how, never what. What chose the
+defaults of ``mixing``, ``loss``, ``tail`` and ``hard_label_weight``: docs/experiments/index.md.
 """
 
 from __future__ import annotations

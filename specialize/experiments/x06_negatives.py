@@ -57,6 +57,12 @@ NEGATIVES = Experiment(
         *_helps("text: negatives", "text with negatives", "text"),
         *_helps("rows: negatives", "rows with negatives", "rows"),
     ),
+    minutes=5,
+    notes="Leave them out: as negatives of weight 1 wrong solutions cost about 40 points, in and "
+    "out of distribution, beside text and beside distributions. Most tokens of a wrong solution "
+    "are right, and all of them are pushed away, so that the student loses the language of "
+    "solutions: in five answers that were read it repeats a word to the limit, or states an answer "
+    "alone. Lower weights, and negatives on the wrong tokens alone, were not tried.",
     questions=_QUESTIONS,
     examples=_EXAMPLES,
 )
