@@ -142,7 +142,11 @@ def prepare_stores(
 
 
 def train_run(
-    recipe: Recipe, run: str | Path, *, targets: Mapping[str, str | Path] | None = None
+    recipe: Recipe,
+    run: str | Path,
+    *,
+    targets: Mapping[str, str | Path] | None = None,
+    follow: bool = False,
 ) -> dict[str, object]:
     """Train the student, or go on; everything is checked before torch is imported.
 
@@ -150,6 +154,7 @@ def train_run(
         recipe: of the run.
         run: the run's directory, with targets of every teacher that ``targets`` does not name.
         targets: where other stores are, by teacher; perhaps in object storage.
+        follow: the targets may be still being written.
 
     Returns:
         Steps, rows, losses and times, as the command prints them.
@@ -164,7 +169,7 @@ def train_run(
     if done is not None:
         record_recipe(recipe, run)
         return done.as_json()
-    prepared = prepare(recipe, run, targets=targets)
+    prepared = prepare(recipe, run, targets=targets, follow=follow)
     record_recipe(recipe, run)  # only now: a run keeps no recipe that cannot be trained
     with waiting("loading torch"), importing():
         from specialize.train.session import train_prepared

@@ -130,6 +130,7 @@ LATE_IMPORTS = {
     "specialize.cli.stages",
     "specialize.cli.compare",
     "specialize.cli.console",
+    "specialize.cli.align",
     "specialize.cli.data",
     "specialize.cli.dump",
     "specialize.cli.environment",

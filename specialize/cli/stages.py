@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from specialize import __version__
+from specialize.cli.align import align
 from specialize.cli.compare import compare, compare_stores
 from specialize.cli.console import (
     FILE,
@@ -45,7 +46,6 @@ from specialize.cli.rollouts import rollouts
 from specialize.cli.select import select
 
 if TYPE_CHECKING:
-    from align.project import Policy
     from specialize.datasets.recipe_sets import Split
     from specialize.stages.recipe_stores import StoreKind
 
@@ -62,14 +62,6 @@ class _Commands(Sectioned):
         ),
         "Reference": ("schema", "env"),
     }  # fmt: skip
-
-
-# "kept" is above "stored": it is counted before the entries of a position are cut to the top k
-MASS_NOTES = {
-    "mean_kept": "teacher's mass that found tokens of the student, all of them",
-    "mean_stored": "of it, what the top-k entries of a position hold; the rest joined the tail",
-    "mean_inconsistent": "mass of candidates that contradict what was written; it joined the tail",
-}
 
 
 @click.group(
@@ -208,79 +200,6 @@ def run(
 
 
 @cli.command()
-@click.argument("responses", type=STORE)
-@click.argument("targets", type=STORE)
-@click.option(
-    "--student", required=True, metavar="MODEL", help="Student whose vocabulary to project into."
-)
-@click.option(
-    "--policy",
-    default="prefix",
-    show_default=True,
-    type=click.Choice(["prefix", "one-to-one", "nearest", "chunk", "byte-prefix"]),
-    help="How distributions are projected (docs/alignment.md).",
-)
-@click.option(
-    "--top-k",
-    default=5,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Entries kept per student position; the rest joins the tail.",
-)
-@click.option(
-    "--temperature",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Temperature of the loss; other than 1, RESPONSES must hold tails at it.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    help="How many work at once, on Linux as processes on a shard each.  [default: all cores]",
-)
-@shard_option
-@processes_option
-@ray_option
-@click.option("--restart", is_flag=True, help="Delete what is there and start over.")
-@as_json_option
-def align(
-    responses: Path,
-    targets: Path,
-    student: str,
-    policy: Policy,
-    top_k: int,
-    temperature: float,
-    threads: int | None,
-    shard: str | None,
-    processes: int,
-    ray: str | None,
-    restart: bool,
-    as_json: bool,
-) -> None:
-    """Project the teacher store RESPONSES into the student's vocabulary; writes TARGETS."""
-    from specialize.io.garbage import importing
-
-    with importing():
-        from specialize.engines import Engine
-        from specialize.stages.stores import align_store
-
-    result = align_store(
-        responses,
-        targets,
-        student=student,
-        policy=policy,
-        top_k=top_k,
-        temperature=temperature,
-        threads=threads,
-        restart=restart,
-        shard=shard,
-        engine=Engine(processes, ray),
-    )
-    print_result(result, as_json, MASS_NOTES)
-
-
-@cli.command()
 @click.argument("out", type=STORE)
 @click.option(
     "--split",
@@ -311,12 +230,18 @@ def merge(out: Path, split: Split, as_json: bool) -> None:
     metavar="TEACHER STORE",
     help="Where the targets of TEACHER are, if not in RUN/targets; may be repeated.",
 )
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="The targets may be still being written: train as their shards come. The recipe needs "
+    "training.window_shards.",
+)
 @overrides_option
 @allow_code_option
 @as_json_option
 def train(
-    recipe: Path, run: Path, targets: tuple[tuple[str, Path], ...], overrides: tuple[str, ...],
-    as_json: bool,
+    recipe: Path, run: Path, targets: tuple[tuple[str, Path], ...], follow: bool,
+    overrides: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Train RECIPE's student on RUN/targets; writes checkpoints and metrics into RUN."""
     from specialize.recipes import find_recipe
@@ -324,7 +249,7 @@ def train(
     resolved = find_recipe(recipe, overrides)
     from specialize.pipeline import train_run
 
-    print_result(train_run(resolved, run, targets=dict(targets)), as_json)
+    print_result(train_run(resolved, run, targets=dict(targets), follow=follow), as_json)
 
 
 @cli.command()
@@ -369,6 +294,7 @@ def average(run: Path, out: Path, steps: str, as_json: bool) -> None:
 
 
 for _command in (
+    align,
     pair,
     compare,
     compare_stores,

@@ -270,6 +270,36 @@ class Recipe(Strict):
         return self
 
     @model_validator(mode="after")
+    def _windows_are_of_one_store(self) -> Recipe:
+        """Windows follow the shards of one store, and hold whatever is counted or joined."""
+        if self.training.window_shards is None:
+            return self
+        teachers = sorted({name for o in self.objectives for name in o.teachers})
+        if len(teachers) != 1:
+            raise ValueError(
+                f"training.window_shards cuts the targets of one teacher into windows, but the "
+                f"objectives learn from {', '.join(teachers) or 'none'}; leave it out"
+            )
+        counted = self.training.samples_per_question is not None
+        if counted or any(o.keep == "first-correct" for o in self.objectives):
+            raise ValueError(
+                "training.window_shards and a bound on the responses of a question "
+                "(samples_per_question, keep: first-correct) exclude each other: a question may "
+                "have responses in several windows"
+            )
+        if self.rounds is not None:
+            raise ValueError(
+                "training.window_shards and rounds exclude each other: a round learns from the "
+                "student's own texts too, which are another store"
+            )
+        if self.training.mixing == "joint":
+            raise ValueError(
+                "training.window_shards and mixing: joint exclude each other: an example may have "
+                "rows in several windows"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _rounds_can_score(self) -> Recipe:
         """A round needs an objective to draw texts for, and a model that scores them."""
         if self.rounds is None:

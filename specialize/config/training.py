@@ -80,6 +80,9 @@ class Training(Strict):
     """A row with a longer target is left out, and counted."""
     samples_per_question: Positive | None = None
     """Responses used of each question. None: every kept one."""
+    window_shards: Positive | None = None
+    """Shards of targets whose rows are shuffled together, window after window; training can then
+    begin before the last is written. None: all."""
     checkpoint_every: Positive = 200
     """Optimizer steps between checkpoints."""
     keep_checkpoints: Positive | None = None

@@ -68,21 +68,46 @@ def build_rows(
         StoreError: a store is damaged, or has ids that the tokenizer has not.
         DiskFullError: ``folder`` has no room.
     """
+    targets = targets_of(
+        recipe, examples, stores, tokenizer, encoder_decoder=encoder_decoder, unlabelled=unlabelled
+    )
+    return rows_of(targets, folder)
+
+
+def targets_of(
+    recipe: Recipe,
+    examples: Sequence[Example],
+    stores: Mapping[str, Store],
+    tokenizer: Tokenizer,
+    *,
+    encoder_decoder: bool,
+    unlabelled: Sequence[Example] = (),
+) -> ObjectiveTargets:
+    """What the objectives of a recipe teach; arguments as of ``build_rows``.
+
+    Raises:
+        ConfigurationError: the tokenizer has no end of sequence.
+    """
     _refuse_endless(tokenizer)
     asked = (*examples, *unlabelled)
-    targets = ObjectiveTargets(recipe, asked, len(examples), stores, tokenizer, encoder_decoder)
+    return ObjectiveTargets(recipe, asked, len(examples), stores, tokenizer, encoder_decoder)
+
+
+def rows_of(targets: ObjectiveTargets, folder: Path | None) -> RowSet:
+    """The rows of all ``targets``; see ``build_rows``."""
+    recipe = targets.recipe
     made = _found(targets) if folder is None else _found_once(targets, folder)
     reads = [targets.read(objective, made.given) for objective in recipe.objectives]
-    rows = KeptRows(asked, made.parts, reads, made.prompts)
+    rows = KeptRows(targets.examples, made.parts, reads, made.prompts)
     content = {"prompts": made.prompts.digest, "given": made.given.digest}
-    content |= {f"store {name}": store.digest for name, store in stores.items()}
+    content |= {f"store {name}": digest for name, digest in targets.digests().items()}
     return RowSet(
         objectives=tuple(objective.name for objective in recipe.objectives),
         formats=tuple(objective.format for objective in recipe.objectives),
         rows=rows,
         dropped=made.dropped,
         known=rows.lengths(),
-        identity=digest_of(asked, made.parts, content),
+        identity=digest_of(targets.examples, made.parts, content),
     )
 
 
@@ -147,9 +172,14 @@ def _part(
             last, at = fitted.ids, prompts.append(fitted.ids)
         start[i] = at
     kept = length <= most
+    if targets.fresh is not None:
+        lost.pop("no_response", None)  # other windows may have one
     part = ObjectiveRows(found.take(kept), start[kept], length[kept])
     answered = any(count for reason, count in lost.items() if reason != "no_response")
-    if objective.missing == "refuse" or answered:  # only a teacher without any response is masked
+    # of a window only the whole run can tell, see ``windows.GrowingPlan``
+    if targets.fresh is None and (
+        objective.missing == "refuse" or answered
+    ):  # only a teacher without any response is masked
         _refuse_nothing(objective, len(part), lost)
     return part, lost
 

@@ -7,6 +7,7 @@ average, which of its rows carry the loss, its end in a chat.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,8 @@ class ObjectiveTargets:
         examples: those with gold answers, then those without; ``labelled`` says how many have one.
         stores: target stores by teacher, in the vocabulary of ``tokenizer``.
         encoder_decoder: prompt and target are two texts.
+        fresh: of a window of the stores, the places of the examples whose gold answers it has;
+            None: of whole stores, all.
     """
 
     recipe: Recipe
@@ -62,12 +65,35 @@ class ObjectiveTargets:
     stores: Mapping[str, Store]
     tokenizer: Tokenizer
     encoder_decoder: bool
+    fresh: frozenset[int] | None = None
     _taught: dict[tuple[str, str, str, str], tuple[Found, Lost]] = field(default_factory=dict)
+    _examples_digest: list[str] = field(default_factory=list)
+
+    def window(self, stores: Mapping[str, Store], fresh: frozenset[int]) -> ObjectiveTargets:
+        """The same of a part of the stores, with the gold answers of ``fresh`` alone."""
+        return replace(self, stores=stores, fresh=fresh, _taught={})
+
+    @property
+    def examples_digest(self) -> str:
+        """sha256 over all examples; made once, for every window too."""
+        if not self._examples_digest:
+            total = hashlib.sha256()
+            for example in self.examples:
+                total.update(repr(example).encode(errors="surrogatepass"))
+            self._examples_digest.append(total.hexdigest())
+        return self._examples_digest[0]
 
     def form(self, objective: Objective) -> PromptFormat:
         """The format of an objective."""
         count = max(1, objective.num_fewshot)
         return by_name(objective.format, count, chat=self.recipe.chat.style)
+
+    def digests(self) -> dict[str, str]:
+        """What tells whether the stores hold the same, by teacher."""
+        return {
+            name: store.digest if self.fresh is None else store.shards_digest
+            for name, store in sorted(self.stores.items())
+        }
 
     def find(self, objective: Objective, given: Ids) -> tuple[Found, Lost]:
         """The targets of an objective, and why others are not among them.
@@ -224,7 +250,9 @@ class ObjectiveTargets:
 
     def _asked(self, objective: Objective) -> Asked:
         """The examples that an objective is about; only labelled ones have gold answers."""
-        if objective.examples == "labelled" or not objective.teachers:
+        if not objective.teachers:
+            return Asked(self.examples, 0, self.labelled, self.fresh)
+        if objective.examples == "labelled":
             return Asked(self.examples, 0, self.labelled)
         first = self.labelled if objective.examples == "unlabelled" else 0
         return Asked(self.examples, first, len(self.examples))

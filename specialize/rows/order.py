@@ -31,15 +31,17 @@ class Lengths:
         return len(self.group)
 
 
-def epoch_order(lengths: Lengths, units_per_step: int, seed: int, epoch: int) -> NDArray[np.int64]:
+def epoch_order(
+    lengths: Lengths, units_per_step: int, seed: int, epoch: int, *, part: int = 0
+) -> NDArray[np.int64]:
     """(units,) every unit once, as a function of the arguments alone.
 
     Args:
         lengths: (units,) prompt and target tokens and the group of every unit.
         units_per_step: how many an optimizer step takes.
-        seed, epoch: decide the order together.
+        seed, epoch, part: decide the order together.
     """
-    rng = np.random.default_rng([seed, epoch])
+    rng = np.random.default_rng([seed, epoch, part] if part else [seed, epoch])
     drawn = rng.permutation(len(lengths))
     parts = []
     for start in range(0, len(drawn), _WINDOW):

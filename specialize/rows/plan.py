@@ -6,12 +6,16 @@ rows a micro-batch may hold, and how many processes share the step, change only 
 split: 16 x 1, 4 x 4 and two processes of 8 train on the same rows in every step. Nothing is
 remembered between steps, so a run goes on in the middle of an epoch as if it had never stopped.
 
+Rows may come in windows, one after another; the rows of a window are then in an order of their own,
+and an epoch is one window after the other. What is in a step so depends on no later window.
+
 ``pooled`` mixing streams rows, whatever their objective. ``joint`` mixing streams examples: all
 objectives of an example are in one step, and an objective with fewer rows for it repeats them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +40,7 @@ class Plan:
         seed: the recipe's.
         overhead: what a micro-batch costs whatever it holds, in padded tokens.
         joint: micro-batches may hold rows of several formats.
+        bounds: (windows + 1,) the units before each window and in all; None: all are one window.
     """
 
     rows: RowSet
@@ -47,15 +52,29 @@ class Plan:
     seed: int
     overhead: int = 96
     joint: bool = False
-    _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False, compare=False)
+    bounds: NDArray[np.int64] | None = None
+    _orders: dict[tuple[int, int], NDArray[np.int64]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def units(self) -> int:
         return len(self.starts) - 1
 
+    def at(self, step: int) -> Plan:
+        """The plan that step ``step`` (from 0) is part of: this one."""
+        return self
+
     def epoch(self, step: int) -> float:
-        """Epochs that are finished before step ``step`` (from 0)."""
-        return step * self.units_per_step / self.units
+        """Epochs that are finished before step ``step`` (from 0).
+
+        Of windows those that the row before is not part of: how long an epoch is, nobody knows
+        before its end.
+        """
+        done = step * self.units_per_step
+        if self.bounds is not None:
+            return float(max(0, done - 1) // self.units)
+        return done / self.units
 
     def rows_of(self, step: int) -> NDArray[np.int64]:
         """The rows of optimizer step ``step`` (from 0), in stream order."""
@@ -63,28 +82,41 @@ class Plan:
         units: list[int] = []
         while len(units) < self.units_per_step:
             epoch, at = divmod(first + len(units), self.units)
-            order = self._order(epoch)
-            units += order[at : at + self.units_per_step - len(units)].tolist()
+            window, begin = self._window(at)
+            place = at - begin
+            order = self._order(epoch, window)
+            units += order[place : place + self.units_per_step - len(units)].tolist()
         parts = [self.members[self.starts[u] : self.starts[u + 1]] for u in units]
         return np.concatenate(parts)
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        """The units of an epoch; kept for the steps that follow."""
-        if epoch not in self._orders:
-            for old in [kept for kept in self._orders if kept < epoch - 1]:
-                del self._orders[old]
-            self._orders[epoch] = epoch_order(
-                self._lengths(), self.units_per_step, self.seed, epoch
-            )
-        return self._orders[epoch]
+    def _window(self, unit: int) -> tuple[int, int]:
+        """The window of the ``unit``-th of an epoch, and the units before it."""
+        if self.bounds is None:
+            return 0, 0
+        window = int(np.searchsorted(self.bounds, unit, side="right")) - 1
+        return window, int(self.bounds[window])
 
-    def _lengths(self) -> Lengths:
-        """Of a unit: the format of its first row, and the tokens of all its rows."""
-        first = self.starts[:-1]
+    def _order(self, epoch: int, window: int) -> NDArray[np.int64]:
+        """The units of a window in an epoch; kept for the steps that follow."""
+        if (epoch, window) not in self._orders:
+            while len(self._orders) > 1:  # the one before may still be in use
+                del self._orders[min(self._orders)]
+            bounds = (0, self.units) if self.bounds is None else self.bounds.tolist()
+            begin, end = bounds[window], bounds[window + 1]
+            lengths = self._lengths(begin, end)
+            order = epoch_order(lengths, self.units_per_step, self.seed, epoch, part=window)
+            self._orders[epoch, window] = begin + order
+        return self._orders[epoch, window]
+
+    def _lengths(self, begin: int, end: int) -> Lengths:
+        """Of units: the format of the first row of each, and the tokens of all its rows."""
+        first = self.starts[begin:end]
+        members = self.members[first[0] : self.starts[end]]
+        turns = first - first[0]
         return Lengths(
             self.rows.format_of_row[self.members[first]],
-            np.add.reduceat(self.rows.lengths.prompt[self.members], first),
-            np.add.reduceat(self.rows.lengths.target[self.members], first),
+            np.add.reduceat(self.rows.lengths.prompt[members], turns),
+            np.add.reduceat(self.rows.lengths.target[members], turns),
         )
 
     def tokens_of(self, step: int) -> NDArray[np.int64]:
@@ -158,7 +190,13 @@ class Plan:
 
 
 def plan_steps(
-    rows: RowSet, training: Training, optimization: Optimization, seed: int, *, overhead: int = 96
+    rows: RowSet,
+    training: Training,
+    optimization: Optimization,
+    seed: int,
+    *,
+    overhead: int = 96,
+    windows: Sequence[int] | None = None,
 ) -> Plan:
     """The plan of a run: every row once per epoch, in steps of equal size.
 
@@ -171,10 +209,12 @@ def plan_steps(
         optimization: the size of a step and of a micro-batch.
         seed: of the order.
         overhead: what a micro-batch costs by itself, in padded tokens.
+        windows: the number of rows of each window, which ``joint`` mixing has not; None: one for
+            all.
     """
     joint = training.mixing == "joint"
     starts, members = _joint_units(rows) if joint else _single_units(rows)
-    wanted = optimization.batch_rows * optimization.accumulation
+    wanted = rows_of_a_step(optimization)
     return Plan(
         rows=rows,
         starts=starts,
@@ -185,7 +225,13 @@ def plan_steps(
         seed=seed,
         overhead=overhead,
         joint=joint,
+        bounds=None if windows is None else np.cumsum([0, *windows], dtype=np.int64),
     )
+
+
+def rows_of_a_step(optimization: Optimization) -> int:
+    """How many rows an optimizer step takes, where each is alone."""
+    return optimization.batch_rows * optimization.accumulation
 
 
 def _single_units(rows: RowSet) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -60,13 +60,11 @@ def key_of(targets: ObjectiveTargets) -> str:
         "tokenizer": [tokenizer.fingerprint, tokenizer.front, tokenizer.eos, tokenizer.turn_end,
                       tokenizer.chat and [tokenizer.chat.source, dict(tokenizer.chat.tokens)]],
         "encoder_decoder": targets.encoder_decoder,
-        "labelled": targets.labelled,
-        "stores": {name: store.digest for name, store in sorted(targets.stores.items())},
+        "examples": [targets.labelled, targets.examples_digest],
+        "stores": targets.digests(),
+        "fresh": None if targets.fresh is None else sorted(targets.fresh),
     }  # fmt: skip
-    total = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for example in targets.examples:
-        total.update(repr(example).encode(errors="surrogatepass"))
-    return total.hexdigest()
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

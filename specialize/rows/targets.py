@@ -9,7 +9,7 @@ which targets there are and where (``Found``); none is kept.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 
@@ -68,18 +68,21 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The examples that an objective is about: ``all_examples[first:last]``."""
+    """The examples that an objective is about: ``all_examples[first:last]``, of these ``only`` some
+    where it is not None."""
 
     all_examples: Sequence[Example]
     first: int
     last: int
+    only: Set[int] | None = None
 
     def __len__(self) -> int:
-        return self.last - self.first
+        return self.last - self.first if self.only is None else len(self.only)
 
     def __iter__(self) -> Iterator[tuple[int, Example]]:
         """Every example with its place among all."""
-        return ((at, self.all_examples[at]) for at in range(self.first, self.last))
+        places = range(self.first, self.last) if self.only is None else sorted(self.only)
+        return ((at, self.all_examples[at]) for at in places)
 
 
 # ---- where targets are -------------------------------------------------------------------------

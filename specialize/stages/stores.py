@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specialize.engines import HERE, Engine, Work
+from specialize.errors import ConfigurationError
 from specialize.io.garbage import importing
 from specialize.io.part import Part
 from specialize.store import already_merged, discard_all, part_kind, place_of
@@ -75,14 +76,20 @@ def align_store(
     temperature: float,
     threads: int | None,
     restart: bool,
+    follow: bool = False,
     shard: str | None = None,
     engine: Engine = HERE,
 ) -> dict[str, object]:
     """Align a store without a recipe; ``shard`` and ``engine`` as of ``dump_set``."""
+    part = engine.part(shard)
+    if follow and (part is not None or engine.is_divided):
+        raise ConfigurationError(
+            "--follow is one job that reads what another writes; leave out --shard, --processes "
+            "and --ray, or align once the dump is finished"
+        )
     with importing():
         from specialize.targets.stage import write_targets
 
-    part = engine.part(shard)
     if is_divided(targets, engine, restart=restart):
         write = partial(
             align_store, responses, targets, student=student, policy=policy, top_k=top_k,
@@ -91,7 +98,7 @@ def align_store(
         return written_in_parts(targets, _by_shard(write), engine, restart=restart, on_gpu=False)
     written = write_targets(
         responses, targets, student=student, policy=policy, top_k=top_k,
-        temperature=temperature, threads=threads, restart=restart, part=part,
+        temperature=temperature, threads=threads, restart=restart, part=part, follow=follow,
     )  # fmt: skip
     return {**written}
 

@@ -15,6 +15,7 @@ committed shard), ``shards/`` (arrays and texts), and, once finished, ``vocabula
 
 from specialize.store.background import ahead, committing
 from specialize.store.description import StoreDescription, differences
+from specialize.store.following import Follower
 from specialize.store.linking import link_store
 from specialize.store.parts import (
     Merging,
@@ -31,6 +32,7 @@ from specialize.store.verify import Verification, verify
 from specialize.store.writer import StoreWriter
 
 __all__ = [
+    "Follower",
     "Merging",
     "Sample",
     "Shard",

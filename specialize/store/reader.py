@@ -90,6 +90,41 @@ class Store:
         """The lines of the manifest: numbers, sizes and hashes of the shards."""
         return self._records
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether its writer has closed it."""
+        return self._summary is not None
+
+    def part(self, first: int, last: int) -> Store:
+        """The shards at positions ``first`` to ``last`` alone; files that are open are shared."""
+        return self._with(self._records[first:last], self._summary)
+
+    def in_order(self) -> Store:
+        """Its shards from number 0 on as far as there is no gap; all of a finished one."""
+        if self.is_finished:
+            return self
+        rising = sorted(self._records, key=lambda record: record.shard)
+        leading = [record for place, record in enumerate(rising) if record.shard == place]
+        return self._with(leading, None)
+
+    def grown(self, later: Store) -> Store:
+        """``later``, this store as it was written on; files that are open are shared.
+
+        Raises:
+            StoreError: it does not begin with the shards of this one.
+        """
+        if later._records[: len(self._records)] != self._records:
+            raise StoreError(
+                f"{self.path} was begun again while it was read; run the same command with "
+                f"--restart"
+            )
+        return self._with(later._records, later._summary)
+
+    def _with(self, records: Sequence[ShardRecord], summary: Summary | None) -> Store:
+        other = Store(self.path, self.description, Manifest(tuple(records), 0, 0), summary)
+        other._open, other._hashed = self._open, self._hashed
+        return other
+
     def __len__(self) -> int:
         """The number of samples."""
         return sum(record.samples for record in self._records)
@@ -117,8 +152,20 @@ class Store:
     @property
     def digest(self) -> str:
         """sha256 over what the store is and which shards it has; equal for equal stores."""
-        lines = b"".join(record.line() for record in self._records)
-        return hashlib.sha256(read_plain(self.path / STORE) + lines).hexdigest()
+        return hashlib.sha256(read_plain(self.path / STORE) + self._lines()).hexdigest()
+
+    @property
+    def beginning(self) -> str:
+        """sha256 over what the store is and its first shard: known while it is written."""
+        return self.part(0, 1).digest
+
+    @property
+    def shards_digest(self) -> str:
+        """sha256 over the shards alone; that of a part does not change while others are written."""
+        return hashlib.sha256(self._lines()).hexdigest()
+
+    def _lines(self) -> bytes:
+        return b"".join(record.line() for record in self._records)
 
     def __contains__(self, key: object) -> bool:
         return key in self._rows()
@@ -195,11 +242,12 @@ class Store:
         return self._index
 
     def _file(self, position: int) -> ShardFile:
-        if position in self._open:
-            self._open.move_to_end(position)
-            return self._open[position]
-        shard = ShardFile(self.path, self._records[position], self.description, self._hashed)
-        self._open[position] = shard
+        record = self._records[position]
+        if record.shard in self._open:
+            self._open.move_to_end(record.shard)
+            return self._open[record.shard]
+        shard = ShardFile(self.path, record, self.description, self._hashed)
+        self._open[record.shard] = shard
         if len(self._open) > _OPEN_SHARDS:
             self._open.popitem(last=False)
         return shard
@@ -259,18 +307,20 @@ def read_vocabulary(root: Path, summary: Summary | None, size: int) -> tuple[Voc
 
     Args:
         root: the store's directory.
-        summary: of a finished store; None: it is unfinished, which is refused.
+        summary: of a finished store; None: the pieces are those that its writer began with.
         size: ids that the tokenizer has.
 
     Returns:
         The vocabulary of ``size`` ids, and those of them that the store has pieces of, rising.
 
     Raises:
-        StoreError: the store is unfinished, has no vocabulary, or a damaged one.
+        StoreError: the store has no vocabulary, or none yet, or a damaged one.
     """
     path = root / VOCABULARY
     if summary is None:
-        raise StoreError(f"{root} is not finished and has no vocabulary yet")
+        if not path.exists():
+            raise StoreError(f"{root} has no vocabulary before it is finished; wait for that")
+        return decode_vocabulary(read_plain(path), path, size)
     if summary.vocabulary is None:
         raise StoreError(f"{root} was written without a vocabulary; give the tokenizer")
     content = read_plain(path)

@@ -48,9 +48,16 @@ class WriterState:
 
 
 def open_for_writing(
-    root: Path, description: StoreDescription, shard_samples: int, *, restart: bool
+    root: Path,
+    description: StoreDescription,
+    shard_samples: int,
+    *,
+    restart: bool,
+    begun_as: StoreDescription | None = None,
 ) -> WriterState:
     """Make the directory at ``root`` a store of ``description`` and list what it holds.
+
+    One that is of ``begun_as`` is continued too.
 
     Raises:
         ConfigurationError: it holds something else, or a store of another description.
@@ -63,7 +70,8 @@ def open_for_writing(
         discard(root)
     asked = description_file(description, shard_samples)
     if (root / STORE).exists():
-        if read_plain(root / STORE) != asked:
+        other = begun_as and description_file(begun_as, shard_samples)
+        if read_plain(root / STORE) not in (asked, other):
             _refuse_difference(root, description, shard_samples)
     else:
         _clear(root)  # what a writer left that was killed before it wrote what it is

@@ -97,6 +97,18 @@ class RemoteWriter:
             self._bucket.copy(source, str(path(Path(), record.shard)))
         self._put_line(record)
 
+    def publish(self, name: str) -> None:
+        """Put a small file before the end, for those that read the store meanwhile.
+
+        Args:
+            name: of the file here.
+
+        Raises:
+            LockedError: another writer has taken over.
+        """
+        self._lease.check()
+        self._bucket.put(name, (self._root / name).read_bytes())
+
     def seal(self, names: Sequence[str], records: Iterable[ShardRecord]) -> None:
         """Write the small files that the store ends with, the summary last; lines go.
 

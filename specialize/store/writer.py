@@ -27,7 +27,7 @@ from specialize.io.files import (
 )
 from specialize.io.lock import writer_lock
 from specialize.objects.address import directory_of
-from specialize.store.description import StoreDescription
+from specialize.store.description import StoreDescription, description_file
 from specialize.store.layout import (
     MANIFEST,
     SHARDS,
@@ -38,7 +38,6 @@ from specialize.store.layout import (
     ShardRecord,
     arrays_path,
     mark,
-    read_plain,
     texts_path,
 )
 from specialize.store.linking import link_file
@@ -61,6 +60,7 @@ class StoreWriter:
         description: what the store is.
         shard_samples: samples planned for a shard; part of what must agree on resume.
         restart: throw away what is there and begin anew.
+        begun_as: a description that a store to be continued may have instead; see ``describe``.
 
     Attributes:
         committed: numbers of the shards that exist.
@@ -75,6 +75,7 @@ class StoreWriter:
         *,
         shard_samples: int,
         restart: bool = False,
+        begun_as: StoreDescription | None = None,
     ) -> None:
         if shard_samples < 1:
             raise ConfigurationError(f"a shard needs at least 1 sample, got {shard_samples}")
@@ -83,7 +84,7 @@ class StoreWriter:
         self.shard_samples = shard_samples
         self.redone: tuple[int, ...] = ()
         self.finished = False
-        self._restart = restart
+        self._restart, self._begun_as = restart, begun_as
         self._stack = ExitStack()
         self._remote: RemoteWriter | None = None
         self._records: dict[int, ShardRecord] = {}
@@ -105,8 +106,9 @@ class StoreWriter:
             self._remote = stack.enter_context(writing(self.path, restart=self._restart))
             with afresh(self.path):
                 state = open_for_writing(
-                    self.path, self.description, self.shard_samples, restart=self._restart
-                )
+                    self.path, self.description, self.shard_samples,
+                    restart=self._restart, begun_as=self._begun_as,
+                )  # fmt: skip
             if self._remote is not None:
                 self._remote.agree(state.records, finished=state.finished)
             self._records = {record.shard: record for record in state.records}
@@ -168,6 +170,30 @@ class StoreWriter:
         self._keys |= keys
         self._note(number, encoded.ids)
 
+    def publish(self, vocabulary: Vocabulary) -> None:
+        """Let others read the shards while the store is written.
+
+        Args:
+            vocabulary: every piece of the teacher; those in use take its place at the end.
+
+        Raises:
+            DiskFullError: no room.
+        """
+        self._check_writable()
+        every = np.arange(len(vocabulary))
+        write_atomically(self.path / VOCABULARY, encode_vocabulary(vocabulary, every))
+        if self._remote is not None:
+            self._remote.publish(VOCABULARY)
+
+    def describe(self, description: StoreDescription) -> None:
+        """Say what the store is, where that was not known when it was begun.
+
+        Args:
+            description: goes into the store when it is finished.
+        """
+        self._check_writable()
+        self.description = description
+
     def adopt(self, store: Path, record: ShardRecord) -> None:
         """Commit the shard of ``record`` that is in ``store``, of the same description.
 
@@ -212,14 +238,17 @@ class StoreWriter:
         """
         self._check_active()
         records = [self._records[shard] for shard in sorted(self._records)]
-        files = {MANIFEST: b"".join(record.line() for record in records)}
+        files = {
+            STORE: description_file(self.description, self.shard_samples),
+            MANIFEST: b"".join(record.line() for record in records),
+        }
         if vocabulary is not None:
             used = self.ids_in_use()
             if not isinstance(vocabulary, Vocabulary):
                 vocabulary = from_mapping(vocabulary, used)
             files[VOCABULARY] = encode_vocabulary(vocabulary, used)
         closing = Summary(
-            store=mark(read_plain(self.path / STORE)),
+            store=mark(files[STORE]),
             manifest=mark(files[MANIFEST]),
             vocabulary=mark(files[VOCABULARY]) if vocabulary is not None else None,
             shards=len(records),

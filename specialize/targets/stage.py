@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -27,7 +27,7 @@ from specialize.errors import ConfigurationError, NothingPassedError
 from specialize.io.cores import usable_cores
 from specialize.io.forked import can_fork, forked
 from specialize.io.garbage import seldom_collected
-from specialize.io.part import WHOLE, Part
+from specialize.io.part import Part
 from specialize.io.progress import progress
 from specialize.store import (
     Shard,
@@ -47,6 +47,7 @@ from specialize.targets.counts import summarize, token_classes
 from specialize.targets.ends import Ends, ends_of
 from specialize.targets.learning import learn_together
 from specialize.targets.projecting import Job, Keep, Prepared
+from specialize.targets.source import Source
 from specialize.targets.spool import Spool
 from specialize.targets.tempering import ROW_TEMPERATURE, Warmth, tail_column
 from specialize.tokens import Tokenizer, load_tokenizer
@@ -70,6 +71,7 @@ def write_targets(
     threads: int | None = None,
     restart: bool = False,
     part: Part | None = None,
+    follow: bool = False,
 ) -> dict[str, Json]:
     """Project every response of ``responses`` into the vocabulary of ``student``.
 
@@ -80,11 +82,11 @@ def write_targets(
         policy, top_k: how rows are projected, and entries kept of each.
         temperature: of the rows; other than 1 only where tails were stored at it.
         keep: ``correct`` leaves out responses that are not known to be right.
-        threads: how many work at once, as processes where they can be forked and there are four
-            shards for each; None: one a core. No result depends on it.
+        threads: how many work at once, as processes where there are four shards for each and they
+            can be forked; None: one a core. No result depends on it.
         restart: remove ``targets`` and begin again.
-        part: write these shards alone, below ``targets``; ``merge_targets`` makes one store of
-            all. None: the whole.
+        part: these shards alone, below ``targets``, for ``merge_targets``. None: the whole.
+        follow: ``responses`` may be still being written, and is read up to its end.
 
     Returns:
         Counts: samples, positions, soft and hard rows by kind, mean masses of the soft rows.
@@ -94,15 +96,13 @@ def write_targets(
         ConfigurationError: no end of sequence, no tail at ``temperature``, or other settings.
         NothingPassedError: no response is left.
     """
-    store, tokenizer = Store.open(responses), load_tokenizer(student)
-    _check(store, tokenizer)
-    _, shard_samples = read_store_file(store.path)
-    warmth = Warmth(temperature, tail_column(store, temperature))
-    about = _describe(store, tokenizer, policy, top_k, keep, temperature)
-    job = _job(store, tokenizer, policy, top_k, keep, threads or usable_cores())
+    source = Source(responses, follow=follow, part=part)
+    tokenizer = load_tokenizer(student)
+    wanted = _Wanted(tokenizer, policy, top_k, keep, temperature, threads or usable_cores())
+    _check(source.store, tokenizer)
     place = place_of(Path(targets), part, restart=restart)
-    with StoreWriter(place, about, shard_samples=shard_samples, restart=restart) as writer:
-        return _write(writer, store, job, warmth, part)
+    with wanted.writer(place, source.store, restart=restart) as writer:
+        return _write(writer, source, wanted, part)
 
 
 def merge_targets(targets: Path) -> dict[str, Json]:
@@ -129,8 +129,8 @@ def describe_targets(
     Raises:
         StoreError: ``responses`` is damaged, unfinished or no store.
     """
-    store, tokenizer = Store.open(responses), load_tokenizer(student)
-    return _describe(store, tokenizer, policy, top_k, "all", temperature)
+    wanted = _Wanted(load_tokenizer(student), policy, top_k, "all", temperature)
+    return wanted.describe(Store.open(responses))
 
 
 def _refuse_nothing(summary: Mapping[str, Json], what: str, keep: Json) -> None:
@@ -141,40 +141,117 @@ def _refuse_nothing(summary: Mapping[str, Json], what: str, keep: Json) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What targets are wanted of responses."""
+
+    tokenizer: Tokenizer
+    policy: Policy
+    top_k: int
+    keep: Keep
+    temperature: float
+    workers: int = 1
+
+    def describe(self, store: Store, *, whole: bool | None = None) -> StoreDescription:
+        """Teacher, prompt and data of the responses; tokenizer of the student.
+
+        Args:
+            store: of responses.
+            whole: name all its shards; else the first alone, by which targets are called that are
+                begun before the store is finished. None: as it is.
+        """
+        source = store.description
+        if whole is None:
+            whole = store.is_finished
+        return StoreDescription(
+            kind="targets",
+            teacher=source.teacher,
+            revision=source.revision,
+            dtype=source.dtype,
+            temperature=source.temperature,
+            prompt=source.prompt,
+            dataset=source.dataset,
+            tokenizer=self.tokenizer.name,
+            fingerprint=self.tokenizer.fingerprint,
+            vocabulary_size=self.tokenizer.size,
+            k=self.top_k if source.k else 1,
+            settings={
+                "responses": f"sha256:{store.digest}"
+                if whole
+                else f"those that begin with sha256:{store.beginning}",
+                "policy": self.policy,
+                "words": "observed" if self.policy == "prefix" else None,
+                "keep": self.keep,
+                "tail": source.settings.get("tail"),
+                **({} if self.temperature == 1 else {ROW_TEMPERATURE: self.temperature}),
+            },
+        )
+
+    def writer(self, place: Path, store: Store, *, restart: bool) -> StoreWriter:
+        """Writes the targets of ``store`` at ``place``, or goes on with them."""
+        _, shard_samples = read_store_file(store.path)
+        about, begun = (self.describe(store, whole=whole) for whole in (None, False))
+        return StoreWriter(
+            place, about, shard_samples=shard_samples, restart=restart, begun_as=begun
+        )
+
+    def job(self, store: Store) -> Job:
+        """How the responses are projected."""
+        processes = min(self.workers, MOST) if can_fork() else 1
+        threads = 1 if can_fork() else self.workers  # few shards gain nothing by threads either
+        projector = _projector(store, self.tokenizer, self.policy, self.top_k, threads)
+        ends = _ends(store, projector, self.tokenizer.fingerprint)
+        classes = token_classes(self.tokenizer.vocabulary())
+        return Job(
+            projector, self.tokenizer, classes, self.top_k, self.keep, threads, ends, processes
+        )
+
+
 def _write(
-    writer: StoreWriter, store: Store, job: Job, warmth: Warmth, part: Part | None
+    writer: StoreWriter, source: Source, wanted: _Wanted, part: Part | None
 ) -> dict[str, Json]:
     """Write what is missing and close the store, or its part; the counts of all that is there."""
     if not writer.finished:
-        _write_missing(writer, store, job, warmth, part)
+        _write_missing(writer, source, wanted, part)
+        writer.describe(wanted.describe(source.store))
     summary = summarize(writer.counts, writer.description)
     if part is None:
-        _refuse_nothing(summary, f"responses in {store.path}", job.keep)
+        _refuse_nothing(summary, f"responses in {source.store.path}", wanted.keep)
     if not writer.finished:
-        writer.finish(job.tokenizer.vocabulary(), summary)
+        writer.finish(wanted.tokenizer.vocabulary(), summary)
     return summary
 
 
-def _write_missing(
-    writer: StoreWriter, store: Store, job: Job, warmth: Warmth, part: Part | None
-) -> None:
+def _write_missing(writer: StoreWriter, source: Source, wanted: _Wanted, part: Part | None) -> None:
     """Project the shards that are not there yet.
 
     The policy ``prefix`` learns from all texts before the first is projected, also where some
     targets are there already: a shard's targets must not depend on where the stage was interrupted.
     What was made of the texts is kept for the projection.
     """
+    store = source.store
+    job, warmth = (
+        wanted.job(store),
+        Warmth(wanted.temperature, tail_column(store, wanted.temperature)),
+    )
     with library_threads(job.threads), Spool(writer.path.parent) as spool:
         if part is not None:
             _learn_with_others(writer, store, job, spool, part)
-        elif job.learns:
-            _learn(store, job, spool, WHOLE)
-        _project_missing(writer, store, job, spool, warmth, part or WHOLE)
+            _project_missing(writer, store, job, spool, warmth, part.of(len(store.records)))
+            return
+        for numbers in source.batches():
+            if job.learns:
+                _learn(source.store, job, spool, numbers)
+            else:
+                _project_missing(writer, source.store, job, spool, warmth, numbers)
+        if job.learns:
+            job = _with_whole_vocabulary(job, source.store, wanted) if source.grew else job
+            every = range(len(source.store.records))
+            _project_missing(writer, source.store, job, spool, warmth, every)
 
 
-def _learn(store: Store, job: Job, spool: Spool, part: Part) -> None:
-    """Learn from the texts of ``part``; what was made of them goes into ``spool``."""
-    numbers = part.of(len(store.shard_sizes))
+def _learn(store: Store, job: Job, spool: Spool, numbers: Sequence[int]) -> None:
+    """Learn from the texts of some shards; what was made of them goes into ``spool``."""
 
     def prepare(number: int) -> tuple[Texts, Prepared]:
         (texts,) = store.texts([number])
@@ -192,7 +269,7 @@ def _each(
     work: Callable[[int], Item], numbers: Sequence[int], job: Job, *, files: Collection[int] = ()
 ) -> Generator[tuple[int, Item], None, None]:
     """``work(number)`` of each of ``numbers``, in their order, several at once."""
-    processes = min(job.processes, len(numbers) - 1)
+    processes = min(job.processes, len(numbers) // EACH)
     if processes < 2:
         yield from ahead(((number, work(number)) for number in numbers), job.threads)
         return
@@ -213,8 +290,8 @@ def _learn_with_others(
     def learn(each: Part) -> Learned:
         apart = projector.unlearned()
         with Spool(writer.path.parent) as unused:
-            kept = spool if each == part else unused
-            _learn(store, replace(job, projector=apart), kept, each)
+            kept, numbers = spool if each == part else unused, each.of(len(store.records))
+            _learn(store, replace(job, projector=apart), kept, numbers)
         return apart.learned()
 
     digest = hashlib.sha256(read_plain(writer.path / STORE)).hexdigest()
@@ -223,10 +300,14 @@ def _learn_with_others(
 
 
 def _project_missing(
-    writer: StoreWriter, store: Store, job: Job, spool: Spool, warmth: Warmth, part: Part
+    writer: StoreWriter,
+    store: Store,
+    job: Job,
+    spool: Spool,
+    warmth: Warmth,
+    planned: Sequence[int],
 ) -> None:
     sizes = store.shard_sizes
-    planned = part.of(len(sizes))
     missing = [i for i in planned if i not in writer.committed]
 
     def project(number: int) -> tuple[Shard, Mapping[str, int]]:
@@ -256,48 +337,15 @@ def _check(store: Store, tokenizer: Tokenizer) -> None:
         )
 
 
-def _describe(
-    store: Store,
-    tokenizer: Tokenizer,
-    policy: Policy,
-    top_k: int,
-    keep: Keep,
-    temperature: float,
-) -> StoreDescription:
-    """Teacher, prompt and data of the responses; tokenizer of the student."""
-    source = store.description
-    return StoreDescription(
-        kind="targets",
-        teacher=source.teacher,
-        revision=source.revision,
-        dtype=source.dtype,
-        temperature=source.temperature,
-        prompt=source.prompt,
-        dataset=source.dataset,
-        tokenizer=tokenizer.name,
-        fingerprint=tokenizer.fingerprint,
-        vocabulary_size=tokenizer.size,
-        k=top_k if source.k else 1,
-        settings={
-            "responses": f"sha256:{store.digest}",
-            "policy": policy,
-            "words": "observed" if policy == "prefix" else None,
-            "keep": keep,
-            "tail": source.settings.get("tail"),
-            **({} if temperature == 1 else {ROW_TEMPERATURE: temperature}),
-        },
-    )
+def _with_whole_vocabulary(job: Job, store: Store, wanted: _Wanted) -> Job:
+    """What ``job`` learned, with the vocabulary that a finished ``store`` has.
 
-
-def _job(
-    store: Store, tokenizer: Tokenizer, policy: Policy, top_k: int, keep: Keep, workers: int
-) -> Job:
-    processes = min(workers, len(store.shard_sizes) // EACH, MOST) if can_fork() else 1
-    threads = 1 if can_fork() else workers  # few shards gain nothing by threads either
-    projector = _projector(store, tokenizer, policy, top_k, threads)
-    ends = _ends(store, projector, tokenizer.fingerprint)
-    classes = token_classes(tokenizer.vocabulary())
-    return Job(projector, tokenizer, classes, top_k, keep, threads, ends, processes)
+    How candidates are read depends on all pieces that are in use; what is learned does not.
+    """
+    made = wanted.job(store)
+    if job.projector is not None and made.projector is not None:
+        made.projector.learn(job.projector.learned())
+    return made
 
 
 def _ends(store: Store, projector: Projector | None, fingerprint: str) -> Ends | None:

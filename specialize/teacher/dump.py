@@ -106,6 +106,9 @@ def _write(writer: StoreWriter, job: _Job, asks: Asks, part: Part | None) -> Dum
     tally = Tally(job.kind)
     for responses in _committed_responses(writer):
         tally.add(responses)
+    vocabulary = job.vocabulary()
+    if part is None and not writer.finished:
+        writer.publish(vocabulary)
     with (
         progress(
             f"dump {writer.path.name}",
@@ -136,10 +139,8 @@ def _write(writer: StoreWriter, job: _Job, asks: Asks, part: Part | None) -> Dum
         resumed=len(committed),
     )
     if not writer.finished:
-        vocabulary = job.teacher.tokenizer.vocabulary()
-        width = job.teacher.description.vocabulary_size
         closing = summary.as_json() if part is None else summary.of_part(part.name)
-        writer.finish(padded_vocabulary(vocabulary, width), closing)
+        writer.finish(vocabulary, closing)
     return summary
 
 
@@ -164,6 +165,11 @@ class _Job:
         """What the shard of this number holds."""
         start = number * self.shard_samples
         return asks.entries[start : start + self.shard_samples]
+
+    def vocabulary(self) -> Vocabulary:
+        """The teacher's pieces, as many as its rows may name."""
+        width = self.teacher.description.vocabulary_size
+        return padded_vocabulary(self.teacher.tokenizer.vocabulary(), width)
 
     def describe(self, asks: Asks) -> StoreDescription:
         """Everything that decides the store's bytes."""

@@ -2,13 +2,14 @@
 
 ``checkpoints/training.json`` holds both from the first step on. A later call with another learning
 rate, other targets or another training set is refused with the keys that differ;
-``config.compare`` says which may. More steps lengthen the run, which is put on record.
+``config.compare`` says which may. More steps lengthen the run, which is put on record. Where rows
+come in windows, ``checkpoints/windows.json`` has the digest of each that was taken up.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from specialize.io.files import write_atomically
 from specialize.rows import RowSet
 from specialize.students import checkpoints
 
-_FILE = "training.json"
+_FILE, _WINDOWS = "training.json", "windows.json"
 _PARTS = ("student", "objectives", "chat", "training", "optimization", "lora", "seed")
 
 
@@ -54,6 +55,34 @@ def check_rows(recipe: Recipe, run: Path, rows: RowSet) -> None:
             f"{run} was begun with other rows: its targets, the training set "
             f"{recipe.train_on.set!r} or what is held out have changed; name a new directory"
         )
+
+
+def checked(windows: Iterable[RowSet], run: Path, *, writes: bool) -> Iterator[RowSet]:
+    """``windows``, each refused where the run saw other rows in its place.
+
+    Args:
+        windows: the rows of each, in order.
+        run: the run's directory.
+        writes: put on record what is seen; of several processes one does.
+
+    Raises:
+        ConfigurationError: targets or training set have changed.
+    """
+    path = checkpoints.folder(run) / _WINDOWS
+    seen: list[str] = []
+    if path.exists() and checkpoints.last(run) is not None:
+        seen = json.loads(path.read_bytes())
+    for number, rows in enumerate(windows):
+        if number < len(seen) and seen[number] != rows.digest:
+            raise ConfigurationError(
+                f"{run} was begun with other rows in window {number}: its targets have changed; "
+                f"name a new directory"
+            )
+        if number >= len(seen):
+            seen.append(rows.digest)
+            if writes:
+                write_atomically(path, json.dumps(seen, indent=1).encode())
+        yield rows
 
 
 def write(recipe: Recipe, run: Path, rows: RowSet) -> None:

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from specialize.losses import Tail
-from specialize.rows import Plan
+from specialize.rows import Plan, RowSet
+from specialize.rows.windows import GrowingPlan
 from specialize.students.student import Shape
 from specialize.train.collate import Batch, make_batch
 
@@ -53,7 +54,7 @@ class StepLoader:
     weights are spread over processes, each micro-batch gathers them.
     """
 
-    plan: Plan
+    plan: Plan | GrowingPlan
     shape: Shape
     tail: Tail
     stop: int
@@ -83,26 +84,26 @@ class StepLoader:
                 yield waiting.popleft().result()
 
     def step(self, number: int) -> Step:
-        parts = self._parts(number, self.process)
-        idle = self._at_least(number) - len(parts)
-        batches = [self._batch(part) for part in parts]
+        plan = self.plan.at(number)
+        parts = self._parts(plan, number, self.process)
+        idle = self._at_least(plan, number) - len(parts)
+        batches = [self._batch(plan.rows, part) for part in parts]
         if idle > 0:
-            batch = self._batch(self.plan.rows_of(number)[:1])
+            batch = self._batch(plan.rows, plan.rows_of(number)[:1])
             empty = replace(batch, seen=torch.zeros_like(batch.seen), padding=0, size=0)
             batches += [empty] * idle
-        return Step(number, tuple(batches), self.plan.tokens_of(number), idle=max(idle, 0))
+        return Step(number, tuple(batches), plan.tokens_of(number), idle=max(idle, 0))
 
-    def _parts(self, number: int, process: int) -> list[NDArray[np.int64]]:
-        return self.plan.micro_batches(number, process=process, processes=self.processes)
+    def _parts(self, plan: Plan, number: int, process: int) -> list[NDArray[np.int64]]:
+        return plan.micro_batches(number, process=process, processes=self.processes)
 
-    def _at_least(self, number: int) -> int:
+    def _at_least(self, plan: Plan, number: int) -> int:
         """How many micro-batches a process needs; one for the exchange of gradients."""
         if not self.in_step or self.processes == 1:
             return 1
-        return max(len(self._parts(number, process)) for process in range(self.processes))
+        return max(len(self._parts(plan, number, process)) for process in range(self.processes))
 
-    def _batch(self, part: NDArray[np.int64]) -> Batch:
-        rows = self.plan.rows
+    def _batch(self, rows: RowSet, part: NDArray[np.int64]) -> Batch:
         return make_batch(
             [rows.rows[i] for i in part.tolist()],
             self.shape,

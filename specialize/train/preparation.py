@@ -20,7 +20,7 @@ from specialize.formats import by_name, is_chat
 from specialize.io.gguf_file import check_gguf_package, is_gguf, read_gguf
 from specialize.records import Example
 from specialize.rows.thinking import thinking_of
-from specialize.store import Store
+from specialize.store import Follower, Store
 from specialize.store.remote import bring_all, here
 from specialize.students import checkpoints
 from specialize.targets.tempering import row_temperature
@@ -37,6 +37,7 @@ class Prepared:
         tokenizer: the student's.
         stores: target stores by teacher, in the tokenizer's vocabulary.
         examples: those that may be trained on.
+        follower: of the only store, where it may still be being written.
     """
 
     recipe: Recipe
@@ -44,6 +45,7 @@ class Prepared:
     tokenizer: Tokenizer
     stores: Mapping[str, Store]
     examples: TrainingSet
+    follower: Follower | None = None
 
 
 def finished(recipe: Recipe, run: Path) -> TrainSummary | None:
@@ -61,12 +63,19 @@ def finished(recipe: Recipe, run: Path) -> TrainSummary | None:
 
 
 def prepare(
-    recipe: Recipe, run: Path, *, targets: Mapping[str, str | Path] | None = None
+    recipe: Recipe,
+    run: Path,
+    *,
+    targets: Mapping[str, str | Path] | None = None,
+    follow: bool = False,
 ) -> Prepared:
     """Read and check everything that training needs but the model.
 
     Args:
+        recipe: of the run.
+        run: the run's directory.
         targets: where stores are that are not in the run, by teacher; perhaps in object storage.
+        follow: the targets may be still being written; waits for the first shard of them.
 
     Raises:
         ConfigurationError: the recipe is not the one that the run was begun with, a package is
@@ -85,14 +94,27 @@ def prepare(
             f"targets are named of {unknown[0]!r}, of whom no objective learns; they learn of: "
             f"{', '.join(teachers) or 'nobody'}"
         )
-    stores = {
-        name: open_targets(here(elsewhere.get(name, run / "targets" / name)), name, tokenizer)
-        for name in teachers
-    }
+    places = {name: elsewhere.get(name, run / "targets" / name) for name in teachers}
+    follower = _follower(recipe, places) if follow else None
+    if follower is not None:
+        stores = {teachers[0]: check_targets(follower.wait_for(1), tokenizer)}
+    else:
+        stores = {name: open_targets(here(at), name, tokenizer) for name, at in places.items()}
     _check_temperature(recipe, stores)
     for store in stores.values():
         bring_all(store.path, store.records)
-    return Prepared(recipe, run, tokenizer, stores, recipe_sets.training_examples(recipe))
+    examples = recipe_sets.training_examples(recipe)
+    return Prepared(recipe, run, tokenizer, stores, examples, follower)
+
+
+def _follower(recipe: Recipe, places: Mapping[str, str | Path]) -> Follower:
+    if recipe.training.window_shards is None:
+        raise ConfigurationError(
+            "with --follow the order of rows must not depend on all of them; set "
+            "training.window_shards, the shards of targets whose rows are shuffled together"
+        )
+    (place,) = places.values()  # as the recipe was checked for
+    return Follower(place)
 
 
 def _check_temperature(recipe: Recipe, stores: Mapping[str, Store]) -> None:
@@ -182,8 +204,16 @@ def open_targets(path: Path, teacher: str, tokenizer: Tokenizer) -> Store:
         raise StoreError(
             f"no targets of teacher {teacher!r} at {path}; run specialize align into it first"
         )
-    store = Store.open(path)
-    about = store.description
+    return check_targets(Store.open(path), tokenizer)
+
+
+def check_targets(store: Store, tokenizer: Tokenizer) -> Store:
+    """``store``, if it is one of targets in the vocabulary of ``tokenizer``.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    path, about = store.path, store.description
     if about.kind != "targets":
         raise ConfigurationError(
             f"{path} is a store of {about.kind}, in the teacher's vocabulary; run specialize align"

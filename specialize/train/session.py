@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from specialize.artifacts.learned_tokens import record_learned
@@ -21,7 +22,9 @@ from specialize.config.recipe import Recipe
 from specialize.errors import StoreError
 from specialize.io.lock import LOCK, sole_holder
 from specialize.io.progress import notice, progress, waiting
-from specialize.rows import RowSet, build_rows, plan_steps
+from specialize.rows import Plan, RowSet, build_rows, plan_steps
+from specialize.rows.build import targets_of
+from specialize.rows.windows import GrowingPlan, windows
 from specialize.students import checkpoints
 from specialize.students.lora import load_adapters
 from specialize.students.student import Student, is_encoder_decoder, load_student
@@ -34,12 +37,18 @@ from specialize.train.summary import TrainSummary, summarize
 from specialize.train.trainer import Setting, SparseTrainer, save_student, training_arguments
 
 
-def train(recipe: Recipe, run: Path) -> TrainSummary:
+def train(recipe: Recipe, run: Path, *, follow: bool = False) -> TrainSummary:
     """Train the recipe's student, or go on where an earlier call stopped.
 
     Killed at any moment and called again, it ends with the weights of an uninterrupted run (bit
     for bit on a CPU with the same number of threads). With more steps than it was begun with it
     goes on from its last checkpoint, with the optimizer's state and the schedule of the longer run.
+
+    Args:
+        recipe: of the run.
+        run: the run's directory, with targets of every teacher.
+        follow: the targets may be still being written; the run is the one that a finished store
+            would have led to.
 
     Raises:
         ConfigurationError: the recipe is not the one that the run began with, the student's
@@ -49,7 +58,7 @@ def train(recipe: Recipe, run: Path) -> TrainSummary:
         LockedError: another process trains here.
         KeyboardInterrupt: SIGTERM or SIGINT came; the step was finished and saved.
     """
-    return finished(recipe, run) or train_prepared(prepare(recipe, run))
+    return finished(recipe, run) or train_prepared(prepare(recipe, run, follow=follow))
 
 
 def train_prepared(prepared: Prepared) -> TrainSummary:
@@ -61,9 +70,8 @@ def train_prepared(prepared: Prepared) -> TrainSummary:
         before = checkpoints.last(run)  # another process may have trained since it was prepared
         if before is not None and before.step >= recipe.optimization.steps:
             return summarize(run, before.step, 0, time.perf_counter() - began)
-        rows = _rows(prepared, run / "rows")
-        agreement.check_rows(recipe, run, rows)
-        trained = _go_on(Setting(recipe, run, tokenizer, arguments), rows, before)
+        setting = Setting(recipe, run, tokenizer, arguments)
+        trained, rows = _go_on(prepared, setting, before)
         return summarize(
             run, before.step if before else None, trained, time.perf_counter() - began,
             rows=rows.counts(), held_out=prepared.examples.dropped,
@@ -102,6 +110,22 @@ def _rows(prepared: Prepared, folder: Path | None = None) -> RowSet:
         )  # fmt: skip
 
 
+def _row_sets(prepared: Prepared, *, writes: bool) -> Iterator[RowSet]:
+    """The run's rows: all at once, or window after window where its recipe says so."""
+    recipe, run, training = prepared.recipe, prepared.run, prepared.examples
+    if recipe.training.window_shards is None:
+        yield _rows(prepared, run / "rows")
+        return
+    targets = targets_of(
+        recipe, training.examples, prepared.stores, prepared.tokenizer,
+        encoder_decoder=is_encoder_decoder(recipe.student), unlabelled=training.unlabelled,
+    )  # fmt: skip
+    (store,) = prepared.stores.values()
+    follower = prepared.follower
+    written = (lambda _: store) if follower is None else follower.wait_for
+    yield from agreement.checked(windows(targets, written, run / "rows"), run, writes=writes)
+
+
 def _unknown_share(rows: RowSet) -> dict[str, float]:
     """Share of target tokens that represent text outside the student's vocabulary."""
     shares, lengths = {}, rows.lengths
@@ -115,50 +139,75 @@ def _unknown_share(rows: RowSet) -> dict[str, float]:
 # ---- training ----------------------------------------------------------------------------------
 
 
-def _go_on(setting: Setting, rows: RowSet, before: checkpoints.Checkpoint | None) -> int:
-    """Train from ``before`` (None: from the recipe's student) to the end; returns the steps."""
+def _go_on(
+    prepared: Prepared, setting: Setting, before: checkpoints.Checkpoint | None
+) -> tuple[int, RowSet]:
+    """Train from ``before`` (None: from the recipe's student) to the end.
+
+    Returns:
+        The steps, and the rows that were taken up.
+    """
     recipe, run, arguments = setting.recipe, setting.run, setting.arguments
+    main = arguments.process_index == 0
+    sets = _row_sets(prepared, writes=main)
+    first = next(sets)  # before the model: it may refuse
+    agreement.check_rows(recipe, run, first)
     if before is not None:
         checkpoints.check(before)
     start, steps = before.step if before else 0, recipe.optimization.steps
     student = _student(setting, before)
     checkpoints.check_room(run, _bytes_needed(student, steps - start, recipe))
-    plan = plan_steps(
-        rows,
-        recipe.training,
-        recipe.optimization,
-        recipe.seed,
-        overhead=pass_overhead(student, arguments.device.type),
-    )
-    if arguments.process_index == 0:
+    plan = _plan(recipe, first, sets, pass_overhead(student, arguments.device.type))
+    learned = plan.at(start).rows.counts()  # waits for what the first step needs
+    if main:
         checkpoints.remove_partial(run)
         metrics.cut_back(run / metrics.FILE, start)
-        if (lengthened := agreement.lengthen(recipe, run, rows, start)) is not None:
+        if (lengthened := agreement.lengthen(recipe, run, first, start)) is not None:
             notice(f"the run is {lengthened}")
     with progress("train", steps, done=start) as advance:
-        if before is None and arguments.process_index == 0:
-            agreement.write(recipe, run, rows)  # first: no checkpoint may exist without it
-            record_learned(run, rows.counts())
+        if before is None and main:
+            agreement.write(recipe, run, first)  # first: no checkpoint may exist without it
+            record_learned(run, learned)
             with checkpoints.writing(run, 0) as folder:
                 save_student(student, setting, folder)
-        loader = StepLoader(
-            plan,
-            student.shape,
-            recipe.training.tail,
-            hard_label_weight=recipe.training.hard_label_weight,
-            packed=recipe.running.packing,
-            stop=steps,
-            start=start,
-            process=arguments.process_index,
-            processes=arguments.world_size,
-            ahead=0 if arguments.device.type == "cpu" else 2,
-        )
         with listening() as asked, _plain_states(before):
+            if prepared.follower is not None:
+                prepared.follower.asked_to_stop = asked
+            loader = _loader(plan, student, setting, start)
             trainer = SparseTrainer(student, loader, setting, advance, asked_to_stop=asked)
             trainer.train(resume_from_checkpoint=str(before.path) if before and start else None)
     if trainer.stopping and trainer.state.global_step < steps:
         raise KeyboardInterrupt(f"stopped and saved after step {trainer.state.global_step}")
-    return steps - start
+    rows = plan.at(steps - 1).rows
+    if main and recipe.training.window_shards is not None:
+        record_learned(run, rows.counts())
+    return steps - start, rows
+
+
+def _loader(plan: Plan | GrowingPlan, student: Student, setting: Setting, start: int) -> StepLoader:
+    """This process's share of the steps from ``start`` on."""
+    recipe, arguments = setting.recipe, setting.arguments
+    return StepLoader(
+        plan,
+        student.shape,
+        recipe.training.tail,
+        hard_label_weight=recipe.training.hard_label_weight,
+        packed=recipe.running.packing,
+        stop=recipe.optimization.steps,
+        start=start,
+        process=arguments.process_index,
+        processes=arguments.world_size,
+        ahead=0 if arguments.device.type == "cpu" else 2,
+    )
+
+
+def _plan(
+    recipe: Recipe, first: RowSet, others: Iterator[RowSet], overhead: int
+) -> Plan | GrowingPlan:
+    """The steps over ``first``, which are all rows, or over windows of which it is the first."""
+    if recipe.training.window_shards is not None:
+        return GrowingPlan(chain([first], others), recipe, overhead=overhead)
+    return plan_steps(first, recipe.training, recipe.optimization, recipe.seed, overhead=overhead)
 
 
 @contextmanager

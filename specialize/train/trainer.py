@@ -168,9 +168,10 @@ class SparseTrainer(Trainer):
         if "learning_rate" not in logs or self.sums is None:
             return
         self._refuse_not_finite(torch.tensor(logs["grad_norm"]), "gradient norm")
-        found = metrics.describe(self.sums, self.steps.plan.rows.objectives)
+        plan = self.steps.plan.at(self.state.global_step - 1)
+        found = metrics.describe(self.sums, plan.rows.objectives)
         # transformers counts from where this call began
-        self.state.epoch = round(self.steps.plan.epoch(self.state.global_step), 6)
+        self.state.epoch = round(plan.epoch(self.state.global_step), 6)
         now, before = time.perf_counter(), self.clock
         self.clock = now
         tokens = self.sums[:-1, 3]
