@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 from specialize.errors import ConfigurationError
@@ -55,18 +56,22 @@ def directory_of(place: str | Path) -> Path:
 
 def address_of(path: Path) -> str | None:
     """The address that the directory or file ``path`` stands for; None: it is local."""
-    try:
-        protocol, *rest = path.relative_to(cache_root()).parts
-    except ValueError:
+    text, root = str(path), f"{cache_root()}/"
+    if not text.startswith(root):
         return None
-    return f"{protocol}://{'/'.join(rest)}"
+    protocol, _, rest = text.removeprefix(root).partition("/")
+    return f"{protocol}://{rest}"
 
 
 def cache_root() -> Path:
     """Where the directories are that stand for addresses."""
-    named = os.environ.get("SPECIALIZE_CACHE")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return (Path(named) if named else Path(home) / "specialize" / "stores").absolute()
+    return _root(*map(os.environ.get, ("SPECIALIZE_CACHE", "XDG_CACHE_HOME", "HOME")))
+
+
+@cache  # it is asked for with every file of a shard that is opened
+def _root(named: str | None, caches: str | None, home: str | None) -> Path:
+    beside = Path(caches or Path(home or Path.home()) / ".cache")
+    return (Path(named) if named else beside / "specialize" / "stores").absolute()
 
 
 def with_addresses(message: str) -> str:

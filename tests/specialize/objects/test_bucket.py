@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fsspec
+import numpy as np
 import pytest
 
 from specialize.errors import ConfigurationError, StorageError
@@ -41,6 +42,15 @@ def test_objects(place: Bucket) -> None:
     place.remove([])
     assert place.sizes() == {}
     assert other.sizes() == {"b/c": 5}
+
+
+@pytest.mark.slow
+def test_a_large_object_goes_in_parts(place: Bucket, storage: Server) -> None:
+    content = np.random.default_rng(0).bytes(101 * 2**20)
+    assert place.put_new("a", content)
+    assert [method for method, _ in storage.requests] == ["POST", "PUT", "PUT", "PUT", "POST"]
+    assert not place.put_new("a", content)
+    assert place.get("a") == content
 
 
 @pytest.mark.parametrize("fault", [500, 503, "cut", "late"])
