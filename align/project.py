@@ -14,7 +14,7 @@ Byte-Prefix Marginalization (arXiv:2607.22334): see ``baselines``.
 
 from __future__ import annotations
 
-from functools import partial
+from copy import copy
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
@@ -24,6 +24,7 @@ from align.blocks import Blocks
 from align.prefix.one_vocabulary import with_ends_of
 from align.prefix.retokenize import Encode
 from align.prefix.rule import Learned, PrefixRule
+from align.prefix.shard_arrays import Offsets
 from align.projection import EOS, Projection
 from align.ragged import Ragged
 from align.sparse import SparseDistributions, one_hot
@@ -66,9 +67,6 @@ class Projector:
             raise ValueError(f"policy {policy!r} is none of {', '.join(get_args(Policy))}")
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
-        self._anew = partial(
-            Projector, source, target, policy=policy, encode=encode, keep=keep, threads=threads
-        )
         self.source, self.target, self.policy = _plain(source), _plain(target), policy
         self._shared_end = self.target.eos if self.source.equals(self.target) else None
         self._rule: PrefixRule | LinkRule | ChunkRule | BytePrefixRule
@@ -81,7 +79,7 @@ class Projector:
 
     def observe(
         self, source_tokens: Ragged, target_tokens: Ragged, *, blocks: Blocks | None = None
-    ) -> None:
+    ) -> Offsets | None:
         """Learn from texts of the store what words that were only begun become in the target.
 
         Called for every shard before the first is projected, it lets ``prefix`` part the mass of
@@ -89,15 +87,24 @@ class Projector:
 
         Args:
             source_tokens, target_tokens, blocks: as of ``project``.
+
+        Returns:
+            Where words and tokens begin, which spares ``project`` finding it again; None where
+            that does not look for it, or at texts with other ends.
         """
         self._check(source_tokens, one_hot(source_tokens.ids), target_tokens)
-        if isinstance(self._rule, PrefixRule):
-            tokens = _writable_tokens(source_tokens), _writable_tokens(target_tokens)
-            self._rule.observe(*tokens, blocks=blocks)
+        if not isinstance(self._rule, PrefixRule):
+            return None
+        tokens = _writable_tokens(source_tokens), _writable_tokens(target_tokens)
+        offsets = self._rule.observe(*tokens, blocks=blocks)
+        return offsets if self._shared_end is None else None
 
     def unlearned(self) -> Projector:
         """A projector of the same arguments that has observed nothing."""
-        return self._anew()
+        other = copy(self)
+        if isinstance(self._rule, PrefixRule):
+            other._rule = self._rule.unlearned()
+        return other
 
     def learned(self) -> Learned:
         """What ``observe`` has found out so far, for ``learn`` elsewhere.
@@ -128,6 +135,7 @@ class Projector:
         target_tokens: Ragged,
         *,
         blocks: Blocks | None = None,
+        offsets: Offsets | None = None,
     ) -> Projection:
         """One row for each target token.
 
@@ -138,6 +146,7 @@ class Projector:
                 its end of sequence.
             blocks: the alignment of the tokens without end of sequence, where it is known better
                 than ids alone tell; ``prefix`` uses it.
+            offsets: what ``observe`` returned of the same tokens; then no blocks are needed.
         """
         self._check(source_tokens, source_rows, target_tokens)
         rows = SparseDistributions(
@@ -148,21 +157,22 @@ class Projector:
         )
         tokens = _writable_tokens(source_tokens), rows, _writable_tokens(target_tokens)
         if isinstance(self._rule, PrefixRule):
-            return self._by_prefix(self._rule, *tokens, blocks)
+            if self._shared_end is not None:
+                return self._with_shared_end(self._rule, self._shared_end, *tokens, blocks)
+            return self._rule.project(*tokens, blocks=blocks, offsets=offsets)
         return self._rule.project(*tokens)
 
-    def _by_prefix(
+    def _with_shared_end(
         self,
         rule: PrefixRule,
+        end: int,
         source: Ragged,
         rows: SparseDistributions,
         target: Ragged,
         blocks: Blocks | None,
     ) -> Projection:
         """With one vocabulary on both sides, texts that differ in their end alone are the same."""
-        if self._shared_end is None:
-            return rule.project(source, rows, target, blocks=blocks)
-        source, rows, ends = with_ends_of(source, rows, target, self._shared_end)
+        source, rows, ends = with_ends_of(source, rows, target, end)
         projection = rule.project(source, rows, target, blocks=blocks)
         if len(ends):
             projection.kind[ends] = EOS

@@ -12,6 +12,7 @@ Every node is asked about once; the texts of a whole shard go to the tokenizer i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +40,8 @@ class Resolver:
     def __init__(self, source: Vocabulary, target: Vocabulary, encode: Encode | None) -> None:
         self._source, self._target, self._encode = source, target, encode
         self.bits, self.cut = classify(source)
-        self._trie = empty_trie()
-        self._resolved = 0
         self._pieces = source.all_pieces()
-        self._texts = [b""] * ROOTS  # what every node spells
-        self._ids = np.zeros(1 << 12, np.int32)
-        self._used = 0
-        self._words = Words(np.zeros((0, SPAN_COLUMNS), np.int32), self._ids)
+        self._begin()
         # Byte-level tokenizers have no such ids, and their markers are spaces of the text.
         self._virtual = bool((source.flags & (UNKNOWN | BYTE)).any())
         self._adds_space = False
@@ -53,12 +49,31 @@ class Resolver:
             letter = _as_arrays(encode(["a"])).sample(0).tolist()
             self._adds_space = b"".join(target.pieces(letter)) == b" a"
 
+    def _begin(self) -> None:
+        """Know no words."""
+        self._trie = empty_trie()
+        self._resolved = 0
+        self._texts = [b""] * ROOTS  # what every node spells
+        self._ids = np.zeros(1 << 12, np.int32)
+        self._used = 0
+        self._words = Words(np.zeros((0, SPAN_COLUMNS), np.int32), self._ids)
+
+    def unlearned(self) -> Resolver:
+        """A resolver between the same vocabularies that knows no words."""
+        other = copy(self)
+        other._begin()
+        return other
+
     def resolve(self, source: Source, *, threads: int = 1) -> Words:
-        """Find the words of a shard, see ``word_states.walk``; the target tokens of all nodes."""
-        self._trie = walk(self._trie, source, self.bits, threads=threads)
+        """Find the words of a shard, as ``find``; the target tokens of all nodes so far."""
+        self.find(source, threads=threads)
         if self._encode is not None and self._resolved < self._trie.size[0]:
             self._resolve_new(self._encode)
         return self._words
+
+    def find(self, source: Source, *, threads: int = 1) -> None:
+        """Find the words of a shard, see ``word_states.walk``; nothing is asked about them yet."""
+        self._trie = walk(self._trie, source, self.bits, threads=threads)
 
     def words(self) -> NDArray[np.uint64]:
         """(nodes,) The parent and the token of every node so far."""

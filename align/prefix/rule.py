@@ -5,6 +5,7 @@ Each step is a kernel over samples; the target's tokenizer is asked between them
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from align.prefix.readings import Prior, Shard
 from align.prefix.retokenize import Encode, Resolver
 from align.prefix.row_maker import RowMaker
 from align.prefix.shard_arrays import (
+    ANCHOR,
     CONTEXT,
     COPIED,
     COUNTED,
@@ -31,11 +33,13 @@ from align.prefix.shard_arrays import (
     NO_TEXT,
     NOWHERE,
     OFFSET,
+    OWN,
     REST,
     ROLES,
     STOP,
     TARGET_COLUMNS,
     TOKEN,
+    Offsets,
     Source,
     Words,
     source_table,
@@ -98,6 +102,7 @@ class PrefixRule:
         target: Ragged,
         *,
         blocks: Blocks | None = None,
+        offsets: Offsets | None = None,
     ) -> Projection:
         """One row for each target token.
 
@@ -106,13 +111,15 @@ class PrefixRule:
             rows: one for each of them, log-probabilities in nats.
             target: the student's tokens of the same texts.
             blocks: the alignment where it is known better than from the ids; None: found here.
+            offsets: what ``observe`` returned of the same texts; None: found here, from blocks.
         """
         same = self._same(source, target)
         if same.all() and (abs(rows.mass() - 1) <= 1e-6).all():
             return _unchanged(rows)
         sides = side_of(self._source, source), side_of(self._target, target)
         tables = source_table(source.indptr, source.ids, rows.indptr, rows.ids)
-        words, table = self._read(sides, tables, blocks)
+        words = self._resolver.resolve(tables, threads=self._threads)
+        table = self._table(sides, tables, blocks, offsets)
         shard = self._shard(tables, rows, words, table)
         over_samples(self._threads, len(source), self._normalize, tables, shard)
         kind = self._kinds(sides, table, same)
@@ -133,16 +140,34 @@ class PrefixRule:
         kept, wrong = (np.ascontiguousarray(made.mass[:, k]) for k in (KEPT, WRONG))
         return Projection(distributions, kind, kept, wrong)
 
-    def observe(self, source: Ragged, target: Ragged, *, blocks: Blocks | None = None) -> None:
-        """Count how the words of these texts continue, see ``continuations.py``."""
+    def observe(
+        self, source: Ragged, target: Ragged, *, blocks: Blocks | None = None
+    ) -> Offsets | None:
+        """Count how the words of these texts continue, see ``continuations.py``.
+
+        Returns:
+            Where words and tokens begin; None where nothing is counted.
+        """
         if not self._asked:
-            return
+            return None
         sides = side_of(self._source, source), side_of(self._target, target)
         none = np.zeros(len(source.ids) + 1, np.int64)
         tables = source_table(source.indptr, source.ids, none, NO_IDS)
-        _, table = self._read(sides, tables, blocks)
+        self._resolver.find(tables, threads=self._threads)
+        table = self._table(sides, tables, blocks, None)
         self._counts = count_words(self._counts, tables, target.indptr, table, self._target.flags)
         self._continuations = None
+        return Offsets(
+            np.ascontiguousarray(tables.tokens[:, ANCHOR : OWN + 1]),
+            np.ascontiguousarray(table[:, TOKEN : OFFSET + 1]),
+        )
+
+    def unlearned(self) -> PrefixRule:
+        """A rule between the same vocabularies that has observed nothing."""
+        other = copy(self)
+        other._resolver = self._resolver.unlearned()
+        other._counts, other._continuations = no_counts(), None
+        return other
 
     def learned(self) -> Learned:
         """What was counted so far."""
@@ -156,18 +181,36 @@ class PrefixRule:
         self._counts = add_counts(self._counts, learned.keys, learned.times, nodes)
         self._continuations = None
 
-    def _read(
-        self, sides: tuple[Side, Side], tables: Source, blocks: Blocks | None
-    ) -> tuple[Words, NDArray[np.int32]]:
-        """Find the words of both sides: fills ``tables``; the tokens of all words, and the table of
-        the target's tokens."""
+    def _table(
+        self,
+        sides: tuple[Side, Side],
+        tables: Source,
+        blocks: Blocks | None,
+        offsets: Offsets | None,
+    ) -> NDArray[np.int32]:
+        """The table of the target's tokens; fills in where words begin in that of the source's."""
         source, target = sides
-        words = self._resolver.resolve(tables, threads=self._threads)
         tables.tokens[:, CUT] = self._resolver.cut[source.ids]
         table = np.zeros((len(target.ids), TARGET_COLUMNS), np.int32)
         table[:, ID], table[:, TOKEN] = target.ids, NOWHERE
         table[:, COUNTED] = self._counted[target.ids]
         table[:, STOP] = np.repeat(source.indptr[1:], np.diff(target.indptr))
+        if offsets is None:
+            self._find_offsets(sides, tables, blocks, table)
+        else:
+            tables.tokens[:, ANCHOR : OWN + 1] = offsets.source
+            table[:, TOKEN : OFFSET + 1] = offsets.target
+        return table
+
+    def _find_offsets(
+        self,
+        sides: tuple[Side, Side],
+        tables: Source,
+        blocks: Blocks | None,
+        table: NDArray[np.int32],
+    ) -> None:
+        """Fill in where words and tokens begin, in the tables of both sides."""
+        source, target = sides
         eos = self._source.eos, self._target.eos
         if blocks is None:
             texts = (
@@ -188,7 +231,6 @@ class PrefixRule:
         both = _ends(source.indptr, source.ids, eos[0]) & _ends(target.indptr, target.ids, eos[1])
         place_ends(sides, self._spellings[0], both, self._target.folds, table)
         find_words(source.indptr, target.indptr, tables.tokens, table)
-        return words, table
 
     def _shard(
         self, tables: Source, rows: SparseDistributions, words: Words, table: NDArray[np.int32]

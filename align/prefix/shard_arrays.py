@@ -59,6 +59,17 @@ class Source(NamedTuple):
     entries: NDArray[np.int32]
 
 
+class Offsets(NamedTuple):
+    """Where words and tokens begin, as ``token_offsets`` finds it from the texts alone.
+
+    ``source`` (n, 2): ANCHOR and OWN of the source tokens; ``target`` (m, 2): TOKEN and OFFSET of
+    the target tokens.
+    """
+
+    source: NDArray[np.int32]
+    target: NDArray[np.int32]
+
+
 class Words(NamedTuple):
     """The target tokens of every word that the source may write.
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from align import Projection, Projector, Ragged, SparseDistributions, one_hot
 from align.blocks import Blocks
 from align.prefix.rule import text_of
+from align.prefix.shard_arrays import Offsets
 from specialize.store import Shard, Texts, own_logprobs, stored_rows
 from specialize.targets.counts import row_counts
 from specialize.targets.ends import Ends, into_tail, without_last
@@ -32,13 +33,15 @@ Keep = Literal["correct", "all"]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The student's tokens of a shard's texts, and the blocks that they and the teacher's make.
+    """The student's tokens of a shard's texts, and how they and the teacher's tokens align.
 
-    ``blocks`` is None for policies that do not use them, and for texts without a teacher's tokens.
+    Of ``blocks``, those that both make, and ``offsets``, where words and tokens begin, there is at
+    most one; none for policies that do not use them, and for texts without a teacher's tokens.
     """
 
     tokens: Ragged
-    blocks: Blocks | None
+    blocks: Blocks | None = None
+    offsets: Offsets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Job:
         written = [response.text for response in kept.responses]
         tokens = self._encoded(kept, written)
         if self.projector is None or not self.learns:
-            return Prepared(tokens, None)
+            return Prepared(tokens)
         source, target = self.projector.source, self.projector.target
         mine, its = text_of(self._ended(kept.tokens), source.eos), text_of(tokens, target.eos)
         blocks, _ = known_blocks(source, self.tokenizer, mine, its, written, threads=self.threads)
@@ -88,13 +91,19 @@ class Job:
         cut = np.array([not response.finished for response in texts.responses], np.bool_)
         return without_last(tokens, cut) if cut.any() else tokens
 
-    def observe(self, texts: Texts, prepared: Prepared) -> None:
-        """Learn how words that the teacher only began go on in the student's tokens."""
-        if self.projector is not None:
-            kept, _ = self._split(self._kept(texts))
-            self.projector.observe(
-                self._ended(kept.tokens), prepared.tokens, blocks=prepared.blocks
-            )
+    def observe(self, texts: Texts, prepared: Prepared) -> Prepared:
+        """Learn how words that the teacher only began go on in the student's tokens.
+
+        Returns:
+            ``prepared``, with the offsets in place of the blocks where they are all that the
+            projection needs.
+        """
+        if self.projector is None:
+            return prepared
+        kept, _ = self._split(self._kept(texts))
+        tokens, blocks = prepared.tokens, prepared.blocks
+        offsets = self.projector.observe(self._ended(kept.tokens), tokens, blocks=blocks)
+        return prepared if offsets is None else Prepared(tokens, offsets=offsets)
 
     def project(self, shard: Shard, prepared: Prepared) -> tuple[Shard, Counter[str]]:
         """The targets of one shard's responses, and counts of what became of them."""
@@ -123,8 +132,13 @@ class Job:
         rows = spelled(rows, len(self.projector.source))
         if self.ends is not None:
             rows = self.ends.merged(written, rows)
-        tokens = prepared.tokens
-        return self.projector.project(self._ended(written), rows, tokens, blocks=prepared.blocks)
+        return self.projector.project(
+            self._ended(written),
+            rows,
+            prepared.tokens,
+            blocks=prepared.blocks,
+            offsets=prepared.offsets,
+        )
 
     def _split(self, texts: Part) -> tuple[Part, NDArray[np.int64]]:
         """Thoughts that have rows apart from contents, as ``targets/thoughts.py`` says."""

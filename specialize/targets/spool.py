@@ -1,6 +1,6 @@
 """What was made of the texts, kept between learning from them and projecting them.
 
-In a file without a name beside the targets, which is gone with the process however it ends: 21
+In a file without a name beside the targets, which is gone with the process however it ends: 20
 bytes a position. Processes that are forked can read it side by side.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align import Ragged
-from align.blocks import Blocks
+from align.prefix.shard_arrays import Offsets
 from specialize.io.files import disk_full_named
 from specialize.targets.projecting import Prepared
 
@@ -23,12 +23,12 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class _Place(NamedTuple):
-    """Where a shard begins, and how many samples, tokens and blocks it has."""
+    """Where a shard begins, and how many samples and tokens of student and teacher it has."""
 
     start: int
     samples: int
     tokens: int
-    blocks: int
+    source: int
 
 
 class Spool:
@@ -58,22 +58,16 @@ class Spool:
         return self._file.fileno()
 
     def append(self, number: int, prepared: Prepared) -> None:
-        """Keep ``prepared``, which has blocks, as what was made of shard ``number``.
+        """Keep ``prepared``, which has offsets, as what was made of shard ``number``.
 
         Raises:
             DiskFullError: no room for the file.
         """
-        tokens, blocks = prepared.tokens, prepared.blocks
-        if blocks is None:
-            raise ValueError("a shard without blocks is not kept: it is made again as fast")
-        arrays: list[NDArray[np.generic]] = [
-            tokens.indptr,
-            blocks.indptr,
-            tokens.ids,
-            blocks.groups,
-            blocks.kind,
-        ]
-        place = _Place(self._end, len(tokens), len(tokens.ids), len(blocks.kind))
+        tokens, offsets = prepared.tokens, prepared.offsets
+        if offsets is None:
+            raise ValueError("a shard without offsets is not kept: it is made again as fast")
+        arrays = [tokens.indptr, tokens.ids, offsets.source, offsets.target]
+        place = _Place(self._end, len(tokens), len(tokens.ids), len(offsets.source))
         size = sum(array.nbytes for array in arrays)
         with disk_full_named(self._folder / "aligned texts", size):
             self._file.seek(self._end)
@@ -85,7 +79,7 @@ class Spool:
 
     def read(self, number: int) -> Prepared:
         """The shard that was appended as ``number``."""
-        place, samples, tokens, blocks = self._places[number]
+        place, samples, tokens, source = self._places[number]
 
         def following(dtype: type[Scalar], count: int) -> NDArray[Scalar]:
             nonlocal place
@@ -94,8 +88,7 @@ class Spool:
             place += len(content)
             return np.frombuffer(bytearray(content), dtype)
 
-        token_ptr, block_ptr = (following(np.int64, samples + 1) for _ in range(2))
-        ids = following(np.int32, tokens)
-        groups = following(np.int32, 4 * blocks).reshape(blocks, 4)
-        kind = following(np.uint8, blocks)
-        return Prepared(Ragged(token_ptr, ids), Blocks(block_ptr, groups, kind))
+        read = Ragged(following(np.int64, samples + 1), following(np.int32, tokens))
+        of_source = following(np.int32, 2 * source).reshape(source, 2)
+        of_target = following(np.int32, 2 * tokens).reshape(tokens, 2)
+        return Prepared(read, offsets=Offsets(of_source, of_target))

@@ -34,7 +34,6 @@ from specialize.store import (
     Store,
     StoreDescription,
     StoreWriter,
-    Texts,
     ahead,
     committing,
     merging,
@@ -251,26 +250,44 @@ def _write_missing(writer: StoreWriter, source: Source, wanted: _Wanted, part: P
 
 
 def _learn(store: Store, job: Job, spool: Spool, numbers: Sequence[int]) -> None:
-    """Learn from the texts of some shards; what was made of them goes into ``spool``."""
+    """Learn from the texts of some shards; what was made of them goes into ``spool``.
 
-    def prepare(number: int) -> tuple[Texts, Prepared]:
+    Forked processes learn apart, each from its shards, and with its last one hands over all.
+    """
+    projector = job.projector
+    if projector is None:
+        return
+    forks = _forks(job, numbers)
+    apart, last = projector.unlearned(), numbers[-forks:] if forks else []
+
+    def read(number: int) -> tuple[Prepared, Learned | None]:
         (texts,) = store.texts([number])
-        return texts, job.prepare(texts)
+        learner = apart if forks and number != numbers[0] else projector
+        prepared = replace(job, projector=learner).observe(texts, job.prepare(texts))
+        return prepared, apart.learned() if number in last else None
 
     total = sum(store.shard_sizes[i] for i in numbers)
-    with progress("read words", total) as advance, closing(_each(prepare, numbers, job)) as made:
-        for i, (texts, prepared) in made:
-            job.observe(texts, prepared)
-            spool.append(i, prepared)
-            advance(len(texts))
+    with progress("read words", total) as advance, closing(_each(read, numbers, job)) as made:
+        for i, (prepared, learned) in made:
+            if learned is not None:
+                projector.learn(learned)
+            if prepared.offsets is not None:
+                spool.append(i, prepared)
+            advance(store.shard_sizes[i])
+
+
+def _forks(job: Job, numbers: Sequence[int]) -> int:
+    """How many processes are forked for the shards ``numbers``; 0: they are worked on here."""
+    processes = min(job.processes, len(numbers) // EACH)
+    return processes if processes > 1 else 0
 
 
 def _each(
     work: Callable[[int], Item], numbers: Sequence[int], job: Job, *, files: Collection[int] = ()
 ) -> Generator[tuple[int, Item], None, None]:
     """``work(number)`` of each of ``numbers``, in their order, several at once."""
-    processes = min(job.processes, len(numbers) // EACH)
-    if processes < 2:
+    processes = _forks(job, numbers)
+    if not processes:
         yield from ahead(((number, work(number)) for number in numbers), job.threads)
         return
     # the first is made here: what is compiled and loaded for it is then in every process

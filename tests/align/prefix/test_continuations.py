@@ -213,3 +213,24 @@ def test_cut_rows_are_the_whole_ones_cut(case, keep):
     assert np.exp(mine[1]) == pytest.approx(np.exp(logprobs), abs=1e-6)
     assert np.exp(mine[2]) == pytest.approx(np.exp(tail), abs=1e-6)
     assert cut.kept == pytest.approx(whole.kept, abs=1e-6)
+
+
+@given(stores())
+@settings(max_examples=60)
+def test_what_was_found_while_observing_is_not_needed_twice(drawn):
+    """Rows from the offsets are those from the tokens alone, and of one that forgot it all too."""
+    case, store = drawn
+    made = projector(case, store)
+    source, rows, target = case.shard()
+    offsets = made.observe(source, target)
+    assert (offsets is None) == made.source.equals(made.target)
+    again = made.unlearned()
+    for written in [*store, case.written]:
+        again.observe(ragged([written]), ragged([tokens_of(case, written)]))
+    found = made.project(source, rows, target, offsets=offsets)
+    for other in (made.project(source, rows, target), again.project(source, rows, target)):
+        for name in ("indptr", "ids", "logprobs", "tail"):
+            one, same = (getattr(each.distributions, name) for each in (found, other))
+            assert np.array_equal(one, same), name
+        assert np.array_equal(found.kind, other.kind)
+        assert np.array_equal(found.inconsistent, other.inconsistent)

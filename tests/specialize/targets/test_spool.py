@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from align import Ragged
-from align.blocks import Blocks
+from align.prefix.shard_arrays import Offsets
 from specialize.errors import DiskFullError
 from specialize.targets.projecting import Prepared
 from specialize.targets.spool import Spool
@@ -17,15 +17,13 @@ from specialize.targets.spool import Spool
 
 def prepared(seed: int) -> Prepared:
     rng = np.random.default_rng(seed)
-    lengths, counts = (rng.integers(0, 4, 3 * (seed % 3)) for _ in range(2))
-    token_ptr, block_ptr = (np.concatenate([[0], np.cumsum(part)]) for part in (lengths, counts))
-    blocks = Blocks(
-        block_ptr.astype(np.int64),
-        rng.integers(0, 9, (int(block_ptr[-1]), 4)).astype(np.int32),
-        rng.integers(0, 3, int(block_ptr[-1])).astype(np.uint8),
-    )
+    lengths = rng.integers(0, 4, 3 * (seed % 3))
+    token_ptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     tokens = rng.integers(0, 99, int(token_ptr[-1])).astype(np.int32)
-    return Prepared(Ragged(token_ptr.astype(np.int64), tokens), blocks)
+    of_source, of_target = (
+        rng.integers(-1, 9, (count, 2)).astype(np.int32) for count in (seed, len(tokens))
+    )
+    return Prepared(Ragged(token_ptr, tokens), offsets=Offsets(of_source, of_target))
 
 
 def test_every_shard_comes_back(tmp_path: Path) -> None:
@@ -45,14 +43,13 @@ def test_every_shard_comes_back(tmp_path: Path) -> None:
 
 
 def same(found: Prepared, given: Prepared) -> None:
-    assert found.blocks is not None
-    assert given.blocks is not None
+    assert found.offsets is not None
+    assert given.offsets is not None
     for one, other in [
         (found.tokens.indptr, given.tokens.indptr),
         (found.tokens.ids, given.tokens.ids),
-        (found.blocks.indptr, given.blocks.indptr),
-        (found.blocks.groups, given.blocks.groups),
-        (found.blocks.kind, given.blocks.kind),
+        (found.offsets.source, given.offsets.source),
+        (found.offsets.target, given.offsets.target),
     ]:
         assert (one.dtype, one.shape) == (other.dtype, other.shape)
         assert one.tolist() == other.tolist()
@@ -74,6 +71,6 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             spool.append(0, prepared(2))
 
 
-def test_only_what_has_blocks_is_kept(tmp_path: Path) -> None:
-    with Spool(tmp_path) as spool, pytest.raises(ValueError, match="without blocks"):
-        spool.append(0, Prepared(prepared(1).tokens, None))
+def test_only_what_has_offsets_is_kept(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool, pytest.raises(ValueError, match="without offsets"):
+        spool.append(0, Prepared(prepared(1).tokens))
