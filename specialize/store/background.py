@@ -17,10 +17,12 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from specialize.store.shard import Sample, Shard
+from specialize.store.shard_file import EncodedShard
 from specialize.store.writer import StoreWriter
 
 Item = TypeVar("Item")
-Commit = Callable[[int, Shard | Sequence[Sample], Mapping[str, int]], None]
+Written = Shard | Sequence[Sample] | EncodedShard
+Commit = Callable[[int, Written, Mapping[str, int]], None]
 
 
 def ahead(items: Iterable[Item], threads: int) -> Iterator[Item]:
@@ -50,7 +52,7 @@ def committing(writer: StoreWriter) -> Iterator[Commit]:
     """
     pending: Future[None] | None = None
 
-    def commit(number: int, samples: Shard | Sequence[Sample], counts: Mapping[str, int]) -> None:
+    def commit(number: int, samples: Written, counts: Mapping[str, int]) -> None:
         nonlocal pending
         before, pending = pending, None
         if before is not None:

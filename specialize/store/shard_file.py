@@ -133,12 +133,13 @@ def _prompt(value: Json) -> Prompt:
 
 
 class EncodedShard(NamedTuple):
-    """The manifest's record of a shard, its two files, and the ids in them."""
+    """The manifest's record of a shard, its two files, and the keys and ids (rising) in them."""
 
     record: ShardRecord
     arrays: bytes
     texts: bytes
-    ids: tuple[NDArray[np.integer], NDArray[np.integer]]  # of tokens and of entries
+    keys: Sequence[tuple[str, int]]
+    ids: NDArray[np.integer]
 
 
 def encode_shard(
@@ -166,7 +167,9 @@ def encode_shard(
         keys_xxh3_128=_key_hash(arrays),
         counts=dict(counts),
     )
-    return EncodedShard(record, content, texts, _stored_ids(arrays))
+    used = np.bincount(np.concatenate([ids.ravel() for ids in _stored_ids(arrays)]))
+    keys = [response.key for response in shard.responses]
+    return EncodedShard(record, content, texts, keys, np.flatnonzero(used))
 
 
 def _stored_ids(

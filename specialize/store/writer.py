@@ -140,14 +140,15 @@ class StoreWriter:
     def write(
         self,
         number: int,
-        samples: Shard | Sequence[Sample],
+        samples: Shard | Sequence[Sample] | EncodedShard,
         *,
         counts: Mapping[str, int] | None = None,
     ) -> None:
         """Commit shard ``number``; when this returns, it survives a crash.
 
         Args:
-            samples: any number, also none; keys must be new to the store.
+            samples: any number, also none; keys must be new to the store. What ``encode_shard``
+                made of them, with the counts, may come from another process.
             counts: what happened to planned samples that are not here, by reason.
 
         Raises:
@@ -157,10 +158,12 @@ class StoreWriter:
         self._check_writable()
         if number < 0 or number in self._records:
             raise ValueError(f"shard {number} of {self.path} is already committed, or no number")
-        shard = samples if isinstance(samples, Shard) else shard_of(samples)
-        keys = self._new_keys(response.key for response in shard.responses)
-        encoded = encode_shard(number, shard, self.description, counts or {})
-        record = encoded.record
+        if isinstance(samples, EncodedShard):
+            encoded = samples
+        else:
+            shard = samples if isinstance(samples, Shard) else shard_of(samples)
+            encoded = encode_shard(number, shard, self.description, counts or {})
+        keys, record = self._new_keys(encoded.keys), encoded.record
         if self._remote is not None:
             self._remote.commit(record, encoded.texts, encoded.arrays)
         else:
@@ -168,7 +171,7 @@ class StoreWriter:
         append_line(self.path / MANIFEST, record.line())
         self._records[number] = record
         self._keys |= keys
-        self._note(number, encoded.ids)
+        self._note(number, (encoded.ids,))
 
     def publish(self, vocabulary: Vocabulary) -> None:
         """Let others read the shards while the store is written.
@@ -289,7 +292,7 @@ class StoreWriter:
             self._note(number, file.stored_ids())
         return np.flatnonzero(self._used)
 
-    def _note(self, number: int, stored: tuple[NDArray[np.integer], NDArray[np.integer]]) -> None:
+    def _note(self, number: int, stored: Iterable[NDArray[np.integer]]) -> None:
         """Note the ids of shard ``number``."""
         for ids in stored:
             self._used[ids] = True

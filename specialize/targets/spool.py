@@ -66,7 +66,12 @@ class Spool:
         tokens, offsets = prepared.tokens, prepared.offsets
         if offsets is None:
             raise ValueError("a shard without offsets is not kept: it is made again as fast")
-        arrays = [tokens.indptr, tokens.ids, offsets.source, offsets.target]
+        arrays: list[NDArray[np.generic]] = [
+            tokens.indptr,
+            tokens.ids,
+            offsets.source,
+            offsets.target,
+        ]
         place = _Place(self._end, len(tokens), len(tokens.ids), len(offsets.source))
         size = sum(array.nbytes for array in arrays)
         with disk_full_named(self._folder / "aligned texts", size):

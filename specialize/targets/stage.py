@@ -30,7 +30,6 @@ from specialize.io.garbage import seldom_collected
 from specialize.io.part import Part
 from specialize.io.progress import progress
 from specialize.store import (
-    Shard,
     Store,
     StoreDescription,
     StoreWriter,
@@ -42,6 +41,7 @@ from specialize.store import (
 from specialize.store.layout import STORE, read_plain
 from specialize.store.reader import read_store_file
 from specialize.store.sealed import Json
+from specialize.store.shard_file import EncodedShard, encode_shard
 from specialize.targets.counts import summarize, token_classes
 from specialize.targets.ends import Ends, ends_of
 from specialize.targets.learning import learn_together
@@ -250,14 +250,12 @@ def _write_missing(writer: StoreWriter, source: Source, wanted: _Wanted, part: P
 
 
 def _learn(store: Store, job: Job, spool: Spool, numbers: Sequence[int]) -> None:
-    """Learn from the texts of some shards; what was made of them goes into ``spool``.
-
-    Forked processes learn apart, each from its shards, and with its last one hands over all.
-    """
+    """Learn from the texts of some shards; what was made of them goes into ``spool``."""
     projector = job.projector
     if projector is None:
         return
     forks = _forks(job, numbers)
+    # a forked process learns apart, and with its last shard hands over all that it has
     apart, last = projector.unlearned(), numbers[-forks:] if forks else []
 
     def read(number: int) -> tuple[Prepared, Learned | None]:
@@ -327,10 +325,11 @@ def _project_missing(
     sizes = store.shard_sizes
     missing = [i for i in planned if i not in writer.committed]
 
-    def project(number: int) -> tuple[Shard, Mapping[str, int]]:
+    def project(number: int) -> EncodedShard:
         shard = warmth.of(store.shard(number))
         prepared = spool.read(number) if number in spool else job.prepare(shard.texts)
-        return job.project(shard, prepared)
+        targets, counts = job.project(shard, prepared)
+        return encode_shard(number, targets, writer.description, counts)
 
     total = sum(sizes[i] for i in planned)
     done = total - sum(sizes[i] for i in missing)
@@ -339,8 +338,8 @@ def _project_missing(
         committing(writer) as commit,
         closing(_each(project, missing, job, files=[spool.fileno()])) as made,
     ):
-        for i, (targets, counts) in made:
-            commit(i, targets, counts)
+        for i, encoded in made:
+            commit(i, encoded, encoded.record.counts)
             advance(sizes[i])
 
 
