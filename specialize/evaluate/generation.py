@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from specialize.evaluate.t5_decoding import T5Decoding, is_t5
+from specialize.models.batches import each_batch
 from specialize.models.context import context_length
 from specialize.students.ends import generation_ends
 from specialize.teacher.local.decode import Decoding, head_groups, start_decoding
@@ -104,12 +105,18 @@ def generate(
     room = [_room(model, context, length, limits.max_new_tokens) for length in lengths]
     groups = [0] * len(prompts) if model.config.is_encoder_decoder else head_groups(prompts)
     most = MAX_ROWS.get(model.device.type, 256)
-    for batch in _batches(lengths, room, groups, limits.batch_tokens, most):
+    batches = list(_batches(lengths, room, groups, limits.batch_tokens, most))
+
+    def answered(number: int) -> list[Generation]:
+        batch = batches[number]
         choose = _Chooser(draws, batch, room[batch[0]], model.device)
         rows = _Rows(len(batch), ends, room[batch[0]], stop)
         with torch.inference_mode():
             _decode(_start(model, [prompts[i] for i in batch]), rows, choose)
-        yield list(zip(batch, rows.generations(), strict=True))
+        return rows.generations()
+
+    for number, made in each_batch(model, answered, len(batches)):
+        yield list(zip(batches[number], made, strict=True))
 
 
 def _room(model: PreTrainedModel, context: int | None, length: int, max_new_tokens: int) -> int:

@@ -34,7 +34,13 @@ def can_fork() -> bool:
 
 
 def forked(
-    work: Callable[[int], Item], numbers: Sequence[int], count: int, *, files: Collection[int] = ()
+    work: Callable[[int], Item],
+    numbers: Sequence[int],
+    count: int,
+    *,
+    files: Collection[int] = (),
+    what: str = "shard",
+    way_out: str = "with fewer --threads less memory is needed",
 ) -> Generator[tuple[int, Item], None, None]:
     """``work(number)`` of each of ``numbers``, in their order, made by ``count`` processes.
 
@@ -43,6 +49,7 @@ def forked(
         numbers: process w works on every ``count``-th, from the w-th on.
         files: the descriptors that ``work`` uses; all others are closed in the processes, so that
             no lock outlives who took it.
+        what, way_out: the words for a number, and for what to do where a process was killed.
 
     Raises:
         SpecializeError: a process was killed.
@@ -57,8 +64,8 @@ def forked(
                 made, error = started[place % count][0].recv()
             except EOFError:
                 raise SpecializeError(
-                    f"the process that worked on shard {number} was killed; with fewer --threads "
-                    f"less memory is needed, and the same command goes on"
+                    f"the process that worked on {what} {number} was killed; {way_out}, and the "
+                    f"same command goes on"
                 ) from None
             if error is not None:
                 raise error

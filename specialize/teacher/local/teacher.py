@@ -16,6 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from specialize.errors import TeacherError
+from specialize.models.batches import each_batch
 from specialize.models.context import context_length
 from specialize.records import Prompt
 from specialize.teacher.framing import PromptReader, given_ids
@@ -126,12 +127,15 @@ class LocalTeacher:
             Request(ids, seed, self._room(i, ids, settings))
             for i, (ids, seed) in enumerate(zip(self.prompt_tokens(prompts), seeds, strict=True))
         ]
+        batches = list(self._batches([request.prompt for request in requests]))
+
+        def answered(number: int) -> list[ScoredText]:
+            asked = [requests[i] for i in batches[number]]
+            return sample_batch(self._model, self._tokenizer, asked, settings)
+
         drawn: dict[int, ScoredText] = {}
-        for batch in self._batches([request.prompt for request in requests]):
-            texts = sample_batch(
-                self._model, self._tokenizer, [requests[i] for i in batch], settings
-            )
-            drawn |= dict(zip(batch, texts, strict=True))
+        for number, texts in each_batch(self._model, answered, len(batches)):
+            drawn |= dict(zip(batches[number], texts, strict=True))
         return [drawn[i] for i in range(len(requests))]
 
     def score(
