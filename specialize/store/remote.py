@@ -23,8 +23,7 @@ from pathlib import Path
 
 from specialize.errors import StoreError
 from specialize.io.files import remove, write_atomically
-from specialize.io.progress import notice, progress
-from specialize.io.units import bytes_text
+from specialize.io.progress import progress
 from specialize.objects.address import address_of, directory_of
 from specialize.objects.bucket import AT_ONCE, Bucket
 from specialize.objects.cache import keep, limit, note_use
@@ -126,31 +125,30 @@ def bring(path: Path, mark: FileMark) -> None:
     keep(path, content)
 
 
-def bring_all(root: Path, records: Sequence[ShardRecord]) -> None:
+def bring_all(root: Path, records: Sequence[ShardRecord]) -> bool:
     """Fetch what is not here of the shards of ``records``, many at once, if all fit in the cache.
 
     Whoever reads rows in random order would wait for them one by one.
+
+    Returns:
+        Whether all are here; nothing is fetched where they do not fit.
 
     Raises:
         StoreError: an object is missing or damaged.
     """
     if bucket_of(root) is None:
-        return
+        return True
     files = [(arrays_path(root, record.shard), record.arrays) for record in records]
     files += [(texts_path(root, record.shard), record.texts) for record in records]
-    size = sum(mark.bytes for _, mark in files)
-    if size > limit():
-        notice(
-            f"{address_of(root)} has {bytes_text(size)}, of which {bytes_text(limit())} are kept "
-            f"here: shards will be fetched again and again; set SPECIALIZE_CACHE_GB higher"
-        )
-        return
+    if sum(mark.bytes for _, mark in files) > limit():
+        return False
     with (
         progress(f"fetch {root.name}", len(files)) as advance,
         ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bring") as threads,
     ):
         for _ in threads.map(lambda file: bring(*file), files):
             advance(1)
+    return True
 
 
 @contextmanager

@@ -18,6 +18,9 @@ from specialize.datasets.recipe_sets import TrainingSet
 from specialize.errors import ConfigurationError, InputError, StoreError
 from specialize.formats import by_name, is_chat
 from specialize.io.gguf_file import check_gguf_package, is_gguf, read_gguf
+from specialize.io.progress import notice
+from specialize.io.units import bytes_text
+from specialize.objects.cache import limit
 from specialize.records import Example
 from specialize.rows.thinking import thinking_of
 from specialize.store import Follower, Store
@@ -101,8 +104,7 @@ def prepare(
     else:
         stores = {name: open_targets(here(at), name, tokenizer) for name, at in places.items()}
     _check_temperature(recipe, stores)
-    for store in stores.values():
-        bring_all(store.path, store.records)
+    _bring(stores, in_windows=recipe.training.window_shards is not None)
     examples = recipe_sets.training_examples(recipe)
     return Prepared(recipe, run, tokenizer, stores, examples, follower)
 
@@ -115,6 +117,17 @@ def _follower(recipe: Recipe, places: Mapping[str, str | Path]) -> Follower:
         )
     (place,) = places.values()  # as the recipe was checked for
     return Follower(place)
+
+
+def _bring(stores: Mapping[str, Store], *, in_windows: bool) -> None:
+    """Fetch what is in object storage, or say what it means that it does not fit."""
+    for name, store in stores.items():
+        if not bring_all(store.path, store.records) and not in_windows:
+            notice(
+                f"the targets of {name} are larger than the cache of {bytes_text(limit())}: shards "
+                f"will be fetched again and again; set SPECIALIZE_CACHE_GB higher, or "
+                f"training.window_shards"
+            )
 
 
 def _check_temperature(recipe: Recipe, stores: Mapping[str, Store]) -> None:

@@ -91,7 +91,10 @@ def test_messages_name_the_address(tmp_path: Path) -> None:
     assert "error: s3://bucket/run/store: s3://bucket/run/store/shards/00000.safe" in done.stderr
 
 
-def test_training_reads_targets_from_a_bucket(storage: Server, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("storage")
+def test_training_reads_targets_from_a_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     dump_into(tmp_path / "responses")
     align_into(tmp_path / "responses", Path("s3://bucket/run/targets/tiny"))
     run = tmp_path / "run"
@@ -101,5 +104,10 @@ def test_training_reads_targets_from_a_bucket(storage: Server, tmp_path: Path) -
     prepared = prepare(recipe, run, targets=elsewhere)
     assert prepared.stores["tiny"].path == directory_of(elsewhere["tiny"])
     assert len(prepared.stores["tiny"]) == 14
+    assert "fetched again" not in capsys.readouterr().err
+    monkeypatch.setenv("SPECIALIZE_CACHE_GB", "1e-6")
+    prepare(recipe, run, targets=elsewhere)
+    said = "the targets of tiny are larger than the cache of 1.0 kB: shards will be fetched again"
+    assert said in capsys.readouterr().err
     with pytest.raises(ValueError, match="targets are named of 'big', of whom no objective learns"):
         prepare(recipe, run, targets={"big": "s3://bucket/run/targets/tiny"})
