@@ -26,14 +26,15 @@ INTERRUPTED = 130
 FILE = click.Path(path_type=Path)
 
 
-class _Folder(click.Path):
-    """A directory here; of a store also its address in object storage.
+class _Place(click.Path):
+    """A place here; of a store also its address in object storage.
 
-    An address becomes the directory that stands for it.
+    An address becomes the directory that stands for it. Where none is wanted it is refused: it
+    would be the name of a directory ``s3:``.
     """
 
-    def __init__(self, *, or_address: bool) -> None:
-        super().__init__(file_okay=False, path_type=Path)
+    def __init__(self, *, is_file: bool = False, or_address: bool = False) -> None:
+        super().__init__(file_okay=is_file, path_type=Path)
         self._or_address = or_address
 
     def convert(
@@ -46,7 +47,7 @@ class _Folder(click.Path):
         return self.fail("it is an address, and only stores can be in object storage", param, ctx)
 
 
-FOLDER, STORE = _Folder(or_address=False), _Folder(or_address=True)
+FOLDER, STORE, NEW_FILE = _Place(), _Place(or_address=True), _Place(is_file=True)
 overrides_option = click.option(
     "--set",
     "overrides",

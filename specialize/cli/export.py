@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from specialize.cli.console import STORE, as_json_option, print_result
+from specialize.cli.console import NEW_FILE, STORE, as_json_option, print_result
 
 if TYPE_CHECKING:
     from specialize.store.export import Form
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("store", type=STORE, metavar="STORE|RUN")
-@click.argument("out", type=click.Path(path_type=Path), required=False)
+@click.argument("out", type=NEW_FILE, required=False)
 @click.option(
     "--format", "form", default=None,
     help="Output format.  [default: from OUT's suffix, or dataset to push]",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from specialize.cli.console import (
-    FILE,
+    NEW_FILE,
     STORE,
     allow_code_option,
     as_json_option,
@@ -40,7 +40,7 @@ def verify(store: Path, as_json: bool) -> None:
 @click.option("--sample", default=0, show_default=True, help="Which of the example's samples.")
 @click.option(
     "--html",
-    type=FILE,
+    type=NEW_FILE,
     default=None,
     help="Write an HTML page to this file instead.  [default: none]",
 )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from specialize.cli.console import FILE, as_json_option, print_result
+from specialize.cli.console import FILE, NEW_FILE, as_json_option, print_result
 from specialize.errors import ConfigurationError
+from specialize.objects.address import is_address
 
 if TYPE_CHECKING:
     from specialize.pairs.evidence import Given
@@ -35,7 +36,7 @@ _WORLD = 1000  # texts of the bundled world, where none are given
 )
 @click.option(
     "--page",
-    type=FILE,
+    type=NEW_FILE,
     default=None,
     help="Also write everything as an HTML page.  [default: no page]",
 )
@@ -65,7 +66,7 @@ def pair(
     if page is not None and page.exists():
         raise ConfigurationError(f"{page} is there already; name a new file or remove it first")
     learner = load_tokenizer(student)
-    if (Path(teacher) / "store.json").is_file():
+    if is_address(teacher) or (Path(teacher) / "store.json").is_file():
         found = evidence.read(Store.open(teacher))
     elif score:
         from specialize.teacher.local.teacher import load_teacher

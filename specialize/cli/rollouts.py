@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from specialize.cli.console import FILE, FOLDER, allow_code_option, as_json_option, print_result
+from specialize.cli.console import FOLDER, NEW_FILE, allow_code_option, as_json_option, print_result
 
 
 @click.command()
@@ -50,7 +50,7 @@ from specialize.cli.console import FILE, FOLDER, allow_code_option, as_json_opti
 @click.option(
     "--out",
     default=None,
-    type=FILE,
+    type=NEW_FILE,
     help="The file of texts.  [default: RUN/rollouts/step-NNNNNN.jsonl]",
 )
 @allow_code_option
