@@ -83,11 +83,12 @@ STEP_BY_STEP = Experiment(
     notes="In saying the label directly, which is what the method is for, rationales as a second "
     "task do not help this student: they cost 3 points with an eighth of the questions and are not "
     "separable from fine-tuning with half or all of them, and step-by-step with an eighth is 13.7 "
-    "points behind fine-tuning with all. What they teach is to reason: asked for its own rationale the student "
-    "is right 27 to 39 points more often than one that was never taught any, and with an eighth of "
-    "the questions it then says the right label in 62 %, where fine-tuning with all of them says "
-    "it in 51 % directly. An answer takes several times as many tokens. The teacher's labels in "
-    "place of gold ones are not separable. Use step-by-step where the student may explain.",
+    "points behind fine-tuning with all. What they teach is to reason: asked for its own rationale "
+    "the student is right 27 to 39 points more often than one that was never taught any, and with "
+    "an eighth of the questions it then says the right label in 62 %, where fine-tuning with all "
+    "of them says it in 51 % directly. An answer takes several times as many tokens. The teacher's "
+    "labels in place of gold ones are not separable. Use step-by-step where the student may "
+    "explain.",
     questions=one_step.QUESTIONS,
     examples=one_step.EXAMPLES,
     measures=(one_step.AFTER_RATIONALE,),
