@@ -7,6 +7,7 @@
     predictions/ scores.jsonl   evaluate
     selection.json              select
     report.html report.md       report
+    times.jsonl                 how long each stage took
     round-1/ round-2/           the same of each on-policy round, where the recipe has rounds
 
 A stage that is finished is not repeated, so that the same call continues after any interruption.
@@ -37,6 +38,7 @@ from specialize.errors import ConfigurationError
 from specialize.io.garbage import importing
 from specialize.io.part import Part
 from specialize.io.progress import notice, waiting
+from specialize.io.times import timed
 from specialize.students import checkpoints
 
 if TYPE_CHECKING:  # what follows is slow to import
@@ -77,8 +79,11 @@ def run_recipe(
             notice(f"round {number} of {recipe.rounds.count}: {run}")
             ahead = begin_round(recipe, recipe.rounds, before, run, number)
             selected, results = _select_from(ahead, run, before, engine)
-    evaluate_run(run, "test", results=results, engine=engine)
-    return {**selected, **report_runs([run], run, None, results=results)}
+    with timed(run, "test"):
+        evaluate_run(run, "test", results=results, engine=engine)
+    with timed(run, "report"):
+        written = report_runs([run], run, None, results=results)
+    return {**selected, **written}
 
 
 def _select_from(
@@ -90,7 +95,8 @@ def _select_from(
     check_recipe(recipe)
     train_from(recipe, run, source, engine)
     results = RunResults(run)
-    evaluate_run(run, "validation", results=results, engine=engine)
+    with timed(run, "evaluate"):
+        evaluate_run(run, "validation", results=results, engine=engine)
     return select_run(run, None, results=results), results
 
 
@@ -104,7 +110,8 @@ def train_from(recipe: Recipe, run: Path, source: Path | None, engine: Engine = 
         SpecializeError: whatever a stage refuses; what was finished before stays.
     """
     prepare_stores(recipe, run, source=source, engine=engine)
-    train_run(recipe, run)
+    with timed(run, "train"):
+        train_run(recipe, run)
 
 
 def prepare_stores(
@@ -130,11 +137,12 @@ def prepare_stores(
     Raises:
         SpecializeError: whatever a stage refuses; what was finished before stays.
     """
-    from specialize.stages.recipe_stores import make_stores
     from specialize.stages.reuse import find_reusable, take_over
 
     parts = find_reusable(recipe, source) if source is not None else []
     record_recipe(recipe, run)
+    with timed(run, "start"):
+        from specialize.stages.recipe_stores import make_stores
     if source is not None:
         for line in take_over(parts, source, run):
             notice(line)

@@ -33,6 +33,7 @@ specialize.rows specialize.imports specialize.report specialize.pairs specialize
 specialize.evaluate specialize.train specialize.choosing specialize.stages
 specialize.rollouts
 specialize.pipeline specialize.inspection
+specialize.planning
 specialize.quickstart
 specialize.experiments
 specialize.cli
@@ -142,6 +143,9 @@ LATE_IMPORTS = {
     "specialize.cli.align",
     "specialize.cli.data",
     "specialize.cli.dump",
+    "specialize.cli.plan",
+    "specialize.planning.stage",  # what a pilot needs
+    "specialize.engines.pool",  # what the process that starts others needs
     "specialize.cli.environment",
     "specialize.cli.evaluate",
     "specialize.cli.experiment",

@@ -93,7 +93,9 @@ def inspect(
 @click.command()
 @click.argument("name", required=False)
 def schema(name: str | None) -> None:
-    """Print the JSON schema of a file: recipe, store, manifest, summary, texts, predictions."""
+    """Print the JSON schema of a file: recipe, store, manifest, summary, texts, predictions,
+    figures, plan.
+    """
     from specialize.cli import json_schemas
 
     if name is None:

@@ -3,7 +3,8 @@
     schema("manifest")  {"type": "object", "properties": {"body": {...}, "crc32": {...}}, ...}
 
 ``recipe`` describes a recipe's YAML; ``store``, ``manifest``, ``summary`` and ``texts`` a store's
-files, of which manifest and texts hold one such object a line; ``predictions`` a line of them.
+files, of which manifest and texts hold one such object a line; ``predictions`` a line of them;
+``figures`` what `specialize plan` reads, ``plan`` what it prints with --json.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pydantic import TypeAdapter
 from specialize.artifacts.predictions import Prediction
 from specialize.config.recipe import Recipe
 from specialize.errors import ConfigurationError
+from specialize.planning.figures import Figures
+from specialize.planning.stage import Plan
 from specialize.records import Role
 from specialize.store.description import FORMAT_VERSION
 from specialize.store.sealed import Json
@@ -114,6 +117,8 @@ SCHEMAS: Mapping[str, Callable[[], Schema]] = {
     "summary": _summary,
     "texts": _texts,
     "predictions": TypeAdapter(Prediction).json_schema,
+    "figures": Figures.model_json_schema,
+    "plan": TypeAdapter(Plan).json_schema,
 }
 
 

@@ -42,6 +42,7 @@ from specialize.cli.export import export
 from specialize.cli.imports import import_
 from specialize.cli.inspect import env, inspect, recipes, schema, verify
 from specialize.cli.pair import pair
+from specialize.cli.plan import plan
 from specialize.cli.rollouts import rollouts
 from specialize.cli.select import select
 
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
 class _Commands(Sectioned):
     sections = {  # noqa: RUF012
-        "Start here": ("quickstart", "recipes", "pair", "run"),
+        "Start here": ("quickstart", "recipes", "pair", "plan", "run"),
         "Stages, in order": (
             "data", "dump", "import", "align", "merge", "train", "rollouts", "evaluate",
             "select", "report",
@@ -296,6 +297,7 @@ def average(run: Path, out: Path, steps: str, as_json: bool) -> None:
 for _command in (
     align,
     pair,
+    plan,
     compare,
     compare_stores,
     data,

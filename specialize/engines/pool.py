@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 
-import torch
-
 from specialize.config import trust
 from specialize.engines.engine import Work
 from specialize.engines.worker import Failure, attempt, refuse_failures
@@ -105,7 +103,7 @@ def _environment(part: Part) -> Iterator[None]:
     """What a process that is started inside the block finds in its environment."""
     changed = {"OMP_NUM_THREADS": str(max(1, usable_cores() // part.count))} | dict(os.environ)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    devices = [d for d in visible.split(",") if d] or range(torch.cuda.device_count())
+    devices = [d for d in visible.split(",") if d] or range(_gpus())
     if len(devices) > 1:
         changed["CUDA_VISIBLE_DEVICES"] = str(devices[part.index % len(devices)])
     before = dict(os.environ)
@@ -115,3 +113,10 @@ def _environment(part: Part) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _gpus() -> int:
+    """How many there are; imported here, so that a part begins without torch, as a command does."""
+    import torch
+
+    return torch.cuda.device_count()

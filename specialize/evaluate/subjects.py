@@ -56,15 +56,21 @@ def student_before(recipe: Recipe) -> Subject:
 
 
 def teachers(recipe: Recipe) -> list[Subject]:
-    """The recipe's teachers that are models here; an imported, served or own one has none.
+    """The recipe's teachers that are models here; an imported, served or own one has none."""
+    return [
+        subject(model, f"{TEACHER}{name}", TEACHER_STEP)
+        for name, model in teacher_models(recipe).items()
+    ]
 
-    A model that two teachers ask in one kind of chat answers once, as the first of them.
-    """
+
+def teacher_models(recipe: Recipe) -> dict[str, str]:
+    """By name the models that are asked; what two teachers ask in one kind of chat answers once, as
+    the first of them."""
     names: dict[tuple[str, str], str] = {}
     for name, teacher in recipe.teachers.items():
         if teacher.model is not None and teacher.server is None and not is_own_file(teacher.model):
             names.setdefault((teacher.model, teacher.chat.model_dump_json()), name)
-    return [subject(model, f"{TEACHER}{name}", TEACHER_STEP) for (model, _), name in names.items()]
+    return {name: model for (model, _), name in names.items()}
 
 
 def subject(model: str | Path, label: str, step: int) -> Subject:

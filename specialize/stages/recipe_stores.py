@@ -19,6 +19,7 @@ from specialize.engines import HERE, Engine
 from specialize.errors import ConfigurationError
 from specialize.formats import DemonstrationPool
 from specialize.io.part import Part
+from specialize.io.times import timed
 from specialize.stages.consistency import check_consistency
 from specialize.stages.reuse import why_responses_differ
 from specialize.stages.stores import is_divided, opened_for, written_in_parts
@@ -59,7 +60,8 @@ def make_stores(
     for name, teacher in recipe.teachers.items():
         responses, targets = run / "responses" / name, run / "targets" / name
         if teacher.model is not None:
-            places.append(_dump(recipe, name, run, part, engine, last))
+            with timed(run, f"dump {name}"):
+                places.append(_dump(recipe, name, run, part, engine, last))
         elif not responses.is_dir() and not targets.is_dir() and name in wanted:
             raise ConfigurationError(
                 f"teacher {name!r} has no model, and there is no store at {responses}; name a "
@@ -68,7 +70,8 @@ def make_stores(
         if last == "targets" and responses.is_dir():
             check_consistency(recipe, run, name, Store.open(responses).description)
             if name in wanted:
-                places.append(_align(recipe, name, run, part, engine))
+                with timed(run, f"align {name}"):
+                    places.append(_align(recipe, name, run, part, engine))
     stores = {place: Store.open(place, allow_partial=True) for place in places}
     return {str(place.relative_to(run)): store.positions for place, store in stores.items()}
 

@@ -179,7 +179,7 @@ def plan_dump(
             "pilot": "none: a dry run sends no key",
         }
     from specialize.datasets.given_texts import texts_to_score
-    from specialize.teacher.dump import SHARD_SAMPLES
+    from specialize.teacher.asks import SHARD_SAMPLES
     from specialize.teacher.opening import open_teacher
     from specialize.teacher.planning import plan
 

@@ -45,6 +45,7 @@ from specialize.store.shard_file import EncodedShard, encode_shard
 from specialize.targets.counts import summarize, token_classes
 from specialize.targets.ends import Ends, ends_of
 from specialize.targets.learning import learn_together
+from specialize.targets.processes import EACH, MOST
 from specialize.targets.projecting import Job, Keep, Prepared
 from specialize.targets.source import Source
 from specialize.targets.spool import Spool
@@ -53,8 +54,6 @@ from specialize.tokens import Tokenizer, load_tokenizer
 from specialize.tokens.library_threads import library_threads
 
 Item = TypeVar("Item")
-MOST = 8  # processes: more wait for the one that learns and writes
-EACH = 4  # shards of a process at least: with fewer it costs more than it saves (docs/results.md)
 
 
 @seldom_collected()

@@ -40,6 +40,7 @@ from specialize.records import (
 )
 from specialize.teacher.rationale_prompts import RationalePrompts
 
+SHARD_SAMPLES = 512  # of a store's shard
 Texts = Mapping[str, Sequence[GivenText]]  # by the example's id
 
 

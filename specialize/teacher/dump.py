@@ -35,7 +35,7 @@ from specialize.store import (
     place_of,
 )
 from specialize.store.sealed import Json
-from specialize.teacher.asks import Ask, Asks, Texts, build_asks
+from specialize.teacher.asks import SHARD_SAMPLES, Ask, Asks, Texts, build_asks
 from specialize.teacher.cutting import Cut, cut_at_answer
 from specialize.teacher.fitting import fitting
 from specialize.teacher.judging import judge
@@ -47,7 +47,6 @@ from specialize.teacher.statistics import Tally
 from specialize.teacher.summary import DumpSummary
 from specialize.teacher.thinking import marks_of, opens_thinking, without_thinking
 
-SHARD_SAMPLES = 512
 PILOT = 64  # texts that are tried to learn their length and likelihood
 
 

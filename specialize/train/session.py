@@ -22,6 +22,7 @@ from specialize.config.recipe import Recipe
 from specialize.errors import StoreError
 from specialize.io.lock import LOCK, sole_holder
 from specialize.io.progress import notice, progress, waiting
+from specialize.io.times import timed
 from specialize.rows import Plan, RowSet, build_rows, plan_steps
 from specialize.rows.build import targets_of
 from specialize.rows.windows import GrowingPlan, windows
@@ -115,7 +116,9 @@ def _row_sets(prepared: Prepared, *, writes: bool) -> Iterator[RowSet]:
     """The run's rows: all at once, or window after window where its recipe says so."""
     recipe, run, training = prepared.recipe, prepared.run, prepared.examples
     if recipe.training.window_shards is None:
-        yield _rows(prepared, run / "rows")
+        with timed(run, "rows", process=not writes):
+            rows = _rows(prepared, run / "rows")
+        yield rows
         return
     targets = targets_of(
         recipe, training.examples, prepared.stores, prepared.tokenizer,
@@ -171,7 +174,7 @@ def _go_on(
         if before is None and main:
             agreement.write(recipe, run, first)  # first: no checkpoint may exist without it
             record_learned(run, learned)
-            with checkpoints.writing(run, 0) as folder:
+            with timed(run, "save"), checkpoints.writing(run, 0) as folder:
                 save_student(student, setting, folder)
         with listening() as asked, _plain_states(before):
             if prepared.follower is not None:

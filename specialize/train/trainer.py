@@ -38,6 +38,7 @@ from specialize.errors import ConfigurationError
 from specialize.io.files import write_atomically
 from specialize.io.nested import flatten
 from specialize.io.progress import Advance
+from specialize.io.times import timed
 from specialize.losses import RowMeasures, beta_of, fused_kl, measured_kl
 from specialize.students import checkpoints
 from specialize.students.student import Student, copy_tokenizer
@@ -207,7 +208,7 @@ class SparseTrainer(Trainer):
         """Everything a resumed run needs, complete or absent."""
         run, step, main = self.setting.run, self.state.global_step, self.accelerator.is_main_process
         partial = checkpoints.folder(run) / f"{checkpoints.name_of(step)}.partial"
-        with checkpoints.room_needed(partial):
+        with timed(run, "save", process=not main), checkpoints.room_needed(partial):
             if main:
                 checkpoints.begin(run, step)
             self.accelerator.wait_for_everyone()

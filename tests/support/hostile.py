@@ -27,7 +27,8 @@ SECONDS, MEGABYTES = 2.0, 300
 IMPORTED = (
     "compare.stage", "datasets", "datasets.check", "evaluate", "imports.codex", "imports.columns",
     "imports.distillkit", "imports.palm", "imports.texts", "imports.tinyllm", "imports.vllm_json",
-    "inspection", "pairs.stage", "pipeline", "quickstart.run", "report", "stages.reuse",
+    "inspection", "pairs.stage", "pipeline", "planning.stage", "quickstart.run", "report",
+    "stages.reuse",
     "store.export", "students.averaging", "targets.stage", "teacher.dump", "teacher.local.teacher",
     "teacher.planning", "teacher.served", "train.preparation",
 )  # fmt: skip

@@ -99,6 +99,9 @@ def commands(run: Path) -> list[list[str]]:
         ["export", store, str(out / "store.jsonl")],
         ["align", store, str(out / "targets"), "--student", str(run.parent / "student")],
         ["run", recipe, "--out", str(out / "run"), "--dry-run"],
+        ["plan", recipe],
+        ["plan", recipe, "--figures", str(world / "train.jsonl")],
+        ["plan", recipe, "--against", str(run)],
         ["run", recipe, "--out", str(out / "run")],
         ["train", recipe, str(run)],
     ]

@@ -106,6 +106,6 @@ def test_inspect_as_a_page(store: Path, tmp_path: Path) -> None:
 
 def test_schema() -> None:
     assert run("schema").split() == [
-        "recipe", "store", "manifest", "summary", "texts", "predictions"
+        "recipe", "store", "manifest", "summary", "texts", "predictions", "figures", "plan"
     ]  # fmt: skip
     assert json.loads(run("schema", "store"))["title"] == "store"

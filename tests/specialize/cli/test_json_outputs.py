@@ -39,6 +39,7 @@ COMMANDS: list[list[str]] = [
     ["data", "check", "train.jsonl"],
     ["import", "texts", "texts.jsonl", "texts", "--teacher", "t"],
     ["experiment", "X10", "--dry-run"],
+    ["plan", "recipe.yaml"],
     ["env"],
 ]
 # What these need is made in other tests; here a stand-in takes the place of the work.

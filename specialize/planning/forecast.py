@@ -1,0 +1,153 @@
+"""Work and figures -> what each stage will take, which one holds up the others, and what helps.
+
+forecast(recipe, stages, figures)
+-> [Forecast(stage=Stage("dump tiny", ...), seconds=31.2, processor_seconds=52.0, ...), ...]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from specialize.config.recipe import Recipe
+from specialize.config.teacher import Server
+from specialize.io.cores import usable_cores
+from specialize.io.forked import can_fork
+from specialize.io.times import Took
+from specialize.planning.figures import Figures, Rate, TeacherFigures
+from specialize.planning.work import Stage
+from specialize.targets.processes import EACH, MOST
+
+SERIAL = 0.39  # of align's work, that one process does: 1.44 times as fast with two
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What one stage will take.
+
+    Attributes:
+        stage: its work.
+        took: seconds; None: nothing is known of its speed.
+        bound: what it waits for: device, requests a minute, tokens a minute.
+        money: for devices and tokens.
+    """
+
+    stage: Stage
+    took: Took | None
+    bound: str
+    money: float
+
+
+def forecast(
+    recipe: Recipe, stages: Sequence[Stage], figures: Figures, *, processes: int = 1
+) -> list[Forecast]:
+    """What every stage will take, in their order, each once from its beginning.
+
+    Args:
+        recipe: whose servers have limits.
+        stages: their work.
+        figures: rates and prices; a stage without a rate is not timed.
+        processes: that share dump, align and evaluate on one machine.
+    """
+    return [_one(recipe, stage, figures, processes) for stage in stages]
+
+
+def _one(recipe: Recipe, stage: Stage, figures: Figures, processes: int) -> Forecast:
+    kind, _, name = stage.name.partition(" ")
+    own = figures.teachers.get(name, TeacherFigures())
+    rate = own.rate if kind == "dump" else rate_of(kind, figures)
+    devices = max(1, min(figures.devices, stage.parts))
+    took = None if rate is None else _took(rate, stage, devices, min(processes, stage.parts))
+    money, bound = 0.0, "device"
+    server = recipe.teachers[name].server if kind == "dump" else None
+    if server is not None:
+        took, bound = _limited(took, stage, server)
+        money = tokens_money(stage, own)
+    elif took is not None:
+        money = took.seconds * devices / 3600 * figures.price_per_device_hour
+    return Forecast(stage, took, bound, money)
+
+
+def tokens_money(stage: Stage, own: TeacherFigures) -> float:
+    """Of what a served teacher reads and writes."""
+    read = stage.tokens_read * own.price_per_million_input_tokens
+    return (read + stage.tokens * own.price_per_million_output_tokens) / 1e6
+
+
+def rate_of(kind: str, figures: Figures) -> Rate | None:
+    """Of a stage that no teacher's figures are about; None: not known."""
+    if kind == "test":
+        return figures.test or figures.evaluate
+    found: Rate | None = getattr(figures, kind)
+    return found
+
+
+def _took(rate: Rate, stage: Stage, devices: int, processes: int) -> Took:
+    """Of a stage whose units are shared by devices, or by processes of one machine.
+
+    Each of these starts and loads by itself. Processes help as far as one of them leaves cores
+    free.
+    """
+    starts = rate.took(0)
+    work = rate.took(stage.units, loads=stage.loads, starts=0)
+    forks = 1
+    if stage.name.startswith("align") and can_fork():
+        forks = max(1, min(usable_cores(), stage.parts // EACH, MOST))
+    if processes > 1:
+        busy = work.processor_seconds / work.seconds if work.processor_seconds else 1.0
+        faster = max(1.0, min(processes, usable_cores() / busy))
+    else:
+        faster = devices / (SERIAL + (1 - SERIAL) / forks)
+    loads = rate.took(0, loads=stage.loads * (max(devices, processes, 1) - 1), starts=0)
+    spent = starts.processor_seconds * max(devices, processes, 1) + work.processor_seconds
+    return Took(
+        starts.seconds + work.seconds / faster,
+        (spent + loads.processor_seconds) if rate.processor is not None else 0.0,
+    )
+
+
+def _limited(took: Took | None, stage: Stage, server: Server) -> tuple[Took | None, str]:
+    """What a server's limits make of it, and which of them."""
+    limits = {"device": took.seconds if took is not None else 0.0}
+    if server.requests_per_minute:
+        limits["requests a minute"] = 60 * stage.requests / server.requests_per_minute
+    if server.tokens_per_minute:
+        tokens = stage.tokens_read + stage.tokens
+        limits["tokens a minute"] = 60 * tokens / server.tokens_per_minute
+    bound = max(limits, key=lambda name: limits[name])
+    if not limits[bound]:
+        return None, "device"
+    return Took(limits[bound], took.processor_seconds if took is not None else 0.0), bound
+
+
+def limiting(forecasts: Sequence[Forecast]) -> list[Forecast]:
+    """The stages that take a tenth of the time or more, longest first."""
+    timed = [each for each in forecasts if each.took is not None]
+    total = sum(each.took.seconds for each in timed if each.took is not None)
+    timed.sort(key=lambda each: -each.took.seconds if each.took is not None else 0.0)
+    return [each for each in timed if each.took is not None and each.took.seconds >= total / 10]
+
+
+_RELIEF = {
+    "dump": "--processes or --shard on more machines; fewer samples; a shorter max_new_tokens",
+    "align": "--processes or --shard on more machines",
+    "rows": "nothing is needed: it is done once, a resume reads what it left",
+    "train": "a GPU, or several under accelerate; fewer optimization.steps",
+    "evaluate": "a larger training.checkpoint_every; evaluation.sets.N.limit; --processes",
+    "test": "evaluation.sets.N.limit",
+    "report": "nothing: it reads every answer once",
+}
+_SERVED = {
+    "device": "more addresses in server.urls, a higher server.concurrency",
+    "requests a minute": "server.choices, which asks several solutions in one request; a higher "
+    "limit",
+    "tokens a minute": "server.choices, which pays for a prompt once; fewer tokens; a higher limit",
+}
+
+
+def relief(recipe: Recipe, limit: Forecast) -> str:
+    """What would make the stage shorter."""
+    kind, _, name = limit.stage.name.partition(" ")
+    if kind == "dump" and recipe.teachers[name].server is not None:
+        return _SERVED[limit.bound]
+    return _RELIEF[kind]
