@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from specialize.io import progress
 from specialize.objects.address import directory_of
 from specialize.quickstart.run import MODELS, Size, quickstart_recipe, write_data
 from specialize.train.preparation import prepare
@@ -17,6 +18,12 @@ from tests.support.store_samples import tree, write_store
 
 ROOT = Path(__file__).parents[3]
 STUDENT = str(MODELS / "student")
+
+
+@pytest.fixture(autouse=True)
+def _as_loud_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``-q`` says is said for one test."""
+    monkeypatch.setattr(progress._Setting, "verbosity", "normal")
 
 
 def without_credentials(*folders: Path) -> None:

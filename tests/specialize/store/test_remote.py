@@ -124,7 +124,7 @@ def test_a_server_that_fails_now_and_then(
     assert objects(PLACE) == whole
 
 
-@pytest.mark.parametrize("operation", [6, 11])
+@pytest.mark.parametrize("operation", [6, pytest.param(11, marks=pytest.mark.slow)])
 def test_a_restart_that_died_is_continued(
     storage: Server, whole: dict[str, bytes], operation: int
 ) -> None:
@@ -139,7 +139,12 @@ def test_a_restart_that_died_is_continued(
 
 @pytest.mark.parametrize(
     ("name", "harm"),
-    [("00001.safetensors", "flip"), ("00001.texts.jsonl", "cut"), ("00001.safetensors", "remove")],
+    [
+        ("00001.safetensors", "flip"),
+        ("00001.texts.jsonl", "remove"),
+        pytest.param("00001.texts.jsonl", "cut", marks=pytest.mark.slow),
+        pytest.param("00001.safetensors", "remove", marks=pytest.mark.slow),
+    ],
 )
 def test_a_damaged_object_is_seen_and_redone(
     storage: Server, whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -189,8 +194,9 @@ def test_uploads_without_a_line_are_removed(storage: Server, whole: dict[str, by
     assert objects(PLACE) == whole
 
 
-@pytest.mark.parametrize("times", [1, 9])
-@pytest.mark.parametrize("late", ["lines/00001.json", "shards/00001.safetensors"])
+@pytest.mark.parametrize(
+    ("late", "times"), [("lines/00001.json", 9), ("shards/00001.safetensors", 1)]
+)
 def test_a_listing_that_lags_loses_nothing(
     storage: Server, whole: dict[str, bytes], late: str, times: int
 ) -> None:
