@@ -82,7 +82,7 @@ class CausalDecoding:
         if shared:
             self._read_once(prompts[0][:shared], len(prompts))
         ids, mask = left_padded([prompt[shared:] for prompt in prompts], model.device)
-        self._padded = not bool(mask.all())
+        self._padded = not bool(mask.all())  # without padding nothing reads a mask
         self._mask = torch.cat([mask.new_ones(len(prompts), shared), mask], dim=1)
         self._next = self._mask.sum(-1)
         self.logits: Tensor = ids
@@ -92,7 +92,8 @@ class CausalDecoding:
 
     def advance(self, tokens: Tensor) -> None:
         """Append ``tokens`` (rows,) and compute the logits after them."""
-        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
+        if self._padded:
+            self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
         self._feed(tokens[:, None], self._next[:, None])
         self._next = self._next + 1
 
