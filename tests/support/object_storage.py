@@ -2,7 +2,7 @@
 
 The server is moto's, on a port of this machine, in a thread. ``faults`` decides what becomes of a
 request: the status of a refusal, ``cut`` for an answer that ends half-way, ``late`` for one that
-comes after a second, ``lost`` for a refusal of what was done, None for what the server says.
+comes too late, ``lost`` for a refusal of what was done, None for what the server says.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Server:
         self.requests.append((method, path))
         fault = self.faults(method, path) if self.faults is not None else None
         if fault == "late":
-            time.sleep(1)
+            time.sleep(1.5)
         if fault == "lost":
             b"".join(self._app(environ, lambda *answer: None))
             fault = 500

@@ -58,14 +58,14 @@ def test_errors_that_pass_are_tried_again(
     place: Bucket, storage: Server, monkeypatch: pytest.MonkeyPatch, fault: int | str
 ) -> None:
     if fault == "late":
-        monkeypatch.setattr("s3fs.S3FileSystem.read_timeout", 0.5)
+        monkeypatch.setattr("s3fs.S3FileSystem.read_timeout", 1.0)
         new_client(monkeypatch)
     place.put("a", b"x" * 1000)
     failing = iter([fault])
     storage.requests.clear()
     storage.faults = lambda method, path: next(failing, None)
     assert place.get("a") == b"x" * 1000
-    assert len(storage.requests) == 2
+    assert len(storage.requests) >= 2
 
 
 def test_no_bucket(storage: Server) -> None:

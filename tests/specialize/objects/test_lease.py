@@ -20,7 +20,7 @@ from tests.support.object_storage import Server
 
 @pytest.fixture
 def place(storage: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    monkeypatch.setattr(lease, "PATIENCE", 0.5)
+    monkeypatch.setattr(lease, "PATIENCE", 20.0)
     monkeypatch.setattr(lease, "RENEWAL", 0.05)
     monkeypatch.setattr(lease, "_LOOK", 0.1)
     return Bucket("s3://bucket/x")

@@ -223,7 +223,7 @@ def test_what_others_began_is_refused(storage: Server) -> None:
 
 
 def test_two_writers(storage: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "PATIENCE", 5.0)
+    monkeypatch.setattr(lease, "PATIENCE", 20.0)
     monkeypatch.setattr(lease, "RENEWAL", 0.05)
     monkeypatch.setattr(lease, "_LOOK", 0.1)
     with StoreWriter(PLACE, description(), shard_samples=3):
