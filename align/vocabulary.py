@@ -86,7 +86,8 @@ class Vocabulary:
         if len(outside):
             self.piece(int(outside[0]))  # which says what is wrong
         spans = zip(self.indptr[ids].tolist(), self.indptr[ids + 1].tolist(), strict=True)
-        return [self.data[start:end].tobytes() for start, end in spans]
+        data = self.data.data
+        return [bytes(data[start:end]) for start, end in spans]
 
 
 def build_vocabulary(

@@ -14,6 +14,7 @@ In the layout ``ragged`` the entries are stored as ``ragged`` says, without unus
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
@@ -231,16 +232,19 @@ def _are_sound(arrays: Mapping[str, NDArray[Number]], description: StoreDescript
     if token.max() >= size or ids.max(initial=0) >= size:
         return False
     unused = logprobs.view(np.uint16) == NOTHING
-    if (ids[unused] != 0).any():
+    if (ids[unused] != 0).any() or _may_repeat(ids, unused):
         return False
-    for shift in range(1, ids.shape[1]):
-        repeated: NDArray[np.bool_] = ids[:, shift:] == ids[:, :-shift]
-        if (repeated & ~unused[:, shift:]).any():
-            return False
-    stored: NDArray[np.float64] = np.add.reduce(exp_half(logprobs), axis=1)
+    stored: NDArray[np.float64] = np.einsum("rk->r", exp_half(logprobs))
     if description.tail_is_complement:
         return bool((stored <= 1 + MASS_TOLERANCE).all())
     return bool((np.abs(stored + exp_half(tail) - 1) <= MASS_TOLERANCE).all())
+
+
+def _may_repeat(ids: NDArray[Number], unused: NDArray[np.bool_]) -> bool:
+    """Whether two slots of a row have one id, the second of them in use; column by column."""
+    columns, empty = np.ascontiguousarray(ids.T), np.ascontiguousarray(unused.T)
+    pairs = combinations(range(len(columns)), 2)
+    return any(((columns[a] == columns[b]) & ~empty[b]).any() for a, b in pairs)
 
 
 def _rises(logprobs: NDArray[np.float64]) -> NDArray[np.bool_]:

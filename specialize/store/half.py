@@ -40,4 +40,8 @@ def are_logprobs(values: NDArray[Number]) -> bool:
 def never_rise(values: NDArray[Number]) -> bool:
     """Whether no row (R, K) of log-probabilities rises; False may be wrong beside a -0.0."""
     bits = _bits(values)
-    return bool((bits[:, 1:] >= bits[:, :-1]).all())
+    if bits.shape[1] < 2:
+        return True
+    falls: NDArray[np.bool_] = bits.ravel()[1:] >= bits.ravel()[:-1]
+    falls[bits.shape[1] - 1 :: bits.shape[1]] = True  # from the end of a row to the next
+    return bool(falls.all())

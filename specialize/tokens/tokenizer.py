@@ -235,7 +235,9 @@ class Tokenizer:
         if virtual or written == plain:
             ends = np.cumsum([0] + [len(piece) for piece in spelled]) - virtual
             return encoding.ids, np.maximum(np.stack([ends[:-1], ends[1:]], axis=1), 0)
-        starts = np.cumsum([0] + [len(character.encode()) for character in text])
+        characters = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        sizes = 1 + (characters > 0x7F) + (characters > 0x7FF) + (characters > 0xFFFF)
+        starts = np.concatenate([[0], np.cumsum(sizes)])
         offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
         return encoding.ids, starts[offsets]
 
