@@ -57,7 +57,10 @@ def _one(recipe: Recipe, stage: Stage, figures: Figures, processes: int) -> Fore
     own = figures.teachers.get(name, TeacherFigures())
     rate = own.rate if kind == "dump" else rate_of(kind, figures)
     devices = max(1, min(figures.devices, stage.parts))
-    took = None if rate is None else _took(rate, stage, devices, min(processes, stage.parts))
+    shared = min(processes, stage.parts)
+    if rate is not None and shared > 1:
+        rate = _begun_anew(rate, recipe, figures)
+    took = None if rate is None else _took(rate, stage, devices, shared)
     money, bound = 0.0, "device"
     server = recipe.teachers[name].server if kind == "dump" else None
     if server is not None:
@@ -80,6 +83,19 @@ def rate_of(kind: str, figures: Figures) -> Rate | None:
         return figures.test or figures.evaluate
     found: Rate | None = getattr(figures, kind)
     return found
+
+
+def _begun_anew(rate: Rate, recipe: Recipe, figures: Figures) -> Rate:
+    """``rate`` in a process of its own, which imports what the first stage of a run does."""
+    teachers = [figures.teachers.get(name, TeacherFigures()).rate for name in recipe.teachers]
+    first = max((t for t in teachers if t), key=lambda t: t.start_seconds, default=rate)
+    if first.start_seconds <= rate.start_seconds:
+        return rate
+    changes: dict[str, object] = {"start_seconds": first.start_seconds}
+    if rate.processor is not None and first.processor is not None:
+        spent = {"start_seconds": first.processor.start_seconds}
+        changes["processor"] = rate.processor.model_copy(update=spent)
+    return rate.model_copy(update=changes)
 
 
 def _took(rate: Rate, stage: Stage, devices: int, processes: int) -> Took:

@@ -55,7 +55,7 @@ def measure(recipe: Recipe, run: Path) -> Measured:
         StoreError: a store is damaged or missing.
     """
     times = read_times(run)
-    times["train"] = (times["train"] - times["rows"] - times["save"]).at_least(0.0)
+    times["train"] = (times["train"] - times.get("rows", Took()) - times["save"]).at_least(0.0)
     training = training_examples(recipe)
     units: dict[str, float] = {}
     teachers = {}

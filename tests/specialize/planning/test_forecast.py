@@ -79,6 +79,18 @@ def test_processes_help_as_far_as_cores_are_free(
     assert made.took.processor_seconds == pytest.approx(1000 * busy)
 
 
+def test_every_process_imports_what_the_first_stage_did() -> None:
+    stage = Stage("evaluate", 8, "answers", 8, parts=8)
+    own = Figures(
+        teachers={"toy": TeacherFigures(rate=Rate(seconds=1, start_seconds=30))},
+        evaluate=Rate(seconds=1, start_seconds=2),
+    )
+    one, two = (forecast(recipe(), [stage], own, processes=n)[0].took for n in (1, 2))
+    assert one == Took(2 + 8, 0.0)
+    assert two is not None
+    assert two.seconds == pytest.approx(30 + 8 / 2)
+
+
 def test_what_holds_up_a_run() -> None:
     stages = [Stage(name, 1, "", 1) for name in ("rows", "train", "evaluate", "report")]
     own = Figures(
