@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from pathlib import Path
 
-from specialize.config.recipe import Recipe
 from specialize.experiments import world
 from specialize.experiments.design import Arm, Contrast, Experiment
-from specialize.quickstart.run import MODELS
 
 _QUESTIONS, _EXAMPLES = 400, 600
-_JOINT = "training.mixing=joint"
-_SECOND = "second"
 _FOUR = ("zero-shot-cot", "in-context-cot", "zero-shot-answer", "in-context-answer")
-
-
-def _base(folder: Path) -> Recipe:
-    """Both bundled teachers, so that all arms share their responses."""
-    recipe = world.base_recipe(folder, every=world.STEPS, samples=2)
-    first = recipe.teachers[world.TEACHER]
-    second = first.model_copy(update={"model": str(MODELS / "second_teacher")})
-    return recipe.model_copy(update={"teachers": {world.TEACHER: first, _SECOND: second}})
+_ARMS = ("formats together",), ("formats at random",)
+_CLAIM = "one question's rows in one step beat random rows"
 
 
 def _formats() -> str:
     """The four formats of the method, of equal weight."""
-    return _objectives([
+    listed = [
         {"name": name, "format": name, "num_fewshot": 1}
         | (
             {"target": "rationale", "teacher": world.TEACHER, "keep": "first-correct"}
@@ -35,55 +24,41 @@ def _formats() -> str:
             else {"target": "answer"}
         )
         for name in _FOUR
-    ])  # fmt: skip
-
-
-def _teachers() -> str:
-    """A solution of each teacher to every question."""
-    return _objectives([
-        {"name": f"cot-{name}", "format": "zero-shot-cot", "target": "rationale", "teacher": name,
-         "keep": "first-correct"}
-        for name in (world.TEACHER, _SECOND)
-    ])  # fmt: skip
-
-
-def _objectives(listed: list[dict[str, object]]) -> str:
+    ]
     return f"objectives={json.dumps(listed)}"
-
-
-def _together(what: str, of: str) -> tuple[Contrast, Contrast]:
-    plus, minus = (f"{of} together",), (f"{of} at random",)
-    claim = f"{what}: one question's rows in one step beat random rows"
-    return Contrast(claim, plus, minus), Contrast(claim, plus, minus, "out-of-distribution")
 
 
 BATCHES = Experiment(
     name="X05",
     title="Steps of the same questions against random steps",
     hypothesis="Which rows share a step matters: with all rows of a question in one step its "
-    "prompts or solutions are contrasted directly; with random ones a step is more varied.",
+    "prompts are contrasted directly; with random ones a step is more varied.",
     source="Fu et al. 2023, arXiv:2301.12726: their code offers both orders of batches",
     design=f"The bundled student learns {_QUESTIONS} questions for {world.STEPS} steps of "
-    f"{world.ROWS} rows, in two settings. *Formats*: the four formats of the method, answers as "
-    "labels and the first right one of two solutions as text. *Teachers*: the first right solution "
-    "of two of each bundled teacher, as text. Rows come at random (`mixing: pooled`), or all of a "
-    "question in one step (`joint`), so that a step is of about 24 different questions, of 6 "
-    "(formats) or of 12 (teachers). Where a teacher has no right solution, a question has fewer "
-    "rows, in both orders. The last checkpoint counts. Accuracy on "
-    f"{_EXAMPLES} test questions of the set trained on, and on {_EXAMPLES // 3} in another "
-    "phrasing. All arms and claims were written down before the runs.",
+    f"{world.ROWS} rows in the four formats of the method: answers as labels, and the first right "
+    "one of two solutions as text. Rows come at random (`mixing: pooled`), or all of a question in "
+    "one step (`joint`), so that a step is of 6 questions in place of up to 24. Where the teacher "
+    "has no right solution, a question has its two answers alone, in both orders. The last "
+    f"checkpoint counts. Accuracy on {_EXAMPLES} test questions of the set trained on, and on "
+    f"{_EXAMPLES // 3} in another phrasing. Arms and claims were written down before the runs. "
+    "Two more arms, with a solution of each bundled teacher to every question, were left out "
+    "before they had been run, for what they cost; the measured time includes that second "
+    "teacher's responses.",
     prepare=partial(world.prepare, fewer=("farm",)),
-    base=_base,
+    base=partial(world.base_recipe, every=world.STEPS, samples=2),
     arms=(
         Arm("formats at random", (_formats(),)),
-        Arm("formats together", (_formats(), _JOINT), against="formats at random"),
-        Arm("teachers at random", (_teachers(),)),
-        Arm("teachers together", (_teachers(), _JOINT), against="teachers at random"),
+        Arm("formats together", (_formats(), "training.mixing=joint"), against="formats at random"),
     ),
     contrasts=(
-        *_together("four formats", "formats"),
-        *_together("solutions of two teachers", "teachers"),
+        Contrast(_CLAIM, *_ARMS),
+        Contrast(_CLAIM, *_ARMS, "out-of-distribution"),
     ),
+    minutes=5,
+    notes="The order of rows cannot be separated: steps of whole questions have 2.4 points less "
+    "in-distribution and 4.7 less in another phrasing, and both intervals hold 0. Nothing speaks "
+    "for joint steps where they are not needed; they are what multi-task recipes need, whose "
+    "losses are weighed example by example.",
     questions=_QUESTIONS,
     examples=_EXAMPLES,
 )
