@@ -32,6 +32,7 @@ from specialize.records import Example, Prompt, message_of
 
 QUESTIONS = "questions"  # the folder beside the checkpoints'
 _SHARD = ".shard-"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,10 @@ class Prediction:
         return Grade(self.id, self.correct)
 
     def to_line(self) -> str:
-        values = asdict(self)
+        values = {name: self.__getattribute__(name) for name in self.__slots__}
         if not self.samples:
             del values["samples"]
-        return json.dumps(values, ensure_ascii=False, sort_keys=True) + "\n"
+        return _ENCODER.encode(values) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,11 @@ class PredictionFile:
 
     def replace(self, predictions: Iterable[Prediction]) -> None:
         """Put exactly these lines into the file, whole or not at all."""
-        write_atomically(self.path, to_lines(predictions))
+        self.replace_content(to_lines(predictions))
+
+    def replace_content(self, content: bytes) -> None:
+        """Put lines of ``to_lines`` into the file, whole or not at all."""
+        write_atomically(self.path, content)
 
     def drop_torn_line(self, stored: StoredPredictions) -> None:
         """Cut the file after its last whole line, so that it can be appended to."""

@@ -111,9 +111,10 @@ class AnswerSheet:
         ordered = [self.answers[example.id] for example in self.prompted.examples]
         digest = self.stored.digest
         if not self.is_settled:
-            digest = content_digest(to_lines(ordered))
+            content = to_lines(ordered)
+            digest = content_digest(content)
             if digest != self.stored.digest or self.stored.torn:
-                self.file.replace(ordered)
+                self.file.replace_content(content)
         graded = replace(self.settings, graded=_grades_digest(digest, self.prompted))
         if graded != self.found_settings:
             self.file.write_settings(graded)
