@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from specialize.records import Response
 from specialize.store.description import StoreDescription
-from specialize.store.half import NOTHING, are_logprobs, exp_half, never_rise
+from specialize.store.half import are_logprobs, are_nothing, never_rise, row_sums
 from specialize.store.ragged import COUNT, Arrays, Number, packed
 from specialize.store.shard import Shard
 
@@ -42,6 +42,7 @@ POSITION_ARRAYS = (
 )
 _FEW = 8  # entries of which every pair is compared
 MASS_TOLERANCE = 2e-3  # float16 rounds each probability by up to 2.5e-4
+_ROUNDING = 1e-5  # of sums in float32: what is so near to the tolerance is looked at closely
 
 
 def position_arrays(shard: Shard, description: StoreDescription) -> Arrays:
@@ -231,13 +232,13 @@ def _are_sound(arrays: Mapping[str, NDArray[Number]], description: StoreDescript
         return False
     if token.max() >= size or ids.max(initial=0) >= size:
         return False
-    unused = logprobs.view(np.uint16) == NOTHING
-    if (ids[unused] != 0).any() or _may_repeat(ids, unused):
+    unused = are_nothing(logprobs)
+    if (unused.any() and (ids[unused] != 0).any()) or _may_repeat(ids, unused):
         return False
-    stored: NDArray[np.float64] = np.einsum("rk->r", exp_half(logprobs))
+    stored, most = row_sums(logprobs), MASS_TOLERANCE - _ROUNDING
     if description.tail_is_complement:
-        return bool((stored <= 1 + MASS_TOLERANCE).all())
-    return bool((np.abs(stored + exp_half(tail) - 1) <= MASS_TOLERANCE).all())
+        return bool((stored <= 1 + most).all())
+    return bool((np.abs(stored + row_sums(tail[:, None]) - 1) <= most).all())
 
 
 def _may_repeat(ids: NDArray[Number], unused: NDArray[np.bool_]) -> bool:

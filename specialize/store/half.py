@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from specialize.store.ragged import Number
 
 NOTHING = 0xFC00  # the bits of -inf
+_SIGN = 0x8000
 
 with np.errstate(over="ignore", invalid="ignore"):
     _EXPONENTIALS = np.exp(np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64))
+    _ROUNDED = _EXPONENTIALS.astype(np.float32)
 
 
 def _bits(values: NDArray[Number]) -> NDArray[np.uint16]:
@@ -33,8 +35,10 @@ def exp_half(values: NDArray[Number]) -> NDArray[np.float64]:
 
 def are_logprobs(values: NDArray[Number]) -> bool:
     """Whether no value is above 0 or no number."""
-    bits = _bits(values)
-    return bool(((bits == 0) | ((bits >= 0x8000) & (bits <= NOTHING))).all())
+    distance = _bits(values) ^ _SIGN  # 0 for -0.0, and more the smaller the number is
+    if distance.max(initial=0) <= NOTHING ^ _SIGN:
+        return True
+    return bool(((distance <= NOTHING ^ _SIGN) | (distance == _SIGN)).all())
 
 
 def never_rise(values: NDArray[Number]) -> bool:
@@ -45,3 +49,19 @@ def never_rise(values: NDArray[Number]) -> bool:
     falls: NDArray[np.bool_] = bits.ravel()[1:] >= bits.ravel()[:-1]
     falls[bits.shape[1] - 1 :: bits.shape[1]] = True  # from the end of a row to the next
     return bool(falls.all())
+
+
+def are_nothing(values: NDArray[Number]) -> NDArray[np.bool_]:
+    """Which values are -inf, of any precision."""
+    if values.dtype != np.float16:
+        return np.isneginf(values)
+    found: NDArray[np.bool_] = _bits(values) == NOTHING
+    return found
+
+
+def row_sums(values: NDArray[Number]) -> NDArray[np.float32]:
+    """(R,) the sum of the exponentials of each row (R, K), to 1e-6."""
+    bits = _bits(values)
+    found = np.take(_ROUNDED, bits, mode="clip")  # no index of 16 bits is outside
+    sums: NDArray[np.float32] = found @ np.ones(bits.shape[1], np.float32)
+    return sums

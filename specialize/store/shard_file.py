@@ -1,14 +1,5 @@
 """One shard as two files: arrays as safetensors, texts as JSON lines beside them.
 
-A line of texts; a prompt that an earlier sample of the shard has too is named by its row::
-
-    {"answer":"72","correct":true,"example_id":"gsm8k/0","prompt":"Q: …","sample":0,"text":"…"}
-    {"answer":"71","correct":false,"example_id":"gsm8k/0","prompt_of":0,"sample":1,"text":"…"}
-
-``"finished":false`` is in the line of a text that a limit cut. A prompt that is a chat is an
-object, ``{"messages":[{"content":"…","role":"user"}]}``. Where a text came with thinking, that is
-in ``thinking``, and ``thinking_tokens`` of the sample's tokens are the thinking's.
-
 Reading maps the arrays into memory; nothing is copied before it is asked for. safetensors finds no
 flipped bit, so every file is hashed before the first row of it is given out.
 """
@@ -20,7 +11,7 @@ import mmap
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, NotRequired, TypedDict, cast
+from typing import NamedTuple
 
 import numpy as np
 import xxhash
@@ -30,7 +21,7 @@ from safetensors.numpy import save
 from align.ragged import Ragged
 from align.sparse import SparseDistributions, from_padded
 from specialize.errors import StoreError
-from specialize.records import ChatPrompt, Prompt, Response
+from specialize.records import Response
 from specialize.store.arrays import (
     KEY_ARRAYS,
     POSITION_ARRAYS,
@@ -38,6 +29,7 @@ from specialize.store.arrays import (
     shard_arrays,
 )
 from specialize.store.description import FORMAT_VERSION, StoreDescription
+from specialize.store.half import are_nothing
 from specialize.store.layout import (
     ShardRecord,
     arrays_path,
@@ -47,8 +39,15 @@ from specialize.store.layout import (
 )
 from specialize.store.mapped import State, mapped, state_of
 from specialize.store.ragged import Arrays, Number, first_entries, integers, padded
-from specialize.store.sealed import Json, canonical
+from specialize.store.sealed import canonical
 from specialize.store.shard import Shard, Texts
+from specialize.store.text_lines import (
+    NO_RESPONSE,
+    decode_text,
+    decode_texts,
+    encode_texts,
+    keys_of_texts,
+)
 
 _METADATA = "specialize"  # one key: with several, safetensors writes them in random order
 _TYPES = {
@@ -60,76 +59,6 @@ _TYPES = {
     "F16": "<f2",
     "F32": "<f4",
 }
-
-
-class _Line(TypedDict):
-    """A line of texts, the prompt in it."""
-
-    example_id: str
-    sample: int
-    prompt: Prompt
-    text: str
-    answer: str | None
-    correct: bool | None
-    finished: NotRequired[bool]
-    thinking: NotRequired[str]
-    thinking_tokens: NotRequired[int]
-
-
-def encode_texts(responses: Sequence[Response]) -> list[bytes]:
-    """One line a sample, newline included.
-
-    Raises:
-        ValueError: half of a surrogate pair; says in which sample.
-    """
-    rows: dict[Prompt, int] = {}
-    lines = []
-    for row, response in enumerate(responses):
-        first = rows.setdefault(response.prompt, row)
-        prompt: dict[str, Json] = (
-            {"prompt": prompt_as_json(response.prompt)} if first == row else {"prompt_of": first}
-        )
-        try:
-            line = canonical(
-                {
-                    "example_id": response.example_id,
-                    "sample": response.sample,
-                    "text": response.text,
-                    "answer": response.answer,
-                    "correct": response.correct,
-                    **({} if response.finished else {"finished": False}),
-                    **_thinking(response),
-                    **prompt,
-                }
-            )
-        except ValueError as error:
-            raise ValueError(f"sample {response.key!r} cannot be stored: {error}") from error
-        lines.append(line + b"\n")
-    return lines
-
-
-def prompt_as_json(prompt: Prompt) -> Json:
-    """A text as it is, a chat as an object."""
-    return prompt if isinstance(prompt, str) else prompt.as_json()
-
-
-def _thinking(response: Response) -> dict[str, Json]:
-    if not response.thinking and not response.thinking_tokens:
-        return {}
-    return {"thinking": response.thinking, "thinking_tokens": response.thinking_tokens}
-
-
-def _prompt(value: Json) -> Prompt:
-    """What ``prompt_as_json`` made of a prompt.
-
-    Raises:
-        ValueError: neither a text nor a chat.
-    """
-    if isinstance(value, dict):
-        return ChatPrompt.from_json(value)
-    if not isinstance(value, str):
-        raise ValueError(f"a prompt is text or a chat, not {value!r:.40}")
-    return value
 
 
 class EncodedShard(NamedTuple):
@@ -177,8 +106,9 @@ def _stored_ids(
 ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     if "entry_id" in arrays:
         return integers(arrays, "token_id"), integers(arrays, "entry_id")
-    used = ~np.isneginf(arrays["topk_logprob"])
-    return integers(arrays, "token_id"), integers(arrays, "topk_id")[used]
+    tokens, entries = integers(arrays, "token_id"), integers(arrays, "topk_id")
+    unused = are_nothing(arrays["topk_logprob"])
+    return tokens, entries[~unused] if unused.any() else entries.ravel()
 
 
 def _key_hash(arrays: Mapping[str, NDArray[Number]]) -> str:
@@ -251,24 +181,29 @@ class ShardFile:
         return _stored_ids(self.arrays)
 
     def responses(self) -> list[Response]:
-        """Texts and keys of all samples."""
+        """Texts and keys of all samples.
+
+        Raises:
+            StoreError: a line of the texts is no response; says which.
+        """
         texts = self.checked_texts()
-        ends = self.arrays["text_ptr"][1:].tolist()
         try:
-            if any(texts[end - 1 : end] != b"\n" for end in ends):
-                raise ValueError("a line does not end where it should")
-            lines = json.loads(b"[%s]" % texts[:-1].replace(b"\n", b","))
-            if len(lines) != len(ends):
-                raise ValueError(f"{len(lines)} lines instead of {len(ends)}")
-            for line in lines:
-                if "prompt" not in line:
-                    line["prompt"] = lines[line.pop("prompt_of")]["prompt"]
-                elif isinstance(line["prompt"], dict):
-                    line["prompt"] = ChatPrompt.from_json(line["prompt"])
-            return [Response(**line) for line in lines]
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            return decode_texts(texts, self.arrays["text_ptr"])
+        except NO_RESPONSE:
             # one by one, to name the line that is none
             return [self._response(row) for row in range(self.record.samples)]
+
+    def text_keys(self) -> list[tuple[str, int]]:
+        """The keys in the texts, of which every line is found to be a response.
+
+        Raises:
+            StoreError: as ``responses``.
+        """
+        texts = self.checked_texts()
+        try:
+            return keys_of_texts(texts, self.arrays["text_ptr"])
+        except NO_RESPONSE:
+            return [response.key for response in self.responses()]
 
     def texts(self) -> Texts:
         """All samples without their rows."""
@@ -326,25 +261,12 @@ class ShardFile:
         )
 
     def _response(self, row: int) -> Response:
-        texts = self.checked_texts()
         try:
-            line = self._line(texts, row)
-            if "prompt" not in line:
-                first = line.pop("prompt_of")
-                if not isinstance(first, int):
-                    raise TypeError(f"prompt_of is {first!r}, no row")
-                line["prompt"] = self._line(texts, first)["prompt"]
-            read = {**line, "prompt": _prompt(line["prompt"])}
-            return Response(**cast("_Line", read))  # any other key is refused
-        except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+            return decode_text(self.checked_texts(), self.arrays["text_ptr"], row)
+        except NO_RESPONSE as error:
             raise StoreError(
                 f"{self._texts_path}: line {row + 1} is no response: {error}"
             ) from error
-
-    def _line(self, texts: bytes, row: int) -> dict[str, Json]:
-        start, end = self.arrays["text_ptr"][row : row + 2].tolist()
-        line: dict[str, Json] = json.loads(texts[start:end])
-        return line
 
 
 def _parse(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from specialize.errors import StoreError
+from specialize.io.cores import usable_cores
+from specialize.io.forked import can_fork, forked
 from specialize.io.lock import LOCK
 from specialize.store.arrays import POSITION_ARRAYS, row_problems
 from specialize.store.description import StoreDescription
@@ -28,6 +32,8 @@ from specialize.store.remote import afresh, here, listed
 from specialize.store.sealed import Json
 from specialize.store.shard_file import ShardFile
 from specialize.store.summary import Summary, total_counts
+
+EACH = 32  # shards of a process at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,7 @@ def verify(path: str | Path) -> Verification:
         problems.append(f"{root} is not finished: {len(manifest.records)} shards are committed")
     walk = _Walk(root, description)
     with afresh(root):
-        for record in manifest.records:
-            problems += walk.shard(record)
+        problems += walk.shards(manifest.records)
     problems += walk.unknown_files()
     if summary is not None:
         problems += _total_problems(root, summary, manifest)
@@ -131,49 +136,94 @@ def _total_problems(root: Path, summary: Summary, manifest: Manifest) -> list[st
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    """What was found in one shard, sent from the process that looked.
+
+    ``keys`` (samples,) in order, none of a shard that cannot be read; ``used`` the bits of the ids.
+    """
+
+    problems: tuple[str, ...]
+    keys: Sequence[tuple[str, int]] = ()
+    position_bytes: int = 0
+    used: NDArray[np.uint8] | None = None
+
+
+def _look_at(root: Path, record: ShardRecord, description: StoreDescription) -> _Shard:
+    """Read all of one shard."""
+    try:
+        file = ShardFile(root, record, description)
+        keys, own = file.keys(), file.text_keys()
+    except (StoreError, OSError) as error:
+        return _Shard((str(error),))
+    arrays, texts = arrays_path(root, record.shard), texts_path(root, record.shard)
+    rules = row_problems(file.rows(0, record.positions), description)
+    problems = [f"{arrays}: at position {position} {problem}" for position, problem in rules]
+    if keys != own:
+        problems += [
+            f"{texts}: line {row + 1} is of {other}, not of {key}"
+            for row, (key, other) in enumerate(zip(keys, own, strict=True))
+            if key != other
+        ]
+    used = np.zeros(max(description.vocabulary_size, 1), np.bool_)
+    for ids in file.stored_ids():
+        used[ids if ids.max(initial=0) < len(used) else ids[ids < len(used)]] = True
+    sizes = [array.nbytes for name, array in file.arrays.items() if name in POSITION_ARRAYS]
+    return _Shard(tuple(problems), keys, sum(sizes), np.packbits(used))
+
+
 class _Walk:
     """What is collected while shards are read one after another."""
 
     def __init__(self, root: Path, description: StoreDescription) -> None:
         self.rows = self.positions = self._position_bytes = 0
         self._root, self._description = root, description
-        self._keys: dict[tuple[str, int], tuple[int, int]] = {}
-        self._used = np.zeros(max(description.vocabulary_size, 1), np.bool_)
+        self._shard_of: dict[tuple[str, int], int] = {}
+        self._used = np.zeros(-(-max(description.vocabulary_size, 1) // 8), np.uint8)
         self._known: set[Path] = set()
         there = listed(root)
+        self._is_local = there is None
         self._files = _files_below(root) if there is None else there
 
     @property
     def bytes_per_position(self) -> float:
         return self._position_bytes / self.positions if self.positions else 0.0
 
-    def shard(self, record: ShardRecord) -> Iterator[str]:
-        """Every problem of one shard."""
-        root, shard = self._root, record.shard
-        self._known |= {arrays_path(root, shard), texts_path(root, shard)}
-        try:
-            file = ShardFile(root, record, self._description)
-            keys = file.keys()
-            file.checked_texts()
-            responses = [response.key for response in file.responses()]
-        except (StoreError, OSError) as error:
-            yield str(error)
+    def shards(self, records: Sequence[ShardRecord]) -> Iterator[str]:
+        """Every problem of the shards; several processes look where there are many."""
+
+        def look(number: int) -> _Shard:
+            return _look_at(self._root, records[number], self._description)
+
+        numbers = range(len(records))
+        # a client of a bucket does not survive that its process is forked
+        count = min(usable_cores(), len(records) // EACH) if can_fork() and self._is_local else 1
+        if count < 2:
+            for number in numbers:
+                yield from self._add(records[number], look(number))
+            return
+        with closing(forked(look, numbers, count)) as looked:
+            for number, shard in looked:
+                yield from self._add(records[number], shard)
+
+    def _add(self, record: ShardRecord, shard: _Shard) -> Iterator[str]:
+        arrays = arrays_path(self._root, record.shard)
+        self._known |= {arrays, texts_path(self._root, record.shard)}
+        yield from shard.problems
+        if shard.used is None:
             return
         self.rows += record.samples
         self.positions += record.positions
-        sizes = [array.nbytes for name, array in file.arrays.items() if name in POSITION_ARRAYS]
-        self._position_bytes += sum(sizes)
-        rows = file.rows(0, record.positions)
-        for position, problem in row_problems(rows, self._description):
-            yield f"{arrays_path(root, shard)}: at position {position} {problem}"
-        for row, (key, own) in enumerate(zip(keys, responses, strict=True)):
-            if key != own:
-                yield f"{texts_path(root, shard)}: line {row + 1} is of {own}, not of {key}"
-            first = self._keys.setdefault(key, (shard, row))
-            if first != (shard, row):
-                yield f"{arrays_path(root, shard)}: {key} is in shard {first[0]} already"
-        for ids in file.stored_ids():
-            self._used[ids[ids < len(self._used)]] = True
+        self._position_bytes += shard.position_bytes
+        self._used |= shard.used
+        mine = dict.fromkeys(shard.keys, record.shard)
+        if len(mine) == len(shard.keys) and self._shard_of.keys().isdisjoint(mine):
+            self._shard_of.update(mine)
+            return
+        for key in shard.keys:
+            if key in self._shard_of:
+                yield f"{arrays}: {key} is in shard {self._shard_of[key]} already"
+            self._shard_of.setdefault(key, record.shard)
 
     def vocabulary(self, summary: Summary) -> Iterator[str]:
         """Every id in use has its piece."""
@@ -187,7 +237,7 @@ class _Walk:
         except (StoreError, OSError) as error:
             yield str(error)
             return
-        missing = set(np.flatnonzero(self._used).tolist()) - set(ids)
+        missing = set(np.flatnonzero(np.unpackbits(self._used)).tolist()) - set(ids)
         if missing:
             yield f"{path} lacks {len(missing)} ids in use, the first is {min(missing)}"
 

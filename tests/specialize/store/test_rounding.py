@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from align.sparse import SparseDistributions
+from specialize.store import arrays as stored_arrays
 from specialize.store import stored_rows
 from specialize.store.arrays import row_problems
 from specialize.store.half import are_logprobs, exp_half, never_rise
@@ -106,3 +108,51 @@ def test_rules_agree_in_half_precision() -> None:
         assert problems == row_problems({**singles, **shared}, about)
         found[not problems] += 1
     assert min(found.values()) > 40
+
+
+FAULTS = ("none", "rising", "repeated", "outside", "unused id", "heavy", "light", "nan", "above")
+
+
+@given(
+    faults=st.lists(st.sampled_from(FAULTS), min_size=1, max_size=6),
+    k=st.integers(2, 5),
+    complement=st.booleans(),
+    seed=st.integers(0, 999),
+)
+def test_the_quick_look_at_rows_is_right(
+    faults: list[str], k: int, complement: bool, seed: int
+) -> None:
+    """What it finds sound is sound by every rule; of sound rows it knows without a closer look."""
+    rng = np.random.default_rng(seed)
+    shares = np.sort(rng.dirichlet(np.ones(k + 1), len(faults)))[:, ::-1]
+    used = rng.integers(1, k + 1, len(faults))
+    with np.errstate(divide="ignore"):
+        logs = np.where(np.arange(k) < used[:, None], np.log(shares[:, :k]), -np.inf)
+        tail = np.log(1 - np.exp(logs).sum(1))
+    ids = np.where(np.isneginf(logs), 0, np.array([rng.permutation(6)[:k] for _ in faults]))
+    for row, fault in enumerate(faults):
+        last = used[row] - 1
+        if fault == "rising" and last:
+            logs[row, [0, last]] = logs[row, [last, 0]]
+        elif fault == "repeated" and last:
+            ids[row, last] = ids[row, 0]
+        elif fault == "outside":
+            ids[row, last] = 6
+        elif fault == "unused id" and last < k - 1:
+            ids[row, k - 1] = 3
+        elif fault in ("heavy", "light"):
+            logs[row, 0] += 0.2 if fault == "heavy" else -0.2
+        elif fault in ("nan", "above"):
+            logs[row, last] = np.nan if fault == "nan" else 0.25
+    arrays = {
+        "topk_logprob": logs.astype(np.float16), "topk_id": ids.astype(np.uint16),
+        "tail_logprob": tail.astype(np.float16), "token_id": ids[:, 0].astype(np.uint16),
+        "token_logprob": np.full(len(faults), -1, np.float16),
+    }  # fmt: skip
+    settings = {"tail": "complement"} if complement else {}
+    about = description(vocabulary_size=6, settings=settings)
+    quick = stored_arrays._are_sound(arrays, about)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored_arrays, "_are_sound", lambda *_: False)
+        broken = stored_arrays.row_problems(arrays, about)
+    assert quick == (not broken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -339,3 +340,28 @@ def samples_read(root: Path, at: int, bit: int, cut: int, layout: str) -> int | 
         return len([frozen(store[key]) for key in store.keys])
     except StoreError:
         return None
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_a_key_in_two_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """However many look, problems come in the order of the shards."""
+    samples = [sample(number) for number in range(3)]
+    for number, place in enumerate(("one", "other")):
+        with StoreWriter(tmp_path / place, description(), shard_samples=2) as writer:
+            writer.write(number, samples[number : number + 2])
+    whole, other = tmp_path / "one", tmp_path / "other"
+    for path in (other / "shards").iterdir():
+        shutil.copy(path, whole / "shards")
+    with (whole / "manifest.jsonl").open("ab") as manifest:
+        manifest.write((other / "manifest.jsonl").read_bytes())
+    verifying = sys.modules["specialize.store.verify"]  # the function hides its module
+    monkeypatch.setattr(verifying, "EACH", 1)
+    monkeypatch.setattr(verifying, "usable_cores", lambda: processes)
+    found = verify(whole)
+    key = samples[1].response.key
+    assert found.problems[1:] == (
+        f"{whole / 'shards' / '00001.safetensors'}: {key} is in shard 0 already",
+    )
+    assert (found.rows, found.positions) == (4, sum(map(len, samples)) + len(samples[1]))
