@@ -150,7 +150,8 @@ def test_killed_between_answer_and_commit_nothing_is_asked_twice(tmp_path: Path)
         for kill in range(KILLS):
             out = tmp_path / f"killed-{kill}"
             server.requests.clear()
-            assert run(out, 20 + 50 * kill // KILLS) == -signal.SIGKILL
+            # after the operations that lay out the store
+            assert run(out, 30 + 50 * kill // KILLS) == -signal.SIGKILL
             before = data_requests(server)
             lines = (out / "journal.jsonl").read_bytes().count(b"\n")
             server.requests.clear()

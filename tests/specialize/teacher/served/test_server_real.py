@@ -13,9 +13,10 @@ from specialize import datasets
 from specialize.choosing import select_run
 from specialize.config.recipe import Teacher as Settings
 from specialize.config.yaml_files import build_recipe, record_recipe
-from specialize.pipeline import evaluate_run, make_targets
+from specialize.pipeline import evaluate_run
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
+from specialize.stages.recipe_stores import make_stores
 from specialize.store import Store, verify
 from specialize.teacher.local.teacher import load_teacher
 from specialize.teacher.protocol import Sampling
@@ -192,7 +193,7 @@ def test_the_whole_way_from_dump_to_selection(tmp_path: Path) -> None:
         }  # fmt: skip
         recipe, run = build_recipe(values), tmp_path / "run"
         record_recipe(recipe, run)
-        make_targets(recipe, run)
+        make_stores(recipe, run)
     assert train(recipe, run).as_json()["steps"] == 4
     evaluate_run(run, "validation")
     assert select_run(run, None)["selected_step"] in (0, 2, 4)
