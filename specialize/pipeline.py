@@ -261,11 +261,10 @@ def evaluate_run(
     chosen, part = _wanted(run, split, steps), engine.part(shard)
     from specialize.evaluate import evaluate
 
-    if engine.is_divided:
-        engine.run(partial(_evaluate_part, run, split, steps), on_gpu=True)
+    divide = partial(engine.run, partial(_evaluate_part, run, split, steps), on_gpu=True)
     scores = evaluate(
         recipe, run, checkpoints=chosen, split=split, with_teachers=split == "test",
-        shard=part, ask=ask, results=results,
+        shard=part, ask=ask, divide=divide if engine.is_divided else None, results=results,
     )  # fmt: skip
     return {f"{s.checkpoint}/{s.set}/{s.format}": round(s.macro_average, 4) for s in scores}
 

@@ -197,9 +197,10 @@ class _Chooser:
 
 def _largest(logits: Tensor) -> Tensor:
     """(rows,) the id of each row's largest logit, the first of several."""
-    if logits.device.type != "cpu":
+    if logits.device.type != "cpu" or logits.dtype != torch.float32:
         return logits.argmax(-1)
-    return torch.from_numpy(logits.numpy().argmax(-1))  # torch's takes ten times as long there
+    # on a processor torch's takes 6 to 12 times as long, from 600 to 50,257 ids
+    return torch.from_numpy(logits.numpy().argmax(-1))
 
 
 class _Rows:

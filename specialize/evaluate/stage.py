@@ -10,7 +10,7 @@ rewritten from all predictions of the run that hold. Each file is read, and grad
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ def evaluate(
     split: Split = "validation",
     shard: Part | None = None,
     ask: bool = True,
+    divide: Callable[[], object] | None = None,
     with_teachers: bool = False,
     results: RunResults | None = None,
 ) -> list[CheckpointScore]:
@@ -50,6 +51,7 @@ def evaluate(
             those that an interruption left.
         shard: answer only these examples, into files of the shard's own, and score nothing.
         ask: answer what is missing; else only what shards answered is put together.
+        divide: is called where answers are missing, to have every shard answered.
         with_teachers: ask the recipe's teachers that are models too, as ``teacher-<name>``.
         results: receives the scores and grades; later stages of the same process read them there.
 
@@ -68,6 +70,8 @@ def evaluate(
             _ask(_open_all(recipe, run, asked, EvaluationPlan(recipe), split, shard), recipe, split)
         return []
     parts = begun_parts(run, split)
+    if divide is not None and _missing(recipe, run, asked, split):
+        divide()
     scores = _evaluate(recipe, results or RunResults(run), asked, split, None if ask else parts)
     forget_parts(run, split)
     return scores
@@ -132,6 +136,12 @@ def _open_all(
         _Asking(who.model, [_open(who, each, run, recipe, shard) for each in plan.of(split)])
         for who in subjects
     ]
+
+
+def _missing(recipe: Recipe, run: Path, subjects: Sequence[Subject], split: Split) -> bool:
+    """Whether there is anything to ask; what shards have answered is taken over first."""
+    asking = _open_all(recipe, run, subjects, EvaluationPlan(recipe), split, None)
+    return any(sheet.missing for each in asking for sheet in each.sheets)
 
 
 def _refuse_missing(sheets: Sequence[AnswerSheet], parts: Sequence[Part]) -> None:

@@ -27,7 +27,6 @@ from specialize.rows import Plan, RowSet, build_rows, plan_steps
 from specialize.rows.build import targets_of
 from specialize.rows.windows import GrowingPlan, windows
 from specialize.students import checkpoints
-from specialize.students.arithmetic import lighten
 from specialize.students.lora import load_adapters
 from specialize.students.student import Student, is_encoder_decoder, load_student
 from specialize.train import agreement, metrics
@@ -160,8 +159,6 @@ def _go_on(
         checkpoints.check(before)
     start, steps = before.step if before else 0, recipe.optimization.steps
     student = _student(setting, before)
-    if arguments.device.type == "cpu" and student.precision == "fp32":
-        lighten(student.model)
     checkpoints.check_room(run, _bytes_needed(student, steps - start, recipe))
     plan = _plan(recipe, first, sets, pass_overhead(student, arguments.device.type))
     learned = plan.at(start).rows.counts()  # waits for what the first step needs

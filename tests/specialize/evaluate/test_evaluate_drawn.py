@@ -210,6 +210,8 @@ def test_processes_divide_the_work(
     assert len(found) == 3
     assert len(read_scores(run / "scores.jsonl")) == 3
     assert not (run / "predictions" / ".shards").exists()
+    monkeypatch.setattr(Engine, "run", _refuse)  # nothing is left to ask, so nothing is started
+    assert evaluate_run(run, "validation", engine=Engine(processes=2)) == found
 
 
 def test_shards_are_put_together_without_a_model(
