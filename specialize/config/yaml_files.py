@@ -8,13 +8,13 @@ numbers such as ``1e-5`` (which YAML reads as text) become numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from specialize.config.bounded_yaml import read_yaml
+from specialize.config.bounded_yaml import Value, read_yaml
 from specialize.config.compare import conflicts
 from specialize.config.recipe import Recipe, Teacher
 from specialize.config.sections import current_names, renamed_path, section_at
@@ -38,24 +38,31 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         ConfigurationError: the file is missing or no YAML, a key is unknown or repeated, or
             a value is not what its key wants; the message names the key.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"recipe {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"recipe {path} is not UTF-8 text") from None
-    try:
-        values = read_yaml(text)
-    except ValueError as error:
-        raise ConfigurationError(f"recipe {path}: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigurationError(
-            f"recipe {path} must be a mapping of keys, got {type(values).__name__}"
-        )
-    named = current_names(values)
+    named = current_names(read_mapping(path, "recipe"))
     for override in overrides:
         _override(named, override)
     return build_recipe(named, where=f"recipe {path}")
+
+
+def read_mapping(path: Path, what: str) -> dict[str, Value]:
+    """The keys and values in a YAML file; errors say ``what`` the file is.
+
+    Raises:
+        ConfigurationError: the file is missing, no YAML, or holds something else.
+    """
+    try:
+        values = read_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{what} {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{what} {path} is not UTF-8 text") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{what} {path}: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigurationError(
+            f"{what} {path} must be a mapping of keys, got {type(values).__name__}"
+        )
+    return values
 
 
 def override_recipe(recipe: Recipe, overrides: Sequence[str], *, where: str = "recipe") -> Recipe:
@@ -71,7 +78,7 @@ def build_recipe(values: Mapping[str, object], *, where: str = "recipe") -> Reci
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise ConfigurationError(f"{where}: {_explain(error)}") from None
+        raise ConfigurationError(f"{where}: {explain(error, _keys_at)}") from None
 
 
 def build_teacher(values: Mapping[str, object], overrides: Sequence[str] = ()) -> Teacher:
@@ -82,7 +89,7 @@ def build_teacher(values: Mapping[str, object], overrides: Sequence[str] = ()) -
     try:
         return Teacher.model_validate(changed)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error)) from None
+        raise ConfigurationError(explain(error, _keys_at)) from None
 
 
 def record_recipe(recipe: Recipe, run: Path) -> None:
@@ -150,15 +157,24 @@ def _override(values: dict[str, object], override: str, at: tuple[str, ...] = ()
         raise ConfigurationError(f"--set {override!r}: {keys[-1]!r} cannot be set there")
 
 
-def _explain(error: ValidationError) -> str:
-    """One problem in one line: where, what, and the nearest known key; misspelt keys first."""
+def _keys_at(location: Sequence[int | str]) -> list[str]:
+    return section_at(location).known_keys()
+
+
+def explain(error: ValidationError, keys_at: Callable[[Sequence[int | str]], Iterable[str]]) -> str:
+    """One problem in one line: where, what, and the nearest known key; misspelt keys first.
+
+    Args:
+        error: of values that were checked.
+        keys_at: the keys that may be at a place, which is given by the keys that lead there.
+    """
     problems = error.errors()
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         unknown = str(first["loc"][-1])
-        near = get_close_matches(unknown, section_at(first["loc"][:-1]).known_keys(), n=1)
+        near = get_close_matches(unknown, keys_at(first["loc"][:-1]), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"unknown key {where!r}{hint}{more}"
     text = first["msg"].removeprefix("Value error, ")

@@ -20,9 +20,9 @@ from typing import Annotated
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from specialize.config.bounded_yaml import read_yaml
 from specialize.config.names import Name
 from specialize.config.section import Count, Positive, PositiveNumber, Strict
+from specialize.config.yaml_files import explain, read_mapping
 from specialize.errors import ConfigurationError
 from specialize.io.files import write_atomically
 from specialize.io.times import Took
@@ -175,20 +175,17 @@ def read_figures(path: Path) -> Figures:
     Raises:
         ConfigurationError: the file is missing or no YAML, or a key is unknown or wrong.
     """
+    values = read_mapping(path, "figures")
     try:
-        values = read_yaml(path.read_text(encoding="utf-8"))
         return Figures.model_validate(values)
-    except OSError as error:
-        raise ConfigurationError(f"figures {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"figures {path} is not UTF-8 text") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigurationError(f"figures {path}: {where + ': ' if where else ''}{said}") from None
-    except ValueError as error:
-        raise ConfigurationError(f"figures {path}: {error}") from None
+        raise ConfigurationError(f"figures {path}: {explain(error, _keys)}") from None
+
+
+def _keys(_place: object) -> list[str]:
+    """Those of every section: they are few, and differ enough to find the one that was meant."""
+    sections = (Figures, TeacherFigures, Rate, Spent, Answered, Cluster)
+    return [key for section in sections for key in section.known_keys()]
 
 
 def write_figures(figures: Figures, path: Path) -> None:

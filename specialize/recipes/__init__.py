@@ -36,6 +36,8 @@ def find_recipe(name: Path, overrides: Sequence[str] = ()) -> Recipe:
         return read_recipe(name, overrides)
     if str(name) in RECIPES:
         return override_recipe(RECIPES[str(name)](), overrides, where=f"recipe {name}")
+    if (name / "recipe.yaml").is_file():
+        raise ConfigurationError(f"{name} is a run; its recipe is {name / 'recipe.yaml'}")
     raise ConfigurationError(
         f"no recipe file {name}; built-in recipes: {', '.join(RECIPES)} (print one with "
         f"`specialize recipes NAME`)"

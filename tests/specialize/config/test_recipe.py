@@ -79,6 +79,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_recipe(tmp_path / "nowhere.yaml")
     with pytest.raises(ConfigurationError, match="built-in recipes: specialization"):
         find_recipe(Path("specialisation"))
+    written(tmp_path, PLAIN)
+    with pytest.raises(ConfigurationError, match=r"is a run; its recipe is .*/recipe\.yaml"):
+        find_recipe(tmp_path)
 
 
 def test_a_list_is_no_recipe(tmp_path: Path) -> None:

@@ -36,16 +36,20 @@ def test_it_comes_back(tmp_path: Path, name: str) -> None:
     [
         ("train: {}", "train: give either seconds, of a unit, or per_second"),
         ("train: {seconds: 1, per_second: 1}", "train: give either seconds"),
-        ("train: {seconds: -1}", "train.seconds: Input should be greater than 0"),
-        ("speed: 3", "speed: Extra inputs are not permitted"),
+        ("train: {seconds: -1}", "train.seconds: Input should be greater than 0, got -1"),
+        ("speed: 3", "unknown key 'speed'"),
+        ("trian: {seconds: 1}", "unknown key 'trian'; did you mean 'train'?"),
+        ("train: {second: 1}", "unknown key 'train.second'; did you mean 'seconds'?"),
+        ("price_per_device_hour: -2", "Input should be greater than or equal to 0, got -2"),
         ("devices: 0", "devices: Input should be greater"),
-        ("[1]", "Input should be a valid dictionary"),
+        ("[1]", "must be a mapping of keys, got list"),
+        ("", "must be a mapping of keys, got NoneType"),
         ("a: b: c", "it is not YAML"),
     ],
 )
 def test_what_it_refuses(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "f.yaml").write_text(text)
-    with pytest.raises(ConfigurationError, match=r"f\.yaml: ") as refused:
+    with pytest.raises(ConfigurationError, match=r"figures .*f\.yaml") as refused:
         read_figures(tmp_path / "f.yaml")
     assert says in str(refused.value)
 
