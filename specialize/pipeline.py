@@ -206,7 +206,7 @@ def plan_recipe(recipe: Recipe, run: Path, *, source: Path | None = None) -> dic
         "training_examples": len(training.examples),
         "held_out_examples_dropped": training.dropped,
         "optimizer_steps": recipe.optimization.steps,
-        "checkpoints": -(-recipe.optimization.steps // recipe.training.checkpoint_every) + 1,
+        "checkpoints": recipe.training.saves(recipe.optimization.steps),
         "evaluation_sets": [spec.label for spec in recipe.evaluation.sets],
     }
     if recipe.rounds is not None:

@@ -90,6 +90,10 @@ class Training(Strict):
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Replaces the student's own rates. None: its own."""
 
+    def saves(self, steps: int) -> int:
+        """How many checkpoints ``steps`` leave, the student before training included."""
+        return 1 + -(-steps // self.checkpoint_every)
+
 
 class Lora(Strict):
     """Low-rank adapters instead of all weights (Hu et al. 2022, arXiv:2106.09685), by ``peft``."""

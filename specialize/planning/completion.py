@@ -1,7 +1,7 @@
 """A plan's stages on a cluster: the work of their shards, and when they will be done.
 
 expect(recipe, stages, figures, Cluster(workers=16, lost_per_hour=0.1))
--> [Expected(stage="dump llama", median_seconds=7480.0, late_seconds=8710.0, ...), ...]
+-> Expected(stage="dump llama", median_seconds=7480.0, late_seconds=8710.0, ...), ...
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from specialize.planning.figures import Cluster, Figures, Rate, TeacherFigures
 from specialize.planning.forecast import rate_of, tokens_money
 from specialize.planning.work import Stage
 
-MERGE = 0.02  # seconds for each shard, to check its hash and name it
+MERGE = 0.02  # seconds for each shard, to check its hash and name it; not measured
 LATE = 0.9  # of the simulated runs are done by then
 
 
@@ -43,7 +43,7 @@ class Expected:
 
 def expect(
     recipe: Recipe, stages: Sequence[Stage], figures: Figures, cluster: Cluster, *, seed: int = 0
-) -> list[Expected]:
+) -> Iterator[Expected]:
     """Simulate every stage that has parts and whose speed is known.
 
     Args:
@@ -53,12 +53,6 @@ def expect(
         cluster: what does the parts.
         seed: of what is drawn.
     """
-    return list(_expect(recipe, stages, figures, cluster, seed))
-
-
-def _expect(
-    recipe: Recipe, stages: Sequence[Stage], figures: Figures, cluster: Cluster, seed: int
-) -> Iterator[Expected]:
     for stage in stages:
         kind, _, name = stage.name.partition(" ")
         own = figures.teachers.get(name, TeacherFigures())

@@ -138,10 +138,10 @@ def _limited(took: Took | None, stage: Stage, server: Server) -> tuple[Took | No
 
 def limiting(forecasts: Sequence[Forecast]) -> list[Forecast]:
     """The stages that take a tenth of the time or more, longest first."""
-    timed = [each for each in forecasts if each.took is not None]
-    total = sum(each.took.seconds for each in timed if each.took is not None)
-    timed.sort(key=lambda each: -each.took.seconds if each.took is not None else 0.0)
-    return [each for each in timed if each.took is not None and each.took.seconds >= total / 10]
+    timed = [(each.took.seconds, each) for each in forecasts if each.took is not None]
+    total = sum(seconds for seconds, _ in timed)
+    timed.sort(key=lambda pair: -pair[0])
+    return [each for seconds, each in timed if seconds >= total / 10]
 
 
 _RELIEF = {

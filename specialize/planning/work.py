@@ -19,6 +19,7 @@ from specialize.teacher.asks import SHARD_SAMPLES
 ENTRY_BYTES = 26.0  # of a position with five entries (docs/store.md)
 TEXT_BYTES = 6.0  # of a token's text, and of what is kept beside it
 PARAMETER_BYTES = 12.0  # weights and both moments of AdamW, in single precision
+ANSWER_BYTES, ANSWER_TOKEN_BYTES = 200.0, 4.0  # of a line of predictions: .99 of what 9,900 took
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Stage:
         tokens_read, tokens: of prompts, and of what is written or learned.
         requests: to a server.
         bytes: that it leaves on the disk.
-        parts: that different workers may do: shards, or answers; 0: it is not divided.
+        parts: that different workers may do: shards, or examples; 0: it is not divided.
     """
 
     name: str
@@ -152,8 +153,7 @@ def _training(
     each = figures.row_tokens or _row_tokens(recipe, counted)
     yield Stage("rows", round(rows), "rows", rows, tokens=rows * each)
     seen = schedule.steps * schedule.batch_rows * schedule.accumulation
-    saved = checkpoints_of(recipe)
-    kept = min(saved, (recipe.training.keep_checkpoints or saved) + 1)
+    saved, kept = _checkpoints(recipe)
     yield Stage(
         name="train",
         items=schedule.steps,
@@ -183,9 +183,10 @@ def _row_tokens(recipe: Recipe, counted: Counted) -> float:
     return sum(prompts) / len(prompts) + min(counted.solution_tokens, longest)
 
 
-def checkpoints_of(recipe: Recipe) -> int:
-    """That are saved, the student before training included."""
-    return 1 + -(-recipe.optimization.steps // recipe.training.checkpoint_every)
+def _checkpoints(recipe: Recipe) -> tuple[int, int]:
+    """How many are saved, and how many of them are there at the end."""
+    saved = recipe.training.saves(recipe.optimization.steps)
+    return saved, min(saved, (recipe.training.keep_checkpoints or saved) + 1)
 
 
 # ---- evaluation --------------------------------------------------------------------------------
@@ -193,8 +194,7 @@ def checkpoints_of(recipe: Recipe) -> int:
 
 def _evaluation(recipe: Recipe, counted: Counted, figures: Figures) -> Iterator[Stage]:
     """Validation by every checkpoint, test by two and the teachers; the report reads all."""
-    saved = checkpoints_of(recipe)
-    asked = min(saved, (recipe.training.keep_checkpoints or saved) + 1)
+    _, asked = _checkpoints(recipe)
     total = 0
     for stage in (
         _answers("evaluate", "validation", asked, 0, recipe, counted, figures),
@@ -210,7 +210,7 @@ def _answers(
     figures: Figures,
 ) -> Stage:  # fmt: skip
     evaluation = recipe.evaluation
-    answers, tokens, read = 0, 0.0, 0.0
+    examples, tokens, read = 0, 0.0, 0.0
     for each in counted.sets:
         if each.split != split:
             continue
@@ -218,12 +218,13 @@ def _answers(
         asked = each.examples * evaluation.samples
         of_teacher = lengths.after if lengths.teacher is None else lengths.teacher
         lasting = lengths.before + (students - 1) * lengths.after + teachers * of_teacher
-        answers += each.examples * (students + teachers)
+        examples += each.examples
         tokens += asked * lasting
         read += each.examples * (students + teachers) * each.prompt_tokens
+    answers = examples * (students + teachers)
     return Stage(
         name, answers, "answers", tokens, loads=students + teachers, tokens_read=read,
-        tokens=tokens, bytes=answers * 200.0 + tokens * 4.0,
+        tokens=tokens, bytes=answers * ANSWER_BYTES + tokens * ANSWER_TOKEN_BYTES, parts=examples,
     )  # fmt: skip
 
 

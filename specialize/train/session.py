@@ -264,4 +264,4 @@ def _student(setting: Setting, before: checkpoints.Checkpoint | None) -> Student
 def _bytes_needed(student: Student, steps: int, recipe: Recipe) -> int:
     """Weights and two moments of the optimizer, in float32, for every checkpoint to come."""
     parameters = sum(p.numel() for p in student.parameters())
-    return (1 + -(-steps // recipe.training.checkpoint_every)) * 3 * 4 * parameters
+    return recipe.training.saves(steps) * 3 * 4 * parameters
