@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 @click.option(
     "--teraflops",
     type=click.FloatRange(min=0, min_open=True),
-    help="Sustained speed that hours are counted with.  [default: .05 for a core, 100 with "
-    "--student]",
+    help="With --dry-run: sustained speed that hours are counted with.  [default: .05 for a core, "
+    "100 with --student]",
 )
 @click.option(
     "--page",
@@ -66,6 +67,11 @@ def experiment(
     if name == "ls":
         print_result(list_all(EXPERIMENTS.values()), as_json)
         return
+    planned = [student, data, teraflops]
+    if not dry_run and planned != [None] * 3:
+        raise click.UsageError("--student, --data and --teraflops are of a plan; add --dry-run")
+    if data is not None and student is None:
+        raise click.UsageError("--data is the set of another --student; name that, too")
     found = find_experiment(name)
     folder = out or Path("runs") / found.name
     if dry_run:
@@ -80,6 +86,5 @@ def experiment(
 def _scale(student: str | None, data: str | None, teraflops: float | None) -> Scale:
     from specialize.experiments.planning import Scale, scale_of
 
-    if student is None:
-        return Scale() if teraflops is None else Scale(teraflops=teraflops)
-    return scale_of(student, data or "gsm8k", teraflops=teraflops or 100.0)
+    made = Scale() if student is None else scale_of(student, data or "gsm8k")
+    return made if teraflops is None else replace(made, teraflops=teraflops)

@@ -3,38 +3,23 @@
     plan(cells, Scale())                                    on the bundled world
     plan(cells, scale_of("google/flan-t5-base", "gsm8k"))   the same grid for a real student
 
-Counts come from the recipes. Tokens a question, parameters and speed are assumptions, and are
-printed with what follows from them: a step costs 6 floating-point operations a parameter and token,
-an answer 2 (Kaplan et al. 2020, arXiv:2001.08361, section 2.1).
+Counts come from the recipes, and differ from those of ``specialize plan``: cells share responses,
+every checkpoint is scored on every split, and nothing has to be there yet. Tokens a question,
+parameters and speed are assumed as in ``planning.assumed``, and printed with what follows of them.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from specialize.errors import ConfigurationError
 from specialize.experiments.cells import Cell, groups
+from specialize.planning.assumed import ACCELERATOR, MODELS, PROCESSOR, parameters_of
+from specialize.planning.texts import BYTES_PER_TOKEN, PUBLISHED
+from specialize.planning.work import PARAMETER_BYTES
 
 _BYTES_ROW = 26 + 30  # of responses and targets together, k = 5 (docs/store.md, docs/alignment.md)
-_BYTES_WEIGHT = 12  # weights and both moments of AdamW, in single precision
-# parameters of models whose names do not tell, from their cards
-_MODELS = {
-    "google/flan-t5-small": 77e6,
-    "google/flan-t5-base": 248e6,
-    "google/flan-t5-large": 783e6,
-    "google/t5-v1_1-base": 248e6,
-    "openai-community/gpt2": 124e6,
-}
-_SETS = {  # questions of train, then tokens of a question and of a solution, about
-    "gsm8k": (7473, 60, 130),
-    "svamp": (700, 45, 60),
-    "asdiv": (2305, 40, 60),
-    "cqa": (9741, 40, 60),
-    "obqa": (4957, 40, 60),
-    "arc": (1119, 45, 60),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +38,28 @@ class Scale:
     solution_tokens: int = 35
     parameters: float = 1.0e6
     teacher_parameters: float = 0.9e6
-    teraflops: float = 0.05
+    teraflops: float = PROCESSOR
 
 
-def scale_of(student: str, data: str, *, teraflops: float = 100.0) -> Scale:
+def scale_of(student: str, data: str) -> Scale:
     """The scale of a real student and set; its teacher is taken to be ten times as large.
 
     Raises:
         ConfigurationError: nothing is known of the student's size, or of the set.
     """
-    written = re.search(r"(\d+(?:\.\d+)?)([MB])\b", student)
-    if student in _MODELS:
-        parameters = _MODELS[student]
-    elif written:
-        parameters = float(written[1]) * {"M": 1e6, "B": 1e9}[written[2]]
-    else:
+    parameters = parameters_of(student)
+    if parameters is None:
         raise ConfigurationError(
             f"the size of {student!r} is not known without asking the network; known are "
-            f"{', '.join(_MODELS)} and names that tell it, such as SmolLM2-360M"
+            f"{', '.join(MODELS)} and names that tell it, such as SmolLM2-360M"
         )
-    if data not in _SETS:
-        raise ConfigurationError(f"the size of {data!r} is not known; known: {', '.join(_SETS)}")
-    questions, question, solution = _SETS[data]
+    sizes = {name: size for name, size in PUBLISHED.items() if size.train}
+    if data not in sizes:
+        raise ConfigurationError(f"the size of {data!r} is not known; known: {', '.join(sizes)}")
+    size = sizes[data]
+    question, solution = (round(n / BYTES_PER_TOKEN) for n in (size.question, size.solution))
     return Scale(
-        student, data, questions, question, solution, parameters, 10 * parameters, teraflops
+        student, data, size.train, question, solution, parameters, 10 * parameters, ACCELERATOR
     )
 
 
@@ -100,7 +83,7 @@ def plan(cells: Sequence[Cell], scale: Scale) -> dict[str, object]:
         "teacher_tokens": round(written),
         "training_tokens": round(trained),
         "answer_tokens": round(answered),
-        "disk_bytes_at_most": round(rows * _BYTES_ROW + kept * _BYTES_WEIGHT * scale.parameters),
+        "disk_bytes_at_most": round(rows * _BYTES_ROW + kept * PARAMETER_BYTES * scale.parameters),
         "device_hours": operations / (scale.teraflops * 1e12 * 3600),
         "assumed": asdict(scale),
     }
@@ -134,5 +117,6 @@ def _answered(cell: Cell, scale: Scale) -> float:
 
 
 def _checkpoints(cell: Cell) -> int:
+    """The trained ones; the student before training is the same for all cells."""
     recipe = cell.recipe
-    return -(-recipe.optimization.steps // recipe.training.checkpoint_every)
+    return recipe.training.saves(recipe.optimization.steps) - 1

@@ -103,6 +103,12 @@ def test_commands_that_run_nothing(tmp_path: Path) -> None:
     planned = json.loads(done.stdout)
     assert planned["cells"] == 3 * len(EXPERIMENTS["X02"].arms)
     assert planned["assumed"]["questions"] == 7473
+    for words, says in (
+        (["--student", "google/flan-t5-base"], "add --dry-run"),
+        (["--dry-run", "--data", "gsm8k"], "name that, too"),
+    ):
+        refused = specialize(tmp_path, "experiment", "X02", *words)
+        assert (refused.returncode, says in refused.stderr) == (2, True)
     assert not list(tmp_path.iterdir())
     done = specialize(tmp_path, "experiment", "X02", "--page", "pages")
     assert done.returncode == 3
