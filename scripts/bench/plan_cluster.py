@@ -51,7 +51,7 @@ class Slow:
     def sample(self, prompts, seeds, settings):
         self.calls += 1
         with open(os.environ["CALLS"], "a") as file:
-            file.write(f"{os.getpid()} {time.time()}\\\\n")
+            file.write(f"{os.getpid()} {time.time()}\\n")
         mark = Path(os.environ["KILL"])
         if self.calls == 2 and mark.exists():
             mark.unlink(missing_ok=True)
@@ -113,7 +113,7 @@ def main(out: Path, shards: int, pause: float) -> None:
     source = TEACHER.replace("PAUSE", str(pause)).replace(
         "TOKENIZER", repr(str(ROOT / "specialize" / "quickstart" / "models" / "student"))
     )
-    (out / "slow.py").write_text(source.replace("\\\\n", "\\n"))
+    (out / "slow.py").write_text(source)
     rows = [
         {"id": f"q{n}", "question": f"{n} + 1 = ?", "answer": "3"}
         for n in range(shards * SHARD_SAMPLES)

@@ -71,6 +71,7 @@ def plan(
 
     Without figures, speeds are assumed, and nothing but the data is read. --pilot runs the recipe
     three times on a small scale and keeps what that showed, so that the next call costs nothing.
+    What the run would refuse is what `run --dry-run` checks, by asking the teachers.
     """
     from specialize.planning.figures import read_figures
     from specialize.planning.stage import figures_path, make_pilot

@@ -160,7 +160,12 @@ def quickstart(
 @shard_option
 @processes_option
 @ray_option
-@click.option("--dry-run", is_flag=True, help="Print rows, tokens, bytes and free disk, then stop.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Check what the run would refuse, let teachers answer a few prompts, print their rows, "
+    "tokens, bytes and free disk, then stop. For time and money of all stages see plan.",
+)
 @overrides_option
 @allow_code_option
 @send_key_option

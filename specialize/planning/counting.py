@@ -3,7 +3,7 @@
     count(recipe) -> Counted(questions=1200, teachers={"tiny": Asked(2400, ...)}, sets=...)
 
 Files are read as the run reads them. A set that would come from the hub is not read: its size is
-known, or given by the caller, and a note says so.
+known, and a note says so.
 """
 
 from __future__ import annotations
@@ -80,11 +80,8 @@ class Counted:
     notes: tuple[str, ...]
 
 
-def count(recipe: Recipe, *, sizes: PublishedSize | None = None) -> Counted:
+def count(recipe: Recipe) -> Counted:
     """Read the recipe's data and count.
-
-    Args:
-        sizes: of every set, in place of the data.
 
     Raises:
         ConfigurationError: what the run would refuse, or a set without a path whose size is not
@@ -99,11 +96,10 @@ def count(recipe: Recipe, *, sizes: PublishedSize | None = None) -> Counted:
         for name in dict.fromkeys(absent)
     ]
     from_hub = [s.set for s in _specs(recipe) if s.path is None and not s.set.endswith(".py")]
-    if sizes is None and not from_hub:
+    if not from_hub:
         return _read(recipe, student, notes)
-    named = ", ".join(dict.fromkeys(from_hub)) or "no set"
-    notes.append(f"not read: {named}; sizes are those published" if from_hub else "no set is read")
-    return _assumed(recipe, sizes, notes)
+    named = ", ".join(dict.fromkeys(from_hub))
+    return _assumed(recipe, [*notes, f"not read: {named}; sizes are those published"])
 
 
 def _specs(recipe: Recipe) -> list[Dataset | EvaluationSet]:
@@ -175,11 +171,10 @@ def _solution_tokens(texts: Texts, examples: Sequence[Example]) -> float:
 # ---- from what is known of sets ----------------------------------------------------------------
 
 
-def _assumed(recipe: Recipe, sizes: PublishedSize | None, notes: list[str]) -> Counted:
-    train_on = recipe.train_on
-    labelled = _training_size(train_on, sizes)
-    questions = labelled + sum(_training_size(spec, sizes) for spec in recipe.unlabelled)
-    own = sizes or _size(train_on.set)
+def _assumed(recipe: Recipe, notes: list[str]) -> Counted:
+    labelled = _training_size(recipe.train_on)
+    questions = labelled + sum(map(_training_size, recipe.unlabelled))
+    own = _size(recipe.train_on.set)
     solution = own.solution / BYTES_PER_TOKEN
     asked = {
         name: Asked(
@@ -194,7 +189,7 @@ def _assumed(recipe: Recipe, sizes: PublishedSize | None, notes: list[str]) -> C
     found = []
     for split in _SPLITS:
         for spec in recipe.evaluation.sets:
-            size = sizes or _size(spec.set)
+            size = _size(spec.set)
             examples = _split_size(spec, size, split)
             found += [
                 Set(spec.label, name, split, examples, _prompt_tokens(size, name, shots))
@@ -212,8 +207,8 @@ def _size(name: str) -> PublishedSize:
     return PUBLISHED[name]
 
 
-def _training_size(spec: Dataset, sizes: PublishedSize | None) -> int:
-    whole = (sizes or _size(spec.set)).train
+def _training_size(spec: Dataset) -> int:
+    whole = _size(spec.set).train
     return max(1, round(min(whole, spec.limit or whole) * spec.fraction))
 
 

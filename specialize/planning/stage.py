@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from specialize.config.recipe import Recipe
+from specialize.config.yaml_files import recorded_recipe
 from specialize.errors import ConfigurationError, InputError
 from specialize.io.cores import usable_cores
 from specialize.io.progress import notice
@@ -38,7 +39,6 @@ from specialize.planning.figures import (
     write_figures,
 )
 from specialize.planning.forecast import Forecast, forecast, limiting, relief
-from specialize.planning.texts import PublishedSize
 from specialize.planning.work import PARAMETER_BYTES, work_of
 
 _UNTIMED = frozenset({"rounds", "seed", "name", "selection", "smooth"})  # speed is the same
@@ -131,7 +131,6 @@ def plan(
     recipe: Recipe,
     figures: Figures | None,
     *,
-    sizes: PublishedSize | None = None,
     teraflops: float | None = None,
     against: Path | None = None,
     processes: int = 1,
@@ -142,7 +141,6 @@ def plan(
     Args:
         recipe: what the run is.
         figures: measured or given; None: speeds are assumed where models are known.
-        sizes: of every set, in place of the data.
         teraflops: sustained, for assumed speeds; None: those of a core, or of a GPU for a model
             that is not here.
         against: a finished run, whose own times are put beside the forecast.
@@ -153,8 +151,10 @@ def plan(
         ConfigurationError: what the run would refuse.
         InputError: data that cannot be read.
     """
-    made = _forecast(recipe, figures or Figures(), sizes, teraflops, processes)
-    took = _took(against)
+    made = _forecast(recipe, figures or Figures(), teraflops, processes)
+    took, notes = _took(against), made.notes
+    if against is not None and recorded_recipe(against) != recipe:
+        notes += (f"{against} is a run of another recipe",)
     known = [each.took.seconds for each in made.stages if each.took is not None]
     return Plan(
         recipe=recipe.name,
@@ -165,7 +165,7 @@ def plan(
         money=round(sum(each.money for each in made.stages), 4),
         bytes=round(sum(each.stage.bytes for each in made.stages)),
         bytes_free=shutil.disk_usage(Path.cwd()).free,
-        notes=made.notes,
+        notes=notes,
         cluster=_simulated(recipe, made, workers),
     )
 
@@ -180,14 +180,8 @@ class _Made(NamedTuple):
     notes: tuple[str, ...]
 
 
-def _forecast(
-    recipe: Recipe,
-    own: Figures,
-    sizes: PublishedSize | None,
-    teraflops: float | None,
-    processes: int,
-) -> _Made:
-    counted = count(recipe, sizes=sizes)
+def _forecast(recipe: Recipe, own: Figures, teraflops: float | None, processes: int) -> _Made:
+    counted = count(recipe)
     each = own.checkpoint_bytes or PARAMETER_BYTES * (parameters_of(recipe.student) or 0.0)
     stages = work_of(recipe, counted, own, checkpoint_bytes=each)
     speed = teraflops or (PROCESSOR if Path(recipe.student).exists() else ACCELERATOR)
@@ -262,16 +256,36 @@ def _doubts(recipe: Recipe, own: Figures, assumed: frozenset[str], teraflops: fl
             "the figures are of another recipe (other models, formats, limits or batches); make a "
             "--pilot of this one"
         )
+    if strange := _strange(recipe, own):
+        found.append(f"not used, as the recipe has none of that name: figures of {strange}")
     if own.recipe is not None and own.machine != machine():
         found.append(f"the figures are of another machine: {own.machine}; this one: {machine()}")
     if assumed:
+        advice = "; --pilot measures it" if not _imported(recipe) else ""
         found.append(
             f"assumed speed: {', '.join(sorted(assumed))} (models at {number_text(teraflops)} "
-            f"teraflops); --pilot measures it"
+            f"teraflops){advice}"
         )
     if recipe.rounds is not None:
         found.append("rounds are not planned: each takes its texts, their scores and a training")
     return found
+
+
+def _strange(recipe: Recipe, own: Figures) -> str:
+    """Teachers, objectives and sets of the figures that the recipe does not have."""
+    evaluation = recipe.evaluation
+    sets = {f"{spec.label}/{form}" for spec in evaluation.sets for form in evaluation.formats}
+    strange = [
+        *(own.teachers.keys() - recipe.teachers.keys()),
+        *(own.rows_per_question.keys() - {each.name for each in recipe.objectives}),
+        *(own.answers.keys() - sets),
+    ]
+    return ", ".join(sorted(strange))
+
+
+def _imported(recipe: Recipe) -> list[str]:
+    """The teachers that cannot be asked."""
+    return [name for name, teacher in recipe.teachers.items() if teacher.model is None]
 
 
 # ---- the pilot ---------------------------------------------------------------------------------
@@ -294,14 +308,14 @@ def make_pilot(recipe: Recipe, path: Path, *, seconds: float) -> Figures:
 
     before = read_figures(path) if path.exists() else Figures()
     check_recipe(recipe)
-    imported = [name for name, teacher in recipe.teachers.items() if teacher.model is None]
-    if imported:
+    if imported := _imported(recipe):
         raise ConfigurationError(
             f"a pilot asks every teacher, and {imported[0]!r} has no model: it was imported; give "
             f"speeds by hand with --figures (docs/planning.md)"
         )
     for line in announced(recipe, seconds, before):
         notice(line)
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pilot-", dir=path.absolute().parent) as folder:
         found = fit(run_pilot(recipe, Path(folder) / "runs", seconds))
     figures = _with_prices(found, before).model_copy(

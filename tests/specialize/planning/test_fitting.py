@@ -53,7 +53,8 @@ def test_noise_gives_no_negative_costs(noise: list[float]) -> None:
     found = fit(runs)
     for rate in (found.train, found.rows, found.test):
         assert rate is not None
-        assert min(rate.unit_seconds, rate.start_seconds + 1, rate.load_seconds + 1) > 0
+        assert rate.unit_seconds > 0
+        assert min(rate.start_seconds, rate.load_seconds) >= 0
 
 
 def test_runs_of_one_size_and_stages_that_are_not_there() -> None:

@@ -77,6 +77,16 @@ def test_measured_lengths_take_the_place_of_assumed_ones(world: Recipe) -> None:
     assert made["rows"].tokens == made["rows"].items * 7
 
 
+def test_answers_are_divided_as_responses_are(world: Recipe) -> None:
+    own = Figures(evaluate=Rate(seconds=1))
+    one, two = (plan(world, own.model_copy(update={"devices": n}), workers=2) for n in (1, 2))
+    seconds = [{each.stage: each.seconds or 0.0 for each in made.stages} for made in (one, two)]
+    for name in ("evaluate", "test"):
+        assert seconds[1][name] == pytest.approx(seconds[0][name] / 2)
+    assert seconds[1]["train"] == seconds[0]["train"]
+    assert [each.stage for each in one.cluster] == ["dump toy", "align toy", "evaluate", "test"]
+
+
 def test_no_network_for_what_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the network was asked")
@@ -123,6 +133,9 @@ def test_figures_of_others_are_named(world: Recipe) -> None:
     notes = " ".join(plan(world, own).notes)
     assert "of another recipe" in notes
     assert "of another machine: elsewhere" in notes
+    assert "not used" not in notes
+    strange = Figures(teachers={"tiny": {}, "toy": {}}, rows_per_question={"cto": 1})
+    assert "figures of cto, tiny" in " ".join(plan(world, strange).notes)
 
 
 def test_size_does_not_change_the_digest_but_speed_does(world: Recipe) -> None:
@@ -190,4 +203,7 @@ def test_a_pilot_then_a_run_beside_its_forecast(world: Recipe, tmp_path: Path) -
     assert specialize(tmp_path, "run", "toy.yaml", "--out", "run").returncode == 0
     text = specialize(tmp_path, "plan", "toy.yaml", "--against", "run").stdout
     assert "took" in text
+    assert "another recipe" not in text
+    other = specialize(tmp_path, "plan", "toy.yaml", "--against", "run", "--set", "seed=7").stdout
+    assert "run is a run of another recipe" in " ".join(other.split())
     assert all(len(line) <= 80 for line in text.splitlines()), text
