@@ -63,5 +63,7 @@ def row_sums(values: NDArray[Number]) -> NDArray[np.float32]:
     """(R,) the sum of the exponentials of each row (R, K), to 1e-6."""
     bits = _bits(values)
     found = np.take(_ROUNDED, bits, mode="clip")  # no index of 16 bits is outside
-    sums: NDArray[np.float32] = found @ np.ones(bits.shape[1], np.float32)
+    # Not `found @ ones`: a matrix product's kernel may read past the end of a short row, and
+    # NumPy then warns of an invalid value that no row holds.
+    sums: NDArray[np.float32] = np.einsum("rk->r", found)
     return sums
