@@ -18,7 +18,7 @@ from specialize.io.files import disk_full_named
 from specialize.objects.address import cache_root
 
 FOLDER = "shards"  # only files in a directory of this name are removed
-DEFAULT_GB = 20.0
+DEFAULT_GB = 20.0  # a guess: some stores of the published size (docs/object_storage.md)
 _STAY = 32  # files used last, which processes may be about to open
 _STALE = 60.0  # seconds after which a use is noted; noting it more often would cost a hash each
 

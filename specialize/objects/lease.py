@@ -23,7 +23,7 @@ from specialize.errors import LockedError, StorageError
 from specialize.objects.bucket import Bucket
 
 LEASE = "lease.json"
-RENEWAL, PATIENCE = 10.0, 45.0  # seconds
+RENEWAL, PATIENCE = 10.0, 45.0  # seconds; a guess: four renewals may fail before a holder is gone
 _LOOK = 1.0  # seconds between two looks at another's lease
 
 

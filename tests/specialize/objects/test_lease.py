@@ -49,7 +49,9 @@ def test_a_holder_of_this_machine_that_is_gone_is_not_waited_for(
     gone.wait()
     place.put(LEASE, of(socket.gethostname(), gone.pid))
     with held(place):
-        pass
+        content = place.get(LEASE)
+        assert content is not None
+        assert json.loads(content)["pid"] == os.getpid()
 
 
 def test_a_lease_whose_answer_was_lost_is_held(
