@@ -96,9 +96,13 @@ class Follower:
         self._store = found if self._store is None else self._store.grown(found)
 
     def _tell(self) -> None:
-        if not self._told:
+        if self._told:
+            return
+        if self._store is None:
+            notice(f"following {self._path}, which is not there yet: waiting for it")
+        else:
             notice(f"following {self._path}: {self._count()} shards so far, waiting for more")
-            self._told = True
+        self._told = True
 
     def _gone(self) -> str:
         there = f"has {self._count()} shards and is not finished" if self._store else "is not there"

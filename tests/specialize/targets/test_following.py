@@ -197,6 +197,7 @@ def test_a_writer_that_is_gone_is_not_waited_for_long(
     assert capsys.readouterr().err.count("waiting for more") == 1
     with pytest.raises(StoreError, match=r"nowhere is not there, and nobody writes it; run the"):
         write_targets(tmp_path / "nowhere", tmp_path / "t2", student=student, follow=True)
+    assert "nowhere, which is not there yet: waiting for it" in capsys.readouterr().err
 
 
 def test_a_writer_that_is_slow_is_waited_for(
