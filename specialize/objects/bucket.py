@@ -26,7 +26,9 @@ from specialize.io.fault_injection import before_file_operation
 from specialize.objects.address import PACKAGES
 
 Answer = TypeVar("Answer")
-AT_ONCE = 16  # objects that are read by one process; seven times as fast as one (docs/object_storage.md), others not tried
+# objects that a process reads at once: seven times as fast as one by one
+# (docs/object_storage.md); other numbers were not tried
+AT_ONCE = 16
 # with more, s3fs asks for the size of each object before it reads it
 _OPTIONS = {"s3": {"max_concurrency": 1}}
 # what clients call credentials that are missing or of no use
