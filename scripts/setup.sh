@@ -14,9 +14,8 @@ stamp=".venv/installed-${extras:-core}"
 wanted="$(cat pyproject.toml constraints.txt | cksum)"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
+# --no-compile: what is imported is compiled then, a quarter of what is installed
 echo "installing into .venv (a minute or two)" >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
   --constraint constraints.txt --editable ".${extras:+[$extras]}" 2> >(grep -v "^WARNING: Location" >&2)
-# on all cores, where pip takes one; files of other Pythons in the packages do not compile
-.venv/bin/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1 || true
 echo "$wanted" > "$stamp"

@@ -1,10 +1,11 @@
 """Every command on a run full of traps, in a process that watches itself.
 
-    python -m tests.support.trap_commands FOLDER
+    python -m tests.support.trap_commands FOLDER EACH
 
-FOLDER was laid out by ``tests.specialize.cli.test_traps``. Prints one JSON line per command: its
-arguments, exit code, what it printed, and what an audit hook saw that must not happen: a trap's
-code run, a connection, a process started, or a file written outside FOLDER.
+FOLDER was laid out by ``tests.specialize.cli.test_traps``. Every command meets every EACH-th trap,
+beginning with another one than the command before. Prints one JSON line per command: its arguments,
+exit code, what it printed, and what an audit hook saw that must not happen: a trap's code run, a
+connection, a process started, or a file written outside FOLDER.
 """
 
 from __future__ import annotations
@@ -124,12 +125,14 @@ def imports(world: Path, out: Path) -> list[list[str]]:
     ]
 
 
-def main(folder: Path) -> None:
-    """Run everything below ``folder``; every line is flushed at once."""
+def main(folder: Path, each: int) -> None:
+    """Run what is below ``folder``; every line is flushed at once."""
     watch = Watch(folder)
     sys.addaudithook(watch)
-    for run in sorted(folder.glob("*/run")):
-        for arguments in commands(run):
+    for i, run in enumerate(sorted(folder.glob("*/run"))):
+        for j, arguments in enumerate(commands(run)):
+            if (i + j) % each:
+                continue
             watch.seen = []
             sys.argv = ["specialize", *arguments]
             said = io.StringIO()
@@ -144,4 +147,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -22,7 +22,7 @@ from transformers import TrainerState
 from specialize.cli.stages import cli
 from specialize.students import checkpoints
 from tests.support import toys
-from tests.support.commands import leaves
+from tests.support.commands import leaves, specialize
 
 ROOT = Path(__file__).parents[3]
 CODE = "open({mark!r}, 'w').close()\nKIND = 'number'\ndef read(path, split):\n    return []\n"
@@ -146,9 +146,15 @@ TRAPS = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module", params=[4, pytest.param(1, marks=pytest.mark.slow)])
+def each(request: pytest.FixtureRequest) -> int:
+    """Every how manieth trap a command meets: 1 is all of them."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def findings(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    """What every command did on every trap."""
+def findings(each: int, tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    """What every command did on the traps that it met."""
     folder = tmp_path_factory.mktemp("traps")
     outside = tmp_path_factory.mktemp("outside")
     with pytest.MonkeyPatch.context() as patch:
@@ -172,7 +178,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
         "SPECIALIZE_TRUST": str(folder / "trust.json"),
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.trap_commands", str(folder)],
+        [sys.executable, "-m", "tests.support.trap_commands", str(folder), str(each)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -182,11 +188,10 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_every_command_met_every_trap(findings: list[dict]) -> None:
-    for trap in TRAPS:
-        met = [found["arguments"] for found in findings if found["trap"] == trap.__name__]
-        unmet = {w for w in leaves(cli) if all(tuple(m[: len(w)]) != w for m in met)}
-        assert not unmet, f"{trap.__name__}: add these to tests/support/trap_commands.py: {unmet}"
+def test_every_command_met_its_traps(each: int, findings: list[dict]) -> None:
+    for words in leaves(cli):
+        met = {f["trap"] for f in findings if tuple(f["arguments"][: len(words)]) == words}
+        assert len(met) >= len(TRAPS) // each, f"add {words} to tests/support/trap_commands.py"
 
 
 def test_nothing_ran_connected_or_wrote_elsewhere(findings: list[dict]) -> None:
@@ -194,10 +199,16 @@ def test_nothing_ran_connected_or_wrote_elsewhere(findings: list[dict]) -> None:
         assert found["seen"] == [], f"{found['trap']}: {found['arguments']}: {found['seen']}"
 
 
-def test_training_does_not_go_on_from_pickles(findings: list[dict]) -> None:
-    (found,) = [f for f in findings if f["trap"] == "pickles" and f["arguments"][0] == "train"]
-    assert found["code"] == 3
-    assert "more than plain values" in found["said"]
+def test_training_does_not_go_on_from_pickles(tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    toys.write_world(world, count=4)
+    recipe = world / "run" / "recipe.yaml"
+    recipe.write_text(toys.toy_recipe(world).to_yaml())
+    pickles(world)
+    found = specialize(world, "train", "run/recipe.yaml", "run")
+    assert found.returncode == 3
+    assert "more than plain values" in found.stderr
+    assert not (tmp_path / "ran").exists()
 
 
 def test_every_refusal_is_one_line(findings: list[dict]) -> None:

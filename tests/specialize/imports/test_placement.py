@@ -184,7 +184,11 @@ def test_two_hundred_broken_records_among_honest_ones(
     assert kept == [text.text for text in texts]
 
 
-def test_distillkit_rows_that_are_misplaced(tokenizer: Tokenizer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("each", [17, pytest.param(67, marks=pytest.mark.slow)])
+def test_distillkit_rows_that_are_misplaced(
+    each: int, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    """``each`` of three kinds."""
     rng = np.random.default_rng(13)
     texts = [drawn(rng, tokenizer, count=2, k=4) for _ in range(HONEST_RECORDS)]
     told = import_distillkit(
@@ -192,7 +196,7 @@ def test_distillkit_rows_that_are_misplaced(tokenizer: Tokenizer, tmp_path: Path
         teacher="b", top_k=4,
     )  # fmt: skip
     assert told["samples"] == HONEST_RECORDS
-    for number in range(67):  # three kinds of each: 201 in all
+    for number in range(each):
         for name, text in misplaced(texts[number], rng):
             folder = tmp_path / f"{number} {name}"
             with pytest.raises(REFUSALS):

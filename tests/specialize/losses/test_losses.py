@@ -516,7 +516,8 @@ def test_other_divergences_are_bounded_and_have_the_teacher_as_optimum(beta):
 
 
 @pytest.mark.filterwarnings("ignore")  # the compiler warns about its own inside
-@pytest.mark.parametrize("fused", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fused", [False, True])
 def test_a_compiled_step_has_the_same_loss_and_gradient(fused):
     labels = torch.arange(5)
     rows = (labels[:, None], torch.zeros(5, 1), torch.full((5,), NONE), torch.ones(5))

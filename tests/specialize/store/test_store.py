@@ -81,7 +81,8 @@ def samples(draw: st.DrawFn, number: int, k: int, size: int) -> Sample:
         draw(st.booleans()), draw(texts), draw(st.integers(0, 5)),
     )  # fmt: skip
     token = rng.integers(0, size, rows)
-    return padded_sample(response, token, -rng.exponential(3, rows), ids[:rows], logprobs, tail)
+    own = -rng.exponential(3, rows).astype(np.float32)
+    return padded_sample(response, token, own, ids[:rows], logprobs, tail)
 
 
 @settings(max_examples=60)

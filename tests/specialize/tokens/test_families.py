@@ -186,15 +186,16 @@ def test_tekken_under_its_own_names(tmp_path: Path, ranks: dict[bytes, int], nam
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize(
-    "name", ["tokenizer.model.v3", "mistral_instruct_tokenizer_240323.model.v3", "mine.model.v2"]
-)
-def test_sentencepiece_under_versioned_names(data_dir: Path, tmp_path: Path, name: str) -> None:
+def test_sentencepiece_under_versioned_names(data_dir: Path, tmp_path: Path) -> None:
     source = data_dir / "tokenizers" / "mistral" / "tokenizer.model.v1"
-    (tmp_path / name).write_bytes(source.read_bytes())
     expected = load_tokenizer(source)
-    for tokenizer in (load_tokenizer(tmp_path / name), load_tokenizer(tmp_path)):
-        assert tokenizer.fingerprint == expected.fingerprint
+    names = ["tokenizer.model.v3", "mistral_instruct_tokenizer_240323.model.v3", "mine.model.v2"]
+    for name in names:
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).write_bytes(source.read_bytes())
+        assert load_tokenizer(folder).fingerprint == expected.fingerprint, name
+    assert load_tokenizer(folder / name).fingerprint == expected.fingerprint
 
 
 # ---- vocab.json and merges.txt -----------------------------------------------------------------

@@ -29,7 +29,8 @@ def texts(data_dir: Path) -> list[str]:
     rng = random.Random(0)
     hard = ["".join(rng.choices(ALPHABET, k=rng.randrange(30))) for _ in range(3_000)]
     records = [json.loads(line) for line in lines]
-    return [r["question"] for r in records] + [r["answer"] for r in records] + hard
+    some = records[::3]
+    return [r["question"] for r in some] + [r["answer"] for r in some] + hard
 
 
 @pytest.mark.parametrize(
