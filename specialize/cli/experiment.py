@@ -11,7 +11,7 @@ import click
 from specialize.cli.console import FOLDER, as_json_option, print_result
 
 if TYPE_CHECKING:
-    from specialize.experiments.planning import Scale
+    from specialize.experiments.design import Scale
 
 
 @click.command()
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--student",
     metavar="MODEL",
-    help="With --dry-run: what the grid would cost for this student.  [default: the bundled one]",
+    help="With --dry-run: what the grid would cost for this student.  [default: its own]",
 )
 @click.option(
     "--data",
@@ -75,7 +75,7 @@ def experiment(
     found = find_experiment(name)
     folder = out or Path("runs") / found.name
     if dry_run:
-        scale = _scale(student, data, teraflops)
+        scale = _scale(found.scale, student, data, teraflops)
         print_result(plan_experiment(found, folder, arms, seeds, scale), as_json)
     elif page is not None:
         print_result(write_pages(found, folder, page), as_json)
@@ -83,8 +83,8 @@ def experiment(
         print_result(run_experiment(found, folder, arms, seeds, processes), as_json)
 
 
-def _scale(student: str | None, data: str | None, teraflops: float | None) -> Scale:
-    from specialize.experiments.planning import Scale, scale_of
+def _scale(own: Scale, student: str | None, data: str | None, teraflops: float | None) -> Scale:
+    from specialize.experiments.planning import scale_of
 
-    made = Scale() if student is None else scale_of(student, data or "gsm8k")
+    made = own if student is None else scale_of(student, data or "gsm8k")
     return made if teraflops is None else replace(made, teraflops=teraflops)

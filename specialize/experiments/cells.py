@@ -1,6 +1,6 @@
 """The cells of an experiment: every one an ordinary run, several at a time, each made once.
 
-    OUT/inputs/                    what ``prepare`` wrote
+    OUT/inputs/                    what ``prepare`` wrote, stores of teachers without a model too
     OUT/runs/sample 2/seed-0/      recipe.yaml, responses, targets, predictions, outcome.json
 
 Of the cells that ask their teachers the same, the first makes the responses; the others wait for it
@@ -14,8 +14,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -23,9 +24,10 @@ from typing import NamedTuple
 from specialize.config.recipe import Recipe
 from specialize.evaluate import evaluate
 from specialize.experiments import find_experiment, outcomes
-from specialize.experiments.design import Arm, Experiment
+from specialize.experiments.design import STORES, Arm, Experiment
 from specialize.io.progress import notice, progress, set_verbosity
 from specialize.pipeline import train_from
+from specialize.store import link_store
 from specialize.students import checkpoints
 
 
@@ -52,7 +54,9 @@ class Cell(NamedTuple):
     @property
     def asked(self) -> str:
         """Equal for cells whose teachers are asked the same."""
-        wanted = {"teachers", "train_on", "unlabelled", "seed"}
+        wanted = {"teachers", "train_on", "unlabelled"}
+        if any(teacher.model is not None for teacher in self.recipe.teachers.values()):
+            wanted.add("seed")
         return json.dumps(self.recipe.model_dump(mode="json", include=wanted), sort_keys=True)
 
 
@@ -148,14 +152,26 @@ def perform(name: str, out: Path, arm: str, seed: int, source: Path | None) -> P
     if cell.finished:  # by another process that was given it too
         return cell.run
     recipe, run, started = cell.recipe, cell.run, time.process_time()
+    _take_given(recipe, run, out / "inputs" / STORES)
     train_from(recipe, run, source)
     selects = "validation" in experiment.splits  # then the student before training counts too
     trained = [each for each in checkpoints.candidates(run) if each.step]
     for split in experiment.splits:
         evaluate(recipe, run, checkpoints=None if selects else trained, split=split)
+    quantities: Mapping[str, list[float]] = {}
+    if experiment.quantify is not None:
+        quantities = experiment.quantify(recipe, out / "inputs", trained[-1].path)
     found = outcomes.measure(
         recipe, run, arm, time.process_time() - started, measures=experiment.measures
     )
+    found = replace(found, quantities=dict(quantities))
     outcomes.write([found], run / outcomes.OUTCOME)
     shutil.rmtree(checkpoints.folder(run))
     return run
+
+
+def _take_given(recipe: Recipe, run: Path, stores: Path) -> None:
+    """The stores of teachers that are no model, which ``prepare`` imported or wrote."""
+    for name, teacher in recipe.teachers.items():
+        if teacher.model is None and not (run / "responses" / name).is_dir():
+            link_store(stores / name, run / "responses" / name)

@@ -9,7 +9,7 @@ says which arms' accuracies are added and which taken away; the claim is that th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from specialize.config.recipe import Recipe
 from specialize.config.yaml_files import override_recipe
 from specialize.datasets.recipe_sets import Split
 from specialize.errors import ConfigurationError
+from specialize.planning.assumed import PROCESSOR
 
 INPUTS = "{inputs}"  # in an override: the folder that ``prepare`` wrote
+STORES = "stores"  # in it: responses of teachers that are no model, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,39 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """What the counts are multiplied with.
+
+    Attributes:
+        questions: of the training set; None: as many as the experiment prepares.
+        teraflops: sustained, in 1e12 operations a second.
+    """
+
+    student: str = "bundled"
+    data: str = "bundled world"
+    questions: int | None = None
+    question_tokens: int = 60
+    solution_tokens: int = 35
+    parameters: float = 1.0e6
+    teacher_parameters: float = 0.9e6
+    teraflops: float = PROCESSOR
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What is measured of every text beside whether an answer is right; contrasts name its role.
+
+    Attributes:
+        role: by which outcomes, contrasts and columns call it.
+        unit: after a claim. digits: after the point.
+    """
+
+    role: str
+    unit: str
+    digits: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """A question, its runs and its rule of judgement.
 
@@ -71,8 +106,11 @@ class Experiment:
         questions: of the training set. examples: of each evaluation set and split.
         splits: on which every checkpoint is scored; test alone where nothing is selected.
         measures: names of what the recipes' further formats of evaluation measure.
+        quantify: what a recipe's checkpoint, the last argument, has of the ``quantities``: a value
+            for each text, which may be in the inputs' folder.
         columns: roles that the table of arms shows, the first one seed by seed.
         curves: pairs of arms whose difference along the steps is drawn.
+        scale: what a plan multiplies counts with.
         minutes: of processor time that all runs took, as measured; None: not yet.
         notes: what the table means for a user, written when it was read.
         extra: a further part of the page, from the outcomes' file.
@@ -92,8 +130,11 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2)
     splits: tuple[Split, ...] = ("test",)
     measures: tuple[str, ...] = ()
+    quantities: tuple[Quantity, ...] = ()
+    quantify: Callable[[Recipe, Path, Path], Mapping[str, list[float]]] | None = None
     columns: tuple[str, ...] = ("in-distribution", "out-of-distribution")
     curves: tuple[tuple[str, str], ...] = ()
+    scale: Scale = Scale()
     minutes: int | None = None
     notes: str = ""
     extra: Callable[[Sequence[Outcome]], str] | None = None
@@ -121,6 +162,10 @@ class Experiment:
         known = ", ".join(arm.name for arm in self.arms)
         raise ConfigurationError(f"{self.name} has no arm {name!r}; it has: {known}")
 
+    def quantity(self, role: str) -> Quantity | None:
+        """What the role measures; None: it is accuracy."""
+        return next((each for each in self.quantities if each.role == role), None)
+
     def recipe(self, folder: Path, arm: Arm, seed: int) -> Recipe:
         """The resolved recipe of one cell."""
         changes = [change.replace(INPUTS, str(folder)) for change in arm.changes]
@@ -138,6 +183,7 @@ class Outcome:
         teacher: mean entropy and tail of its rows, and the share of its responses that are right.
         right: by split, step and set: "1" for each question answered rightly, "0" for the others.
         selected: the step that each rule chooses by validation, where it was scored.
+        quantities: of the last checkpoint, by role: a value for each text.
     """
 
     arm: str
@@ -147,3 +193,4 @@ class Outcome:
     teacher: dict[str, float]
     right: dict[str, dict[str, dict[str, str]]]
     selected: dict[str, int] = field(default_factory=dict)
+    quantities: dict[str, list[float]] = field(default_factory=dict)

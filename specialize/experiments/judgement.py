@@ -22,14 +22,14 @@ from specialize.selection.crossed_interval import crossed_interval
 
 
 class Accuracy(NamedTuple):
-    """Shares from 0 to 1."""
+    """Shares from 0 to 1, or means of another quantity."""
 
     mean: float
     by_seed: tuple[float, ...]
 
 
 class Difference(NamedTuple):
-    """Of accuracies, with the ends of its 95 % interval."""
+    """Of means, with the ends of its 95 % interval."""
 
     value: float
     low: float
@@ -48,7 +48,7 @@ class Difference(NamedTuple):
 
 
 class Judgement:
-    """The outcomes of an experiment, asked for accuracies and differences."""
+    """The outcomes of an experiment, asked for means and differences."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
         self._of = {(one.arm, one.seed): one for one in outcomes}
@@ -67,6 +67,14 @@ class Judgement:
         """Of the checkpoints that were scored, ascending."""
         return sorted({int(step) for one in self._of.values() for step in one.right.get(split, {})})
 
+    def has(self, arm: str, role: str) -> bool:
+        """Whether the arm's outcomes have answers of that role, or that quantity."""
+        return all(
+            role in one.quantities or role in one.roles.values()
+            for (name, _), one in self._of.items()
+            if name == arm
+        )
+
     def right(
         self, arm: str, seed: int, role: str, *, split: str = "test", step: int | None = None
     ) -> NDArray[np.int64]:
@@ -80,10 +88,19 @@ class Judgement:
         digits = "".join(sets[name] for name in sorted(sets) if one.roles[name] == role)
         return np.frombuffer(digits.encode(), np.uint8).astype(np.int64) - ord("0")
 
+    def values(
+        self, arm: str, seed: int, role: str, *, step: int | None = None
+    ) -> NDArray[np.int64] | NDArray[np.float64]:
+        """(texts,) the quantity of that name, of the last checkpoint; else ``right``."""
+        quantities = self._of[arm, seed].quantities
+        if role in quantities:
+            return np.array(quantities[role])
+        return self.right(arm, seed, role, step=step)
+
     def accuracy(self, arm: str, role: str, *, step: int | None = None) -> Accuracy:
-        """Mean over the seeds, and that of each."""
-        shares = [float(self.right(arm, s, role, step=step).mean()) for s in self.seeds(arm)]
-        return Accuracy(float(np.mean(shares)), tuple(shares))
+        """Mean over the seeds, and that of each; of a quantity where ``role`` is its name."""
+        means = [float(self.values(arm, s, role, step=step).mean()) for s in self.seeds(arm)]
+        return Accuracy(float(np.mean(means)), tuple(means))
 
     def difference(
         self,
@@ -93,7 +110,7 @@ class Judgement:
         *,
         step: int | None = None,
     ) -> Difference:
-        """The accuracies of ``plus`` together less those of ``minus``, over their common seeds.
+        """The means of ``plus`` together less those of ``minus``, over their common seeds.
 
         Raises:
             InputError: no seed has an outcome of all these arms.
@@ -102,8 +119,8 @@ class Judgement:
         if not seeds:
             raise InputError(f"no seed has an outcome of each of {', '.join((*plus, *minus))}")
         table = np.array([
-            sum(self.right(arm, seed, role, step=step) for arm in plus)
-            - sum(self.right(arm, seed, role, step=step) for arm in minus)
+            sum(self.values(arm, seed, role, step=step) for arm in plus)
+            - sum(self.values(arm, seed, role, step=step) for arm in minus)
             for seed in seeds
         ])  # fmt: skip
         low, high = crossed_interval(table)

@@ -82,17 +82,22 @@ def _learnt_from(recipe: Recipe) -> list[str]:
 
 
 def certainty(stores: Iterable[Path]) -> dict[str, float]:
-    """Mean entropy (nats, at least) and tail of the stores' rows; the share of right responses."""
+    """Mean entropy (nats, at least) and tail of the stores' rows; the share of right responses.
+
+    What there is: texts alone have no rows, and labels alone no teacher.
+    """
     entropy, tail, right = [], [], []
     for shard in (shard for store in stores for shard in Store.open(store).shards()):
         entropy.append(least_entropy(shard.distributions))
         tail.append(np.exp(shard.distributions.tail))
         right += [bool(response.correct) for response in shard.responses]
-    return {
-        "entropy": round(float(np.concatenate(entropy).mean()), 4),
-        "tail": round(float(np.concatenate(tail).mean()), 5),
-        "right": round(float(np.mean(right)), 4),
-    }
+    found = {}
+    if any(map(len, entropy)):
+        found["entropy"] = round(float(np.concatenate(entropy).mean()), 4)
+        found["tail"] = round(float(np.concatenate(tail).mean()), 5)
+    if right:
+        found["right"] = round(float(np.mean(right)), 4)
+    return found
 
 
 def write(outcomes: Sequence[Outcome], path: Path) -> None:

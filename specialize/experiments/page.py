@@ -9,7 +9,7 @@ be made again without the runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def _page(
     yield f"**Design.** {experiment.design}\n"
     yield "## Verdicts\n"
     yield (
-        "Points of accuracy with a 95 % interval over seeds and questions, both drawn again "
+        f"{_measured(experiment)} with a 95 % interval over seeds and questions, both drawn again "
         "(Owen 2007, doi:10.1214/07-AOAS122). Each stands alone: of twenty claims without anything "
         "in them one would leave 0 out by chance, and three seeds cannot show more than their own "
         "spread.\n"
@@ -65,47 +65,82 @@ def _page(
     yield f"\n{len(outcomes)} runs, {seconds / 60:.0f} minutes of processor time in all."
 
 
+def _measured(experiment: Experiment) -> str:
+    if not experiment.quantities:
+        return "Points of accuracy"
+    return "Points of accuracy, or what stands in brackets,"
+
+
 def _verdicts(experiment: Experiment, judged: Judgement) -> Iterator[str]:
-    yield "| claim | points | verdict |\n|---|---:|---|"
+    head = "difference" if experiment.quantities else "points"
+    yield f"| claim | {head} | verdict |\n|---|---:|---|"
     for contrast in experiment.contrasts:
         found = judged.judge(contrast)
         if found is not None:
             where = "" if contrast.role == "in-distribution" else f" ({contrast.role})"
-            yield f"| {contrast.claim}{where} | {points(found)} | {found.verdict} |"
+            shown = amount(experiment, contrast.role, found)
+            yield f"| {contrast.claim}{where} | {shown} | {found.verdict} |"
+
+
+def amount(experiment: Experiment, role: str, found: Difference) -> str:
+    """Points of accuracy, or, where the role is a quantity, in its unit."""
+    of_role = experiment.quantity(role)
+    return points(found) if of_role is None else _shown(found, of_role.digits)
 
 
 def points(found: Difference) -> str:
     """Such as ``+3.2 (0.5 to 5.8)``, in bold where the interval leaves 0 out."""
-    value = f"{100 * found.value:+.1f}"
+    value, low, high = (100 * each for each in found[:3])
+    return _shown(found._replace(value=value, low=low, high=high), 1)
+
+
+def _shown(found: Difference, digits: int) -> str:
+    value = f"{found.value:+.{digits}f}"
     marked = f"**{value}**" if found.low > 0 or found.high < 0 else value
-    return f"{marked} ({100 * found.low:.1f} to {100 * found.high:.1f})"
+    return f"{marked} ({found.low:.{digits}f} to {found.high:.{digits}f})"
+
+
+def _level(experiment: Experiment, role: str, value: float) -> str:
+    of_role = experiment.quantity(role)
+    return f"{100 * value:.1f}" if of_role is None else f"{value:.{of_role.digits}f}"
 
 
 def _arms(experiment: Experiment, judged: Judgement) -> Iterator[str]:
     """One row an arm: accuracies by role, differences to its partner, its teacher, its time."""
-    found = [arm for arm in experiment.arms if arm.name in judged.arms]
+    shown = [arm for arm in experiment.arms if arm.name in judged.arms]
     first, *others = experiment.columns
     heads = ["arm", first, "seeds", "less its partner"]
     heads += [head for role in others for head in (role, "less its partner")]
     yield f"| {' | '.join(heads)} | teacher: right, entropy, tail | s |"
     yield f"|---|---:|---|---:|{'---:|---:|' * len(others)}---|---:|"
-    for arm in found:
+    for arm in shown:
         cells = [arm.name]
         for role in experiment.columns:
+            if not judged.has(arm.name, role):
+                cells += [""] * (3 if role == first else 2)
+                continue
             reached = judged.accuracy(arm.name, role)
-            cells.append(f"{100 * reached.mean:.1f}")
+            cells.append(_level(experiment, role, reached.mean))
             if role == first:
-                cells.append(" ".join(f"{100 * share:.1f}" for share in reached.by_seed))
+                cells.append(" ".join(_level(experiment, role, each) for each in reached.by_seed))
             partner = arm.against if arm.against in judged.arms else None
-            cells.append(
-                points(judged.difference((arm.name,), (partner,), role)) if partner else ""
-            )
-        sure = judged.teacher(arm.name)
-        cells.append(f"{100 * sure['right']:.0f} %, {sure['entropy']:.3f}, {sure['tail']:.4f}")
+            if partner is None or not judged.has(partner, role):
+                cells.append("")
+            else:
+                found = judged.difference((arm.name,), (partner,), role)
+                cells.append(amount(experiment, role, found))
+        cells.append(_teacher(judged.teacher(arm.name)))
         cells.append(f"{judged.seconds(arm.name):.0f}")
         yield f"| {' | '.join(cells)} |"
-    changes = [f"`{arm.name}`: `{'` `'.join(arm.changes)}`" for arm in found if arm.changes]
+    changes = [f"`{arm.name}`: `{'` `'.join(arm.changes)}`" for arm in shown if arm.changes]
     yield f"\nOverrides of the base recipe: {'; '.join(changes)}." if changes else ""
+
+
+def _teacher(sure: Mapping[str, float]) -> str:
+    """What there is of it."""
+    forms = {"right": "{:.0%}", "entropy": "{:.3f}", "tail": "{:.4f}"}
+    said = [form.format(sure[key]) for key, form in forms.items() if key in sure]
+    return ", ".join(said).replace("%", " %")
 
 
 # ---- figures -----------------------------------------------------------------------------------
@@ -119,27 +154,35 @@ def _differences(experiment: Experiment, judged: Judgement) -> Drawing:
         if arm.against is not None and judged.seeds(arm.name, arm.against)
     ]
 
-    apart = 0.3 / max(1, len(experiment.columns) - 1)
+    unit = _unit(experiment, experiment.columns[0])
+    roles = [role for role in experiment.columns if _unit(experiment, role) == unit]
+    apart = 0.3 / max(1, len(roles) - 1)
+    times = 1 if experiment.quantity(roles[0]) else 100
 
     def paint(axes: Axes) -> None:
         for place, (name, against) in enumerate(reversed(pairs)):
-            for number, role in enumerate(experiment.columns):
+            for number, role in enumerate(roles):
                 found = judged.difference((name,), (against,), role)
-                ends = [[100 * (found.value - found.low)], [100 * (found.high - found.value)]]
+                ends = [[times * (found.value - found.low)], [times * (found.high - found.value)]]
                 axes.errorbar(
-                    [100 * found.value], [place + 0.15 - apart * number], xerr=ends, fmt="o",
+                    [times * found.value], [place + 0.15 - apart * number], xerr=ends, fmt="o",
                     color=COLOURS[number], capsize=2, markersize=3.5,
                     label=role if place == 0 else None,
                 )  # fmt: skip
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(pairs)), labels=[name for name, _ in reversed(pairs)])
-        axes.set_xlabel("points of accuracy, less the partner's")
+        axes.set_xlabel(f"{unit}, less the partner's")
         if pairs:
             axes.legend(loc="best", fontsize=8)
 
     caption = "Difference of each arm to its partner, with 95 % intervals"
     size = (6.5, 1.2 + 0.3 * len(pairs))
     return draw(f"{experiment.name}-differences", caption, paint, size=size)
+
+
+def _unit(experiment: Experiment, role: str) -> str:
+    of_role = experiment.quantity(role)
+    return "points of accuracy" if of_role is None else of_role.unit
 
 
 def _along_steps(experiment: Experiment, judged: Judgement) -> Iterator[Drawing]:

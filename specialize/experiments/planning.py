@@ -11,34 +11,16 @@ parameters and speed are assumed as in ``planning.assumed``, and printed with wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from specialize.errors import ConfigurationError
 from specialize.experiments.cells import Cell, groups
-from specialize.planning.assumed import ACCELERATOR, MODELS, PROCESSOR, parameters_of
+from specialize.experiments.design import Scale
+from specialize.planning.assumed import ACCELERATOR, MODELS, parameters_of
 from specialize.planning.texts import BYTES_PER_TOKEN, PUBLISHED
 from specialize.planning.work import PARAMETER_BYTES
 
 _BYTES_ROW = 26 + 30  # of responses and targets together, k = 5 (docs/store.md, docs/alignment.md)
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """What the counts are multiplied with.
-
-    Attributes:
-        questions: of the training set; None: as many as the experiment prepares.
-        teraflops: sustained, in 1e12 operations a second.
-    """
-
-    student: str = "bundled"
-    data: str = "bundled world"
-    questions: int | None = None
-    question_tokens: int = 60
-    solution_tokens: int = 35
-    parameters: float = 1.0e6
-    teacher_parameters: float = 0.9e6
-    teraflops: float = PROCESSOR
 
 
 def scale_of(student: str, data: str) -> Scale:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from specialize.experiments import outcomes
 from specialize.experiments.cells import cells_of, perform_all
-from specialize.experiments.design import Experiment
+from specialize.experiments.design import Experiment, Scale
 from specialize.experiments.judgement import Judgement
-from specialize.experiments.page import points, write_page
-from specialize.experiments.planning import Scale, plan
+from specialize.experiments.page import amount, write_page
+from specialize.experiments.planning import plan
 from specialize.io.cores import usable_cores
 
 
@@ -47,7 +47,11 @@ def run_experiment(
     perform_all(cells_of(experiment, out, arms=arms, seeds=seeds), processes or usable_cores())
     judged = Judgement(outcomes.gather(cell.run for cell in cells_of(experiment, out)))
     found = [(contrast, judged.judge(contrast)) for contrast in experiment.contrasts]
-    return {c.claim: f"{points(each)} {each.verdict}" for c, each in found if each is not None}
+    return {
+        f"{c.claim} ({c.role})": f"{amount(experiment, c.role, each)} {each.verdict}"
+        for c, each in found
+        if each is not None
+    }
 
 
 def write_pages(experiment: Experiment, out: Path, folder: Path) -> dict[str, object]:

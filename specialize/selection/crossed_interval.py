@@ -11,7 +11,7 @@ _DRAWS = 10_000
 
 
 def crossed_interval(
-    differences: NDArray[np.integer], *, confidence: float = 0.95, seed: int = 0
+    differences: NDArray[np.integer | np.floating], *, confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
     """Bootstrap interval of the mean of a table whose rows and columns were both drawn by chance.
 

@@ -12,12 +12,15 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from specialize import datasets
-from specialize.config.recipe import Recipe
+from specialize.config.recipe import Recipe, Teacher
+from specialize.errors import StoreError
 from specialize.experiments import cells, outcomes, world, x04_start
 from specialize.experiments.design import Arm, Experiment
 from specialize.experiments.x02_samples import SAMPLES
 from specialize.experiments.x04_start import START
+from specialize.imports.text_store import write_texts
 from specialize.quickstart.run import MODELS
+from specialize.records import Response
 from specialize.students import checkpoints
 from specialize.teacher import opening
 from specialize.train import session
@@ -105,6 +108,38 @@ def test_followers_wait_for_the_first(
     assert set(asked) == wanted
     for seed in (0, 1):
         assert asked.index(("rows", seed, None)) < asked.index(("text", seed, source[seed]))
+
+
+def test_stores_of_teachers_without_a_model_are_given(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the same for every seed, and so are the targets; quantities are kept."""
+    asked: list[tuple[str, Path, int]] = []
+
+    def quantify(recipe: Recipe, inputs: Path, checkpoint: Path) -> dict[str, list[float]]:
+        asked.append((recipe.name, inputs, int(checkpoint.name.removeprefix("step-"))))
+        return {"nats": [0.5, 1.5]}
+
+    imported = experiment.base(tmp_path).model_copy(update={"teachers": {"toy": Teacher()}})
+    given = replace(experiment, base=lambda _: imported, quantify=quantify)
+    monkeypatch.setattr(cells, "find_experiment", lambda _: given)
+    [grouped] = cells.groups(cells.cells_of(given, tmp_path, seeds=(0, 1)))
+    assert len(grouped) == 4
+    with pytest.raises(StoreError, match="stores/toy"):
+        cells.perform("X02", tmp_path, "rows", 0, None)
+    answers = [
+        Response(e.id, 0, e.question, e.rationale, e.answer, correct=True)
+        for e in datasets.load("jsonl", str(imported.train_on.path))
+    ]
+    write_texts(
+        tmp_path / "inputs" / "stores" / "toy", answers,
+        teacher="somebody", asked="", sources=(), summary={},
+    )  # fmt: skip
+    cells.perform("X02", tmp_path, "rows", 0, None)
+    [found] = outcomes.gather([grouped[0].run])
+    assert found.quantities == {"nats": [0.5, 1.5]}
+    assert found.teacher == {"right": 1.0}  # texts have no rows
+    assert asked == [("X02 rows", tmp_path / "inputs", 2)]
 
 
 def test_a_tuned_start_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

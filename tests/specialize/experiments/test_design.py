@@ -11,8 +11,8 @@ import pytest
 from specialize.errors import ConfigurationError
 from specialize.experiments import EXPERIMENTS, find_experiment, one_step, world
 from specialize.experiments.cells import cells_of, groups
-from specialize.experiments.design import Arm, Contrast, Experiment
-from specialize.experiments.planning import Scale, plan, scale_of
+from specialize.experiments.design import Arm, Contrast, Experiment, Scale
+from specialize.experiments.planning import plan, scale_of
 from specialize.recipes.tinyllm import DEMONSTRATIONS
 from tests.support.commands import specialize
 

@@ -10,7 +10,7 @@ import pytest
 
 from specialize.errors import InputError
 from specialize.experiments import outcomes as outcomes_file
-from specialize.experiments.design import Arm, Contrast, Experiment, Outcome
+from specialize.experiments.design import Arm, Contrast, Experiment, Outcome, Quantity
 from specialize.experiments.judgement import Judgement
 from specialize.experiments.page import write_page
 from specialize.experiments.stage import write_pages
@@ -121,6 +121,35 @@ def test_measures_are_roles_of_their_own(tmp_path: Path) -> None:
     assert f"| arm | in-distribution | seeds | less its partner | {again} |" in page
     assert "| rows | 50.0 | 50.0 50.0 50.0 | +0.0 (0.0 to 0.0) | 100.0 | **+75.0** (" in page
     assert again in (tmp_path / "X02-differences.svg").read_text()
+
+
+def test_quantities_have_their_own_units_and_not_every_arm_has_them(tmp_path: Path) -> None:
+    nats, kl = Quantity("nats, held out", "nats a byte"), Quantity("KL, held out", "nats", 2)
+    of_each = {
+        "text": {nats.role: [0.4, 0.6]},
+        "rows": {nats.role: [0.3, 0.4], kl.role: [1.0, 2.0]},
+    }
+    found = [
+        replace(outcome(arm, seed, 0.5), quantities=values)
+        for arm, values in of_each.items()
+        for seed in (0, 1, 2)
+    ]
+    judged = Judgement(found)
+    assert judged.difference(("rows",), ("text",), nats.role).value == pytest.approx(-0.15)
+    assert (judged.has("rows", kl.role), judged.has("text", kl.role)) == (True, False)
+    experiment = replace(
+        SAMPLES, arms=(Arm("text"), Arm("rows", against="text")), curves=(),
+        contrasts=(Contrast("rows leave fewer", ("text",), ("rows",), nats.role),),
+        quantities=(nats, kl), columns=(nats.role, kl.role, "in-distribution"),
+    )  # fmt: skip
+    page = write_page(experiment, found, tmp_path).read_text()
+    assert "| claim | difference | verdict |" in page
+    assert "| rows leave fewer (nats, held out) | **+0.150** (0.100 to 0.200) | confirmed |" in page
+    assert "| text | 0.500 | 0.500 0.500 0.500 |  |  |  | 50.0 |  |" in page
+    assert "| rows | 0.350 | 0.350 0.350 0.350 | **-0.150** (-0.200 to -0.100) | 1.50 |  |" in page
+    figure = (tmp_path / "X02-differences.svg").read_text()
+    assert "nats a byte, less the partner" in figure
+    assert "in-distribution" not in figure  # another unit
 
 
 def test_an_arm_joins_a_page_whose_runs_are_gone(tmp_path: Path) -> None:

@@ -1,0 +1,298 @@
+"""X11: a pretrained teacher and students cut from it, in its vocabulary and in others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from specialize import datasets
+from specialize.config.recipe import (
+    Alignment,
+    Dataset,
+    Evaluation,
+    EvaluationSet,
+    Objective,
+    Optimization,
+    Recipe,
+    Running,
+    Teacher,
+    Training,
+)
+from specialize.errors import InputError
+from specialize.experiments.design import (
+    INPUTS,
+    STORES,
+    Arm,
+    Contrast,
+    Experiment,
+    Outcome,
+    Quantity,
+    Scale,
+)
+from specialize.formats import by_name
+from specialize.pipeline import prepare_stores
+from specialize.store import Store, link_store
+from specialize.tokens import load_tokenizer
+
+SCRIPT = "scripts/real_experiments.sh"
+TEACHER, FORMAT = "smollm2", "zero-shot-cot"
+_HUMAN, _OWN = "human text", "the teacher's text"
+_NATS = {kind: f"nats a byte, {kind}" for kind in (_HUMAN, _OWN)}
+_TEACHERS = {kind: f"the teacher's nats a byte, {kind}" for kind in (_HUMAN, _OWN)}
+_KL = {kind: f"KL from the teacher, {kind}" for kind in (_HUMAN, _OWN)}
+_FIRST = {kind: f"same first choice, {kind}" for kind in (_HUMAN, _OWN)}
+_SURE = {kind: f"overconfidence, {kind}" for kind in (_HUMAN, _OWN)}
+_VOCABULARIES = {"own": "its own", "t5": "T5's", "gpt2": "GPT-2's"}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything.
+
+    Attributes:
+        texts: of the teacher that are learnt, of at most so many ``tokens``.
+        held_out: texts of either kind that are measured.
+        examples: short problems of either set. steps: of ``rows`` rows. rate: peak learning rate.
+        vocabularies: of the students.
+    """
+
+    texts: int
+    held_out: int
+    examples: int
+    steps: int
+    rows: int
+    rate: float
+    vocabularies: tuple[str, ...]
+    tokens: int = 160
+
+
+SHORT = Size(texts=96, held_out=24, examples=16, steps=24, rows=6, rate=1e-3,
+             vocabularies=("own", "t5"))  # fmt: skip
+NIGHT = Size(texts=800, held_out=200, examples=200, steps=300, rows=8, rate=1e-3,
+             vocabularies=("own", "t5", "gpt2"))  # fmt: skip
+
+
+def prepare(size: Size, folder: Path, questions: int, examples: int) -> None:
+    """The problems, the teacher's texts, and what it says of held-out ones; what is there stays.
+
+    Args:
+        folder: has the models and the published sets already.
+        questions: whose texts are learnt. examples: short problems of either set.
+
+    Raises:
+        InputError: there are no models or sets; names the script that puts them there.
+    """
+    wanted = ["models/teacher", "data", *(f"models/{name}" for name in size.vocabularies)]
+    missing = [name for name in wanted if not (folder / name).is_dir()]
+    if missing:
+        raise InputError(f"{folder} has no {', '.join(missing)}; run {SCRIPT} first")
+    _write_questions(folder, questions, size.held_out, examples)
+    for part in ("train", "held_out"):
+        _dump(size, folder, part)
+    if not (folder / STORES / TEACHER).is_dir():
+        link_store(_dumped(folder, "train"), folder / STORES / TEACHER)
+    from specialize.experiments import text_quantities as measured  # torch is slow to import
+
+    for kind, asked in _held_out(folder).items():
+        path = _texts(folder, kind)
+        if not path.is_file():
+            measured.keep_teacher(folder / "models" / "teacher", path, asked)
+
+
+def _texts(folder: Path, kind: str) -> Path:
+    return folder / "held_out" / f"{'human' if kind == _HUMAN else 'teacher'}.jsonl"
+
+
+def _questions(folder: Path, part: str) -> Path:
+    return folder / "questions" / f"{part}.jsonl"
+
+
+def _write_questions(folder: Path, questions: int, held_out: int, examples: int) -> None:
+    data = folder / "data"
+    short = [
+        datasets.load("svamp", str(data / "svamp" / "SVAMP.json")),
+        datasets.load("multiarith", str(data / "multiarith" / "MultiArith.json")),
+    ]
+    parts = {
+        "train": datasets.load("gsm8k", str(data / "gsm8k" / "train.jsonl"))[:questions],
+        "held_out": datasets.load("gsm8k", str(data / "gsm8k" / "test.jsonl"))[:held_out],
+        "short.test": [each for found in short for each in found[:examples]],
+        "short.validation": [each for found in short for each in found[examples : 2 * examples]],
+    }
+    for part, found in parts.items():
+        if not _questions(folder, part).is_file():
+            datasets.write_jsonl(_questions(folder, part), found)
+
+
+def _dump(size: Size, folder: Path, part: str) -> None:
+    """The teacher's texts to one part's questions, drawn from its distribution as it is."""
+    model = str(folder / "models" / "teacher")
+    asked = Teacher(
+        model=model, format=FORMAT, temperature=1, max_new_tokens=size.tokens, top_logprobs=20
+    )
+    base = base_recipe(size, folder)
+    on = base.train_on.model_copy(update={"path": str(_questions(folder, part))})
+    recipe = base.model_copy(update={"teachers": {TEACHER: asked}, "train_on": on})
+    prepare_stores(recipe, folder / "dumps" / part, last="responses")
+
+
+def _dumped(folder: Path, part: str) -> Path:
+    return folder / "dumps" / part / "responses" / TEACHER
+
+
+def _held_out(folder: Path) -> Mapping[str, Sequence[tuple[str, str, bool]]]:
+    """Prompt, text and whether it has an end: people's solutions, and the teacher's."""
+    form = by_name(FORMAT)
+    examples = {e.id: e for e in datasets.load("jsonl", str(_questions(folder, "held_out")))}
+    store = Store.open(_dumped(folder, "held_out"))
+    responses = [response for shard in store.shards() for response in shard.responses]
+    return {
+        _HUMAN: [
+            (str(form.prompt(e)), form.target(e.rationale, e.answer), True)
+            for e in examples.values()
+        ],
+        _OWN: [(str(form.prompt(examples[r.example_id])), r.text, r.finished) for r in responses],
+    }
+
+
+def base_recipe(size: Size, folder: Path) -> Recipe:
+    """Rows in the teacher's own vocabulary; the arms change student, target and projection."""
+    short = EvaluationSet(
+        set="jsonl", name="short", role="out-of-distribution", protocol="files", kind="number",
+        path=str(folder / "questions" / "short.{split}.jsonl"),
+    )  # fmt: skip
+    return Recipe(
+        student=str(folder / "models" / "own"),
+        train_on=Dataset(set="jsonl", path=str(_questions(folder, "train"))),
+        teachers={TEACHER: Teacher()},
+        objectives=(
+            Objective(
+                name="cot", format=FORMAT, target="distribution", teacher=TEACHER, keep="all"
+            ),
+        ),
+        alignment=Alignment(top_k=20),
+        training=Training(checkpoint_every=size.steps),
+        optimization=Optimization(
+            steps=size.steps, learning_rate=size.rate, warmup_steps=min(10, size.steps // 6),
+            batch_rows=size.rows, accumulation=1, precision="bf16",
+        ),
+        running=Running(packing=True),
+        evaluation=Evaluation(sets=(short,), formats=(FORMAT,), max_new_tokens=80),
+    )  # fmt: skip
+
+
+def quantify(_recipe: Recipe, folder: Path, checkpoint: Path) -> Mapping[str, list[float]]:
+    """Every quantity of one student, by role; the teacher's own nats beside them."""
+    from specialize.experiments import text_quantities as measured  # torch is slow to import
+
+    model, tokenizer = measured.open_model(checkpoint)
+    own = tokenizer.fingerprint == load_tokenizer(folder / "models" / "teacher").fingerprint
+    found: dict[str, list[float]] = {}
+    for kind in (_HUMAN, _OWN):
+        path = _texts(folder, kind)
+        asked = measured.read_asked(path)
+        said = np.load(path.with_suffix(".npy"), mmap_mode="r") if own else None
+        values = measured.of_texts(model, tokenizer, asked, teacher=said)
+        sizes = [len(one.text.encode()) for one in asked]
+        nats = {_NATS[kind]: values["nats"], _TEACHERS[kind]: [one.nats for one in asked]}
+        for role, of_each in nats.items():
+            found[role] = [each / size for each, size in zip(of_each, sizes, strict=True)]
+        found[_SURE[kind]] = values["overconfidence"]
+        if own:
+            found[_KL[kind]], found[_FIRST[kind]] = values["kl"], values["same_first"]
+    return {role: [round(value, 5) for value in each] for role, each in found.items()}
+
+
+def _arms(size: Size) -> Iterator[Arm]:
+    text = "objectives.0.target=rationale"
+    half = "training.hard_label_weight=0.5"
+    for name in size.vocabularies:
+        student = f"student={Path(INPUTS) / 'models' / name}"
+        base = f"{name} text"
+        yield Arm(base, (student, text))
+        if name != "own":  # there every projection is the identity
+            yield Arm(f"{name} one-to-one", (student, "alignment.policy=one-to-one"), base)
+        yield Arm(f"{name} rows", (student,), base)
+        yield Arm(f"{name} mixture", (student, half), base)
+
+
+def _contrasts(size: Size) -> Iterator[Contrast]:
+    for name in size.vocabularies:
+        where, text, rows = _VOCABULARIES[name], f"{name} text", f"{name} rows"
+        for kind in (_HUMAN, _OWN):
+            yield _fewer(f"{where} vocabulary: rows leave fewer than text", rows, text, _NATS[kind])
+        if name == "own":
+            for kind in (_HUMAN, _OWN):
+                yield _fewer("rows leave less than text", rows, text, _KL[kind])
+                yield Contrast("rows share more than text", (rows,), (text,), _FIRST[kind])
+        else:
+            projections = f"{where} vocabulary: the prefix projection leaves fewer than one-to-one"
+            for kind in (_HUMAN, _OWN):
+                yield _fewer(projections, rows, f"{name} one-to-one", _NATS[kind])
+        for other in (text, rows):
+            claim = f"{where} vocabulary: the mixture leaves fewer than {other.split()[1]}"
+            for kind in (_HUMAN, _OWN):
+                yield _fewer(claim, f"{name} mixture", other, _NATS[kind])
+        claim = f"{where} vocabulary: rows make less sure of what is wrong than text"
+        yield _fewer(claim, rows, text, _SURE[_HUMAN])
+        claim = f"{where} vocabulary: rows answer more short problems than text"
+        yield Contrast(claim, (rows,), (text,), "out-of-distribution")
+
+
+def _fewer(claim: str, less: str, more: str, role: str) -> Contrast:
+    return Contrast(claim, (more,), (less,), role)
+
+
+def _of_the_teacher(outcomes: Sequence[Outcome]) -> str:
+    """The teacher's own nats, which no student's depend on."""
+    one = outcomes[0].quantities
+    said = [f"{np.mean(one[_TEACHERS[kind]]):.3f} on {kind}" for kind in (_HUMAN, _OWN)]
+    return (
+        f"The teacher's own nats a byte: {' and '.join(said)}. On its own text a student's nats "
+        "less the teacher's estimate the KL from the teacher, in any vocabulary. Nats of different "
+        "vocabularies are comparable by the byte alone, and T5's does not write line breaks."
+    )
+
+
+def _experiment(
+    name: str, size: Size, title: str, *, minutes: int | None = None, notes: str = ""
+) -> Experiment:
+    return Experiment(
+        name=name,
+        title=title,
+        hypothesis="A student that matches the teacher's distributions learns more of it than one "
+        "that matches its samples, across vocabularies too, and a faithful projection more than "
+        "one-to-one rows.",
+        source="Fu et al. 2023, arXiv:2301.12726, section 4; the projection is ours",
+        design="",
+        prepare=partial(prepare, size),
+        base=partial(base_recipe, size),
+        arms=tuple(_arms(size)),
+        contrasts=tuple(_contrasts(size)),
+        questions=size.texts,
+        examples=size.examples,
+        quantities=(
+            *(Quantity(role, "nats a byte") for role in _NATS.values()),
+            *(Quantity(role, "nats a token") for role in _KL.values()),
+            *(Quantity(role, "share of tokens") for role in (*_FIRST.values(), *_SURE.values())),
+        ),
+        quantify=quantify,
+        columns=(
+            *_NATS.values(), _KL[_OWN], _FIRST[_OWN], _SURE[_HUMAN], "out-of-distribution"
+        ),
+        scale=Scale(
+            student="six layers of SmolLM2-135M", data="gsm8k", question_tokens=50,
+            solution_tokens=100, parameters=50e6, teacher_parameters=135e6,
+        ),
+        minutes=minutes,
+        notes=notes,
+        extra=_of_the_teacher,
+    )  # fmt: skip
+
+
+REAL_PAIR = _experiment("X11", SHORT, "A pretrained pair, in its own vocabulary and in T5's")
+REAL_PAIR_NIGHT = _experiment("X11N", NIGHT, "X11 at a night's size, with GPT-2's vocabulary too")
