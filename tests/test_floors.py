@@ -145,6 +145,8 @@ LATE_IMPORTS = {
     "specialize.cli.dump",
     "specialize.cli.plan",
     "specialize.planning.stage",  # what a pilot needs
+    "specialize.experiments.x11_real_pair",  # what measuring a checkpoint needs
+    "specialize.experiments.x12_rationales",
     "specialize.engines.pool",  # what the process that starts others needs
     "specialize.cli.environment",
     "specialize.cli.evaluate",

@@ -54,7 +54,7 @@ class Size:
     """How much of everything.
 
     Attributes:
-        texts: of the teacher that are learnt, of at most so many ``tokens``.
+        texts: of the teacher that are learnt. tokens: of the longest.
         held_out: texts of either kind that are measured.
         examples: short problems of either set. steps: of ``rows`` rows. rate: peak learning rate.
         vocabularies: of the students.
