@@ -84,7 +84,8 @@ class Judgement:
             step: of the checkpoint; None: the last one.
         """
         one = self._of[arm, seed]
-        sets = one.right[split][str(step or max(map(int, one.right[split])))]
+        last = max(map(int, one.right[split]))
+        sets = one.right[split][str(last if step is None else step)]
         digits = "".join(sets[name] for name in sorted(sets) if one.roles[name] == role)
         return np.frombuffer(digits.encode(), np.uint8).astype(np.int64) - ord("0")
 

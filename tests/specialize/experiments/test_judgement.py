@@ -63,6 +63,15 @@ def test_verdicts() -> None:
         judged.difference(("rows",), ("nobody",))
 
 
+def test_step_0_is_before_training_and_not_the_last_one() -> None:
+    found = [outcome(arm, 0, share) for arm, share in (("text", 0.1), ("rows", 0.9))]
+    for one in found:
+        one.right["test"]["0"] = one.right["test"].pop("10")
+    judged = Judgement(found)
+    assert judged.accuracy("rows", "in-distribution", step=0).mean == pytest.approx(0.2)
+    assert judged.difference(("rows",), ("text",), step=0).value == 0
+
+
 def test_a_page_says_what_the_outcomes_show(tmp_path: Path) -> None:
     arms = (Arm("text"), Arm("rows", ("seed=1",), against="text"))
     contrasts = (Contrast("rows beat text", ("rows",), ("text",)),)
