@@ -1,13 +1,12 @@
-"""Step-by-step and TinyLLM on the bundled world, over three seeds: the runs.
+"""Rationales of one and two teachers on the bundled world, as text and distributions: the runs.
 
     python scripts/experiments/world_recipes.py OUT           what is missing, then the tables
     python scripts/experiments/world_recipes.py OUT --tables  tables and figures of what is there
 
-Three questions. (1) Step-by-step against standard fine-tuning and standard distillation, at 12.5,
-25, 50 and 100 % of the training questions, on problems of one step with numbers up to 60. (2) The
-rationales of two teachers against those of each alone, on problems of two and three steps that both
-know. (3) There, rationales as text against the teachers' distributions over them: of one teacher,
-of two by weight, and of two averaged position by position over the set's own solutions.
+Two questions, on problems of two and three steps that both teachers know. (1) The rationales of
+two teachers against those of each alone. (2) Rationales as text against the teachers' distributions
+over them: of one teacher, of two by weight, and of two averaged position by position over the set's
+own solutions. Problems of one step, by the share of training questions, are experiment X08.
 
 Two measures: the label said directly (format ``predict``), and the label at the end of the
 rationale that the student writes (its explain format; of several, the better on validation). For
@@ -28,19 +27,12 @@ from world_recipes_tables import draw, tables
 
 from specialize import datasets
 from specialize.artifacts.predictions import PredictionFile
-from specialize.config.recipe import (
-    Dataset,
-    Evaluation,
-    EvaluationSet,
-    Objective,
-    Optimization,
-    Recipe,
-    Teacher,
-    Training,
-)
-from specialize.config.yaml_files import record_recipe
+from specialize.config.recipe import Objective, Recipe, Teacher
+from specialize.config.yaml_files import override_recipe, record_recipe
 from specialize.datasets.recipe_sets import Split
 from specialize.evaluate import evaluate, evaluate_model
+from specialize.experiments import one_step
+from specialize.experiments.one_step import label
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
 from specialize.stages.recipe_stores import make_stores
@@ -48,10 +40,10 @@ from specialize.stages.stores import dump_set
 from specialize.students import checkpoints
 from specialize.train import train
 
-ONE_STEP, PROBLEMS = "depot_step", "shop"
+PROBLEMS = "shop"
 QUESTIONS, VALIDATION, TEST = 800, 200, 600
-SEEDS, FRACTIONS = (0, 1, 2), (0.125, 0.25, 0.5, 1.0)
-STEPS, EXAMPLES, RATE, CHECKPOINTS = 300, 12, 1e-3, 3  # examples of a step; peak learning rate
+SEEDS = (0, 1, 2)
+STEPS, CHECKPOINTS = 300, 3
 TEACHERS = {"tiny": MODELS / "teacher", "second": MODELS / "second_teacher"}
 LABEL, SOLUTION = "label", "solution"  # the two measures
 BEFORE = "student before"
@@ -59,22 +51,14 @@ BEFORE = "student before"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training run: on which set, what is taught, to which share of it, with which seed."""
+    """One training run: what is taught, with which seed."""
 
-    family: str
     method: str
-    fraction: float
     seed: int
 
     @property
     def name(self) -> str:
-        return f"{self.family}-{self.method}-{self.fraction:g}-{self.seed}"
-
-
-def label(teacher: str | None = None) -> Objective:
-    return Objective(
-        name="predict", format="predict", target="answer", teacher=teacher, keep="all"
-    )  # fmt: skip
+        return f"{PROBLEMS}-{self.method}-{self.seed}"
 
 
 def explain(teacher: str, target: str = "rationale", *, weight: float = 1.0) -> Objective:
@@ -90,7 +74,6 @@ AVERAGED = Objective(
 )  # fmt: skip
 METHODS: dict[str, tuple[Objective, ...]] = {
     "fine-tuning": (label(),),
-    "distillation": (label("tiny"),),
     "step-by-step": (label(), explain("tiny")),
     "second alone": (label(), explain("second")),
     "two teachers": (label(), explain("tiny", weight=0.5), explain("second", weight=0.5)),
@@ -103,68 +86,44 @@ METHODS: dict[str, tuple[Objective, ...]] = {
     "gold distributions": (label(), explain("tiny-gold", "distribution")),
     "gold averaged": (label(), AVERAGED),
 }  # fmt: skip
-BY_FRACTION = ("fine-tuning", "distillation", "step-by-step")
-ON_PROBLEMS = tuple(method for method in METHODS if method != "distillation")
 
 
 def runs() -> Iterator[Run]:
     """Seed by seed, so that every question has some answer early."""
     for seed in SEEDS:
-        yield from (Run(PROBLEMS, method, 1.0, seed) for method in ON_PROBLEMS)
-        for fraction in FRACTIONS:
-            yield from (Run(ONE_STEP, method, fraction, seed) for method in BY_FRACTION)
+        yield from (Run(method, seed) for method in METHODS)
 
 
 def recipe_of(run: Run, out: Path) -> Recipe:
     objectives = METHODS[run.method]
     teachers = {name: Teacher() for objective in objectives for name in objective.teachers}
-    explained = tuple(o.format for o in objectives if o.format != "predict")
-    held_out = EvaluationSet(
-        set="jsonl", name=run.family, role="in-distribution", protocol="files", kind="number",
-        path=str(out / "data" / f"{run.family}.{{split}}.jsonl"),
+    explained = [o.format for o in objectives if o.format != "predict"] or ["explain-tiny"]
+    changes = (
+        f"name={run.name}", f"seed={run.seed}", *one_step.taught(objectives),
+        f"optimization.steps={STEPS}", f"training.checkpoint_every={STEPS // CHECKPOINTS}",
+        f"evaluation.formats={json.dumps(['predict', *explained])}",
+        "evaluation.max_new_tokens=96", "selection=in-distribution",
     )  # fmt: skip
-    return Recipe(
-        name=run.name,
-        student=str(MODELS / "student"),
-        train_on=Dataset(
-            set="jsonl", path=str(out / "data" / f"{run.family}.train.jsonl"), fraction=run.fraction
-        ),
-        teachers=teachers,
-        objectives=objectives,
-        training=Training(
-            mixing="joint", checkpoint_every=STEPS // CHECKPOINTS, max_target_tokens=160
-        ),
-        optimization=Optimization(
-            steps=STEPS, learning_rate=RATE, schedule="linear", accumulation=1,
-            batch_rows=EXAMPLES * len(objectives),
-        ),
-        evaluation=Evaluation(
-            sets=(held_out,), formats=("predict", *(explained or ("explain-tiny",))),
-            max_new_tokens=96,
-        ),
-        selection="in-distribution",
-        seed=run.seed,
-    )  # fmt: skip
+    base = one_step.base_recipe(out, teachers, family=PROBLEMS)
+    return override_recipe(base, changes, where=run.name)
 
 
 def prepare(out: Path) -> None:
     """The world's questions, and what the teachers say about them, once for all runs."""
-    for family in (ONE_STEP, PROBLEMS):
-        for split, count in (("train", QUESTIONS), ("validation", VALIDATION), ("test", TEST)):
-            path = out / "data" / f"{family}.{split}.jsonl"
-            if not path.is_file():
-                datasets.write_jsonl(path, world.examples(family, split, count))
-        for name, model in TEACHERS.items():
-            why = Teacher(model=str(model), mode="rationale", temperature=0.7, max_new_tokens=96)
-            # the set's own solutions, answer included, after the prompt that the teachers know
-            given = Teacher(model=str(model), mode="score", format="zero-shot-cot")
-            for store, settings in ((name, why), (f"{name}-gold", given)):
-                if family == PROBLEMS or store == "tiny":
-                    dump_set(
-                        out / "responses" / family / store, settings, "jsonl",
-                        str(out / "data" / f"{family}.train.jsonl"), split=None, limit=None,
-                        seed=0, restart=False, dry_run=False,
-                    )  # fmt: skip
+    for split, count in (("train", QUESTIONS), ("validation", VALIDATION), ("test", TEST)):
+        path = out / "data" / f"{PROBLEMS}.{split}.jsonl"
+        if not path.is_file():
+            datasets.write_jsonl(path, world.examples(PROBLEMS, split, count))
+    for name, model in TEACHERS.items():
+        why = Teacher(model=str(model), mode="rationale", temperature=0.7, max_new_tokens=96)
+        # the set's own solutions, answer included, after the prompt that the teachers know
+        given = Teacher(model=str(model), mode="score", format="zero-shot-cot")
+        for store, settings in ((name, why), (f"{name}-gold", given)):
+            dump_set(
+                out / "responses" / store, settings, "jsonl",
+                str(out / "data" / f"{PROBLEMS}.train.jsonl"), split=None, limit=None, seed=0,
+                restart=False, dry_run=False,
+            )  # fmt: skip
 
 
 def perform(run: Run, out: Path) -> None:
@@ -176,7 +135,7 @@ def perform(run: Run, out: Path) -> None:
         link = folder / "responses" / teacher
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.exists():
-            link.symlink_to((out / "responses" / run.family / teacher).resolve())
+            link.symlink_to((out / "responses" / teacher).resolve())
     record_recipe(recipe, folder)
     make_stores(recipe, folder)
     train(recipe, folder)
@@ -192,21 +151,21 @@ def perform(run: Run, out: Path) -> None:
             "step": best.step,
             "format": best.format,
             "validation": best.macro_average,
-            "right": answered(folder, best.checkpoint, run.family, "test", best.format),
+            "right": answered(folder, best.checkpoint, "test", best.format),
         }
     write_result(out, run, found, time.monotonic() - started)
     shutil.rmtree(checkpoints.folder(folder))
 
 
-def before_training(family: str, out: Path) -> None:
+def before_training(out: Path) -> None:
     """The bundled student as it comes, on test, in the same two formats as fine-tuning's."""
     started = time.monotonic()
-    run, folder = Run(family, BEFORE, 0.0, SEEDS[0]), out / "runs" / f"{family}-before"
-    recipe = recipe_of(Run(family, "fine-tuning", 1.0, SEEDS[0]), out)
+    run, folder = Run(BEFORE, SEEDS[0]), out / "runs" / f"{PROBLEMS}-before"
+    recipe = recipe_of(Run("fine-tuning", SEEDS[0]), out)
     evaluate_model(recipe, folder, MODELS / "student", label="before", step=0, split="test")
     found = {}
     for measure, format_ in zip((LABEL, SOLUTION), recipe.evaluation.formats, strict=True):
-        right = answered(folder, "before", family, "test", format_)
+        right = answered(folder, "before", "test", format_)
         found[measure] = {"step": 0, "format": format_, "right": right}
     write_result(out, run, found, time.monotonic() - started)
 
@@ -216,17 +175,14 @@ def in_format(recipe: Recipe, name: str) -> Recipe:
     return recipe.model_copy(update={"evaluation": asked})
 
 
-def answered(folder: Path, checkpoint: str, family: str, split: Split, format_: str) -> str:
+def answered(folder: Path, checkpoint: str, split: Split, format_: str) -> str:
     """ "1" for every question of the split that was answered rightly, "0" for the others."""
-    read = PredictionFile.of(folder, checkpoint, family, split, format_).read()
+    read = PredictionFile.of(folder, checkpoint, PROBLEMS, split, format_).read()
     return "".join("1" if p.correct else "0" for p in sorted(read, key=lambda p: p.id))
 
 
 def write_result(out: Path, run: Run, found: dict[str, object], seconds: float) -> None:
-    result = {
-        "set": run.family, "method": run.method, "fraction": run.fraction, "seed": run.seed,
-        "seconds": round(seconds, 1), **found,
-    }  # fmt: skip
+    result = {"method": run.method, "seed": run.seed, "seconds": round(seconds, 1), **found}
     place = out / "results" / f"{run.name}.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(result) + "\n")
@@ -242,11 +198,10 @@ def main(out: Path, only_tables: bool) -> None:
             if not (out / "results" / f"{run.name}.json").is_file():
                 perform(run, out)
                 click.echo(run.name, err=True)
-        for family in (ONE_STEP, PROBLEMS):
-            before_training(family, out)
+        before_training(out)
     table = tables(out / "results")
     (out / "tables.json").write_text(json.dumps(table, indent=1) + "\n")
-    draw(table, out, ONE_STEP, PROBLEMS)
+    draw(table, out)
     click.echo(json.dumps(table))
 
 

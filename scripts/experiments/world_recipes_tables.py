@@ -1,10 +1,10 @@
-"""Results of ``bench_world_recipes.py`` -> its tables and figures.
+"""Results of ``world_recipes.py`` -> its table and figure.
 
-One result is one line of JSON: set, method, fraction, seed, and for each measure which questions
-of the test split were answered rightly, as a text of 0 and 1. A row of the table::
+One result is one line of JSON: method, seed, and for each measure which questions of the test
+split were answered rightly, as a text of 0 and 1. A row of the table::
 
-    {"set": "shop", "method": "two teachers", "fraction": 1.0, "measure": "solution", "mean": 57.2,
-     "half_width": 3.1, "values": [56.5, 58.5, 56.6], "less": {"step-by-step": [-1.4, -4.2, 1.5]}}
+    {"method": "two teachers", "measure": "solution", "mean": 57.2, "half_width": 3.1,
+     "values": [56.5, 58.5, 56.6], "less": {"step-by-step": [-1.4, -4.2, 1.5]}}
 
 ``half_width`` is that of the 95 % interval of the mean over the seeds (Student's t); ``less`` has
 the difference to another arm and its 95 % interval, seeds and questions both drawn again.
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from specialize.selection.crossed_interval import crossed_interval
 
 # which arms an arm is compared with: in saying the label, and in solving
-_TAUGHT = ("distillation", "step-by-step", "second alone", "two teachers", "distributions",
+_TAUGHT = ("step-by-step", "second alone", "two teachers", "distributions",
            "distributions of two", "gold text", "gold distributions", "gold averaged")  # fmt: skip
 LABELS = dict.fromkeys(_TAUGHT, ("fine-tuning",))
 SOLUTIONS = {
@@ -46,9 +46,7 @@ Row = dict[str, object]
 
 
 class Arm(NamedTuple):
-    family: str
     method: str
-    fraction: float
     measure: str
 
 
@@ -64,7 +62,7 @@ def read(results: Path) -> dict[Arm, NDArray[np.int64]]:
     for path in sorted(results.glob("*.json")):
         result = json.loads(path.read_text())
         for measure in MEASURES:
-            arm = Arm(result["set"], result["method"], result["fraction"], measure)
+            arm = Arm(result["method"], measure)
             answers = [int(digit) for digit in result[measure]["right"]]
             right.setdefault(arm, {})[result["seed"]] = answers
     return {arm: np.array([by[seed] for seed in sorted(by)]) for arm, by in right.items()}
@@ -74,8 +72,7 @@ def row_of(arm: Arm, answers: NDArray[np.int64], found: Mapping[Arm, NDArray[np.
     values = (100 * answers.mean(1)).tolist()
     half = T975[len(values)] * stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
     return {
-        "set": arm.family, "method": arm.method, "fraction": arm.fraction, "measure": arm.measure,
-        "mean": round(mean(values), 1),
+        "method": arm.method, "measure": arm.measure, "mean": round(mean(values), 1),
         "half_width": None if half is None else round(half, 1),
         "values": [round(value, 1) for value in values],
         "less": {
@@ -96,35 +93,13 @@ def difference(answers: NDArray[np.int64], against: NDArray[np.int64]) -> list[f
 # ---- figures -----------------------------------------------------------------------------------
 
 
-def draw(table: dict[str, object], out: Path, one_step: str, problems: str) -> None:
-    """``fractions.svg``: labels by share of the questions. ``problems.svg``: solutions by arm."""
+def draw(table: dict[str, object], out: Path) -> None:
+    """``problems.svg``: what is solved after a rationale, by arm."""
     rows = [row for row in table["rows"] if row["half_width"] is not None]
     figure = Figure(figsize=(6, 4), layout="constrained")
-    mine = [row for row in rows if row["set"] == one_step and row["measure"] == "label"]
-    _by_fraction(figure.subplots(), mine)
-    figure.savefig(out / "fractions.svg")
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    mine = [row for row in rows if row["set"] == problems and row["measure"] == "solution"]
+    mine = [row for row in rows if row["measure"] == "solution"]
     _by_arm(figure.subplots(), sorted(mine, key=lambda row: row["mean"]))
     figure.savefig(out / "problems.svg")
-
-
-def _by_fraction(axes: Axes, rows: Sequence[Row]) -> None:
-    """One line a method, with the intervals over the seeds."""
-    fractions = sorted({row["fraction"] for row in rows})
-    for number, method in enumerate(sorted({row["method"] for row in rows})):
-        mine = sorted((r for r in rows if r["method"] == method), key=lambda r: r["fraction"])
-        aside = 1.03 ** (number - 1)  # so that intervals do not hide each other
-        axes.errorbar(
-            [100 * row["fraction"] * aside for row in mine], [row["mean"] for row in mine],
-            yerr=[row["half_width"] for row in mine], marker="o", capsize=3, label=method,
-        )  # fmt: skip
-    axes.set_xscale("log", base=2)
-    shares = [100 * fraction for fraction in fractions]
-    axes.set_xticks(shares, labels=[f"{share:g}" for share in shares])
-    axes.set_xlabel("share of the training questions, %")
-    axes.set_ylabel("test accuracy of the label, %")
-    axes.legend()
 
 
 def _by_arm(axes: Axes, rows: Sequence[Row]) -> None:

@@ -44,16 +44,16 @@ def prepare(folder: Path, questions: int, examples: int) -> None:
             datasets.write_jsonl(path, world.examples(FAMILY, split, count))
 
 
-def base_recipe(folder: Path, teachers: Mapping[str, Teacher]) -> Recipe:
+def base_recipe(folder: Path, teachers: Mapping[str, Teacher], *, family: str = FAMILY) -> Recipe:
     """Labels alone; the arms set the objectives."""
     data = folder / "data"
     asked = EvaluationSet(
-        set="jsonl", name=FAMILY, role="in-distribution", protocol="files", kind="number",
-        path=str(data / f"{FAMILY}.{{split}}.jsonl"),
+        set="jsonl", name=family, role="in-distribution", protocol="files", kind="number",
+        path=str(data / f"{family}.{{split}}.jsonl"),
     )  # fmt: skip
     return Recipe(
         student=str(MODELS / "student"),
-        train_on=Dataset(set="jsonl", path=str(data / f"{FAMILY}.train.jsonl")),
+        train_on=Dataset(set="jsonl", path=str(data / f"{family}.train.jsonl")),
         teachers=teachers,
         objectives=(label(),),
         training=Training(mixing="joint", checkpoint_every=STEPS, max_target_tokens=160),
