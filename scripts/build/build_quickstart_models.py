@@ -265,17 +265,35 @@ STUDENT_STAGES = (
 def build_student(out: Path, state: Path, stages: tuple[Stage, ...]) -> None:
     torch.manual_seed(2)
     tokenizer = load_tokenizer(out / "student")
+    model = student_of_width(128, len(tokenizer))
+    train_student(model, tokenizer, stages, state)
+    model.save_pretrained(out / "student")
+
+
+def student_of_width(width: int, vocabulary: int) -> T5ForConditionalGeneration:
+    """Three layers on either side, untrained; ``width`` is a multiple of 32."""
     model = T5ForConditionalGeneration(
         T5Config(
-            vocab_size=len(tokenizer), d_model=128, d_kv=32, d_ff=256, num_layers=3,
-            num_decoder_layers=3, num_heads=4, dropout_rate=0.0, feed_forward_proj="gated-gelu",
+            vocab_size=vocabulary, d_model=width, d_kv=32, d_ff=2 * width, num_layers=3,
+            num_decoder_layers=3, num_heads=width // 32, dropout_rate=0.0,
+            feed_forward_proj="gated-gelu",
             relative_attention_num_buckets=32, relative_attention_max_distance=128,
             tie_word_embeddings=False, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
         )
     )  # fmt: skip
     # an untied output projection starts at unit variance, far too confident for so narrow a model
-    torch.nn.init.normal_(model.lm_head.weight, std=model.config.d_model**-0.5)
-    print(f"student: {sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
+    torch.nn.init.normal_(model.lm_head.weight, std=width**-0.5)
+    return model
+
+
+def train_student(
+    model: T5ForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    stages: tuple[Stage, ...],
+    state: Path,
+) -> None:
+    """Teach a student to answer prompts, stage after stage."""
+    print(f"student: {model.num_parameters():,} parameters", flush=True)
 
     def encode(row: tuple[str, str]) -> tuple[list, list]:
         return tokenizer.encode(row[0]), tokenizer.encode(row[1])
@@ -290,7 +308,6 @@ def build_student(out: Path, state: Path, stages: tuple[Stage, ...]) -> None:
     model.generation_config.update(
         decoder_start_token_id=0, eos_token_id=1, pad_token_id=0, max_new_tokens=128
     )
-    model.save_pretrained(out / "student")
 
 
 def main() -> None:

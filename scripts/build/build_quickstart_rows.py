@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from quickstart_world import BASICS, examples
@@ -69,7 +70,7 @@ class Rows:
             "evaluate_boolean": 5000, "compare_numbers": 4500, "arithmetic_fact": 2800,
             "farm_step": 6000, "shop_step": 12_000, "depot_step": 12_000,
         }  # fmt: skip
-        self.pools = {name: examples(name, "train", sizes[name]) for name in self.names}
+        self.pools = {name: _pool(name, sizes[name]) for name in self.names}
 
     def draw(self, chunk: int, count: int) -> list[tuple[str, str]]:
         rng = np.random.default_rng([self.seed, chunk])
@@ -91,6 +92,11 @@ class Rows:
             reasons = chain_of_thought and name not in self.mixture.direct
             rows.append((prompt, lead + response_of(chosen[0], reasons)))
         return rows
+
+
+@cache  # several models read the same rows
+def _pool(name: str, size: int) -> list[Example]:
+    return examples(name, "train", size)
 
 
 def batches(

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from specialize.errors import ConfigurationError
 from specialize.experiments.design import Experiment
+from specialize.experiments.x01_scale import SCALE
 from specialize.experiments.x02_samples import SAMPLES
 from specialize.experiments.x03_formats import FORMATS
 from specialize.experiments.x04_start import START
@@ -28,8 +29,8 @@ from specialize.experiments.x12_rationales import RATIONALES, RATIONALES_NIGHT
 EXPERIMENTS: Mapping[str, Experiment] = {
     each.name: each
     for each in (
-        SAMPLES, FORMATS, START, BATCHES, NEGATIVES, SELECTION, STEP_BY_STEP, TEACHERS, PROJECTION,
-        REAL_PAIR, REAL_PAIR_NIGHT, RATIONALES, RATIONALES_NIGHT,
+        SCALE, SAMPLES, FORMATS, START, BATCHES, NEGATIVES, SELECTION, STEP_BY_STEP, TEACHERS,
+        PROJECTION, REAL_PAIR, REAL_PAIR_NIGHT, RATIONALES, RATIONALES_NIGHT,
     )
 }  # fmt: skip
 

@@ -154,10 +154,10 @@ def perform(name: str, out: Path, arm: str, seed: int, source: Path | None) -> P
     recipe, run, started = cell.recipe, cell.run, time.process_time()
     _take_given(recipe, run, out / "inputs" / STORES)
     train_from(recipe, run, source)
-    selects = "validation" in experiment.splits  # then the student before training counts too
+    before = experiment.before or "validation" in experiment.splits  # it may be selected
     trained = [each for each in checkpoints.candidates(run) if each.step]
     for split in experiment.splits:
-        evaluate(recipe, run, checkpoints=None if selects else trained, split=split)
+        evaluate(recipe, run, checkpoints=None if before else trained, split=split)
     quantities: Mapping[str, list[float]] = {}
     if experiment.quantify is not None:
         quantities = experiment.quantify(recipe, out / "inputs", trained[-1].path)

@@ -19,6 +19,7 @@ from specialize.config.yaml_files import override_recipe
 from specialize.datasets.recipe_sets import Split
 from specialize.errors import ConfigurationError
 from specialize.planning.assumed import PROCESSOR
+from specialize.report.canvas import Drawing
 
 INPUTS = "{inputs}"  # in an override: the folder that ``prepare`` wrote
 STORES = "stores"  # in it: responses of teachers that are no model, by name
@@ -32,11 +33,13 @@ class Arm:
         name: of its directory and of its row in the table.
         changes: overrides of the base recipe, ``key.key=value``.
         against: the arm that it is compared with in the table; None: it is one of these.
+        size: parameters of its student by those of the base recipe's, for a plan.
     """
 
     name: str
     changes: tuple[str, ...] = ()
     against: str | None = None
+    size: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class Experiment:
         contrasts: the claims, judged by their intervals.
         questions: of the training set. examples: of each evaluation set and split.
         splits: on which every checkpoint is scored; test alone where nothing is selected.
+        before: the student before training is scored too, where no split is validation.
         measures: names of what the recipes' further formats of evaluation measure.
         quantify: what a recipe's checkpoint, the last argument, has of the ``quantities``: a value
             for each text, which may be in the inputs' folder.
@@ -113,7 +117,7 @@ class Experiment:
         scale: what a plan multiplies counts with.
         minutes: of processor time that all runs took, as measured; None: not yet.
         notes: what the table means for a user, written when it was read.
-        extra: a further part of the page, from the outcomes' file.
+        extra: a further part of the page, from the outcomes' file. figure: a further figure.
     """
 
     name: str
@@ -129,6 +133,7 @@ class Experiment:
     examples: int = 200
     seeds: tuple[int, ...] = (0, 1, 2)
     splits: tuple[Split, ...] = ("test",)
+    before: bool = False
     measures: tuple[str, ...] = ()
     quantities: tuple[Quantity, ...] = ()
     quantify: Callable[[Recipe, Path, Path], Mapping[str, list[float]]] | None = None
@@ -138,6 +143,7 @@ class Experiment:
     minutes: int | None = None
     notes: str = ""
     extra: Callable[[Sequence[Outcome]], str] | None = None
+    figure: Callable[[Sequence[Outcome]], Drawing] | None = None
 
     def __post_init__(self) -> None:
         names = [check_name(arm.name) for arm in self.arms]

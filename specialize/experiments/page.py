@@ -24,7 +24,8 @@ from specialize.report.canvas import COLOURS, INK, Drawing, draw, steps_axis
 def write_page(experiment: Experiment, outcomes: Sequence[Outcome], folder: Path) -> Path:
     """Write the page, its figures and the outcomes; returns the page's path."""
     judged = Judgement(outcomes)
-    figures = [_differences(experiment, judged), *_along_steps(experiment, judged)]
+    own = [experiment.figure(outcomes)] if experiment.figure is not None else []
+    figures = [*own, _differences(experiment, judged), *_along_steps(experiment, judged)]
     for figure in figures:
         write_atomically(folder / f"{figure.name}.svg", figure.svg.encode())
     outcomes_file.write(outcomes, folder / f"{experiment.name}.json")

@@ -49,23 +49,23 @@ def plan(cells: Sequence[Cell], scale: Scale) -> dict[str, object]:
     """Cells and what they cost, as the command prints it."""
     grouped = groups(cells)
     written = sum(_written(each[0], scale) for each in grouped)
-    trained = sum(_trained(cell, scale) for cell in cells)
-    answered = sum(_answered(cell, scale) for cell in cells)
-    kept = max(_checkpoints(cell) for cell in cells)
+    trained = [_trained(cell, scale) for cell in cells]
+    answered = [_answered(cell, scale) for cell in cells]
+    students = [scale.parameters * cell.arm.size for cell in cells]
+    kept = max(size * _checkpoints(cell) for size, cell in zip(students, cells, strict=True))
     rows = written * max(1, len(cells) / len(grouped) / 2)  # half of a group aligns anew, at most
-    operations = (
-        2 * scale.teacher_parameters * written
-        + 6 * scale.parameters * trained
-        + 2 * scale.parameters * answered
+    operations = 2 * scale.teacher_parameters * written + sum(
+        size * (6 * steps + 2 * answers)
+        for size, steps, answers in zip(students, trained, answered, strict=True)
     )
     return {
         "cells": len(cells),
         "finished": sum(cell.finished for cell in cells),
         "dumps": len(grouped),
         "teacher_tokens": round(written),
-        "training_tokens": round(trained),
-        "answer_tokens": round(answered),
-        "disk_bytes_at_most": round(rows * _BYTES_ROW + kept * PARAMETER_BYTES * scale.parameters),
+        "training_tokens": round(sum(trained)),
+        "answer_tokens": round(sum(answered)),
+        "disk_bytes_at_most": round(rows * _BYTES_ROW + kept * PARAMETER_BYTES),
         "device_hours": operations / (scale.teraflops * 1e12 * 3600),
         "assumed": asdict(scale),
     }
@@ -99,6 +99,6 @@ def _answered(cell: Cell, scale: Scale) -> float:
 
 
 def _checkpoints(cell: Cell) -> int:
-    """The trained ones; the student before training is the same for all cells."""
+    """The trained ones, and the student before training where every cell scores it."""
     recipe = cell.recipe
-    return recipe.training.saves(recipe.optimization.steps) - 1
+    return recipe.training.saves(recipe.optimization.steps) - 1 + cell.experiment.before

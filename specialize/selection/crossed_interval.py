@@ -21,7 +21,7 @@ def crossed_interval(
     are many; a few seeds cannot show more than their own spread). Percentile interval.
 
     Args:
-        differences: (seeds, questions) first model's score less the second's.
+        differences: (seeds, questions) first model's score less the second's, or any sum of scores.
     """
     seeds, questions = differences.shape
     of_seeds, of_questions = _drawn(seeds, seed), _drawn(questions, seed + 1)

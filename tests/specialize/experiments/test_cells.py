@@ -86,6 +86,14 @@ def test_a_killed_cell_goes_on_and_others_take_over(
     assert found[0].teacher == found[1].teacher
 
 
+def test_the_student_before_training_is_scored_where_asked(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "find_experiment", lambda _: replace(experiment, before=True))
+    run = cells.perform("X02", tmp_path, "rows", 0, None)
+    assert outcomes.gather([run])[0].right["test"].keys() == {"0", "2"}
+
+
 def test_followers_wait_for_the_first(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

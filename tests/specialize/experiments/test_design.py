@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_every_arm_changes_the_recipe_as_it_says(experiment: Experiment, tmp_pat
 def test_what_is_named_exists() -> None:
     experiment = find_experiment("x02")
     assert experiment.name == "X02"
-    with pytest.raises(ConfigurationError, match="no experiment 'X99'; there are: X02"):
+    with pytest.raises(ConfigurationError, match="no experiment 'X99'; there are: X01"):
         find_experiment("X99")
     with pytest.raises(ConfigurationError, match="X02 has no arm 'rows 9'; it has: text 2"):
         experiment.arm("rows 9")
@@ -84,6 +85,32 @@ def test_a_plan_multiplies_counts(tmp_path: Path) -> None:
     assert answered[0] == 2 * answered[1]  # two formats
     hours = [plan(cells, Scale(teraflops=speed))["device_hours"] for speed in (1.0, 2.0)]
     assert hours[0] == pytest.approx(2 * hours[1])
+
+
+def test_a_plan_counts_each_size_and_the_answers_before_training(tmp_path: Path) -> None:
+    def planned(arm: str, before: bool) -> dict[str, object]:
+        scale = replace(find_experiment("X01"), before=before)
+        free = Scale(teacher_parameters=0, questions=10)
+        return plan(cells_of(scale, tmp_path, arms=[arm], seeds=(0,)), free)
+
+    sizes = {arm.name: arm.size for arm in find_experiment("X01").arms}
+    small, large = planned("0.3M", True), planned("3M", True)
+    times = sizes["3M"] / sizes["0.3M"]
+    assert large["device_hours"] == pytest.approx(times * small["device_hours"])
+    assert small["answer_tokens"] == 2 * planned("0.3M", False)["answer_tokens"]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_plan_is_made_without_a_network(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket.socket, "connect", None)
+    experiment = find_experiment(name)
+    planned = plan(cells_of(experiment, tmp_path), scale_of("google/flan-t5-base", "gsm8k"))
+    assert planned["cells"] == len(experiment.arms) * len(experiment.seeds)
+    counts = ("teacher_tokens", "training_tokens", "disk_bytes_at_most", "device_hours")
+    assert all(planned[each] > 0 for each in counts)
+    assert not list(tmp_path.iterdir())
 
 
 def test_sizes_are_known_without_a_network() -> None:
