@@ -16,6 +16,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -58,7 +59,7 @@ def forked(
     started: list[tuple[Connection, BaseProcess]] = []
     try:
         for which in range(count):
-            started.append(_start(work, numbers[which::count], files))
+            started.append(attended(partial(_make_each, work, numbers[which::count]), files))
         for place, number in enumerate(numbers):
             try:
                 made, error = started[place % count][0].recv()
@@ -77,15 +78,18 @@ def forked(
             process.join()
 
 
-def _start(
-    work: Callable[[int], Item], numbers: Sequence[int], files: Collection[int]
+def attended(
+    serve: Callable[[Connection], None], files: Collection[int] = ()
 ) -> tuple[Connection, BaseProcess]:
-    """A process that works on ``numbers``, and what it sends to."""
+    """A forked process that runs ``serve``, and this process's end of the pipe between them.
+
+    Args:
+        serve: is given the other end, and returns when nobody is at this one any more.
+        files: the descriptors that ``serve`` uses; all others are closed in the process.
+    """
     context = get_context("fork")
-    pipe, end = context.Pipe(duplex=False)
-    process = context.Process(
-        target=_serve, args=(work, numbers, end, {end.fileno(), *files}), daemon=True
-    )
+    pipe, end = context.Pipe()
+    process = context.Process(target=_alone, args=(serve, end, {end.fileno(), *files}), daemon=True)
     with warnings.catch_warnings():
         # of threads that may hold locks: the process prints nothing, and waits for none of them
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -94,10 +98,8 @@ def _start(
     return pipe, process
 
 
-def _serve(
-    work: Callable[[int], Item], numbers: Sequence[int], pipe: Connection, kept: Collection[int]
-) -> None:
-    """Send what is made of each of ``numbers``, or the error, after which nothing follows."""
+def _alone(serve: Callable[[Connection], None], pipe: Connection, kept: Collection[int]) -> None:
+    """Run ``serve`` without what belongs to the process that was forked."""
     # a thread that was writing progress when this process was forked never lets go of its lock here
     set_verbosity("quiet")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that reads is told, and closes
@@ -106,11 +108,16 @@ def _serve(
         if int(entry) > 2 and int(entry) not in kept:
             with suppress(OSError):
                 os.close(int(entry))
-    with suppress(BrokenPipeError):  # nobody reads any more
-        for number in numbers:
-            try:
-                made = work(number)
-            except Exception as error:
-                pipe.send((None, error))
-                return
-            pipe.send((made, None))
+    with suppress(BrokenPipeError, ConnectionResetError, EOFError):  # nobody is there any more
+        serve(pipe)
+
+
+def _make_each(work: Callable[[int], Item], numbers: Sequence[int], pipe: Connection) -> None:
+    """Send what is made of each of ``numbers``, or the error, after which nothing follows."""
+    for number in numbers:
+        try:
+            made = work(number)
+        except Exception as error:
+            pipe.send((None, error))
+            return
+        pipe.send((made, None))

@@ -33,7 +33,7 @@ Precision = Literal["fp32", "bf16"]
 
 _WIDE = 100_000  # from here on logits are not worth their memory
 _HELD = 1 << 28  # logits of a micro-batch that are held at once: 1 GiB in float32
-_DROPOUT = ("dropout_rate", "dropout", "attn_pdrop", "resid_pdrop", "embd_pdrop",
+DROPOUT = ("dropout_rate", "dropout", "attn_pdrop", "resid_pdrop", "embd_pdrop",
             "attention_dropout", "activation_dropout")  # fmt: skip
 _TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "spiece.model",
                     "sentencepiece.bpe.model", "vocab.json", "merges.txt", "encoder.json",
@@ -169,7 +169,7 @@ def load_student(
             f"precision {precision!r} for student {path_or_id}: {why}; use bf16 or fp32"
         )
     if dropout is not None:
-        config.update({name: dropout for name in _DROPOUT if name in config.to_dict()})
+        config.update({name: dropout for name in DROPOUT if name in config.to_dict()})
     model = load_model(path_or_id, config=config)
     shape = shape_of(model, tokenizer)
     agree_on_ends(model, tokenizer, str(path_or_id))

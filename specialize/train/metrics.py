@@ -40,15 +40,13 @@ class Measures:
 
     Args:
         token_bytes: (V,) bytes that each token of the student spells.
-        stopping: this process was asked to stop; it travels with the sums.
     """
 
-    def __init__(self, objectives: int, token_bytes: Tensor, *, stopping: bool = False) -> None:
+    def __init__(self, objectives: int, token_bytes: Tensor) -> None:
         self.token_bytes = token_bytes
         self.sums = torch.zeros(
             objectives + 1, _COLUMNS, dtype=torch.float64, device=token_bytes.device
         )
-        self.sums[-1, 2] = stopping
 
     def add(self, batch: Batch, rows: RowMeasures) -> None:
         """Count one micro-batch; ``rows`` are the kernel's measures of its tokens."""
@@ -60,6 +58,11 @@ class Measures:
         self.sums[:-1, 6].index_add_(0, batch.objective, spelled)
         self.sums[-1, 0] += batch.padding
         self.sums[-1, 1] += batch.size
+
+
+def note_stopping(sums: Tensor, *, asked: bool) -> None:
+    """That this process was asked to stop travels with its sums."""
+    sums[-1, 2] = asked
 
 
 def asked_to_stop(sums: Tensor) -> bool:

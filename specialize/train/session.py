@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -178,7 +178,8 @@ def _go_on(
                 prepared.follower.asked_to_stop = asked
             loader = _loader(plan, student, setting, start)
             trainer = SparseTrainer(student, loader, setting, advance, asked_to_stop=asked)
-            trainer.train(resume_from_checkpoint=str(before.path) if before and start else None)
+            with closing(trainer):
+                trainer.train(resume_from_checkpoint=str(before.path) if before and start else None)
     if trainer.stopping and trainer.state.global_step < steps:
         raise KeyboardInterrupt(f"stopped and saved after step {trainer.state.global_step}")
     rows = plan.at(steps - 1).rows

@@ -18,6 +18,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -45,7 +46,9 @@ from specialize.students.student import Student, copy_tokenizer
 from specialize.tokens import Tokenizer
 from specialize.train import metrics
 from specialize.train.collate import Batch
+from specialize.train.helpers import Helpers, dealt, helpful
 from specialize.train.loader import Step, StepLoader
+from specialize.train.overhead import pass_overhead
 from specialize.train.stopping import never
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
@@ -92,6 +95,7 @@ class SparseTrainer(Trainer):
         self.betas = _betas(setting.recipe, self.args.device)
         spelled = setting.tokenizer.pieces(range(setting.tokenizer.size))
         self.token_bytes = torch.tensor([len(piece) for piece in spelled], device=self.args.device)
+        self.helpers: Helpers | None = None
         self.sums: Tensor | None = None
         self.keys: Sequence[tuple[str, int]] = ()
         self.clock = time.perf_counter()
@@ -108,31 +112,54 @@ class SparseTrainer(Trainer):
     def training_step(  # type: ignore[override]  # the loader gives steps, not dicts of tensors
         self, model: nn.Module, inputs: Step, num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
-        """Forward and backward of every micro-batch; gradients are exchanged in the last one."""
+        """Forward and backward of every micro-batch, here and in helpers where there are some."""
         model.train()
         self.keys = inputs.keys
-        measures = metrics.Measures(
-            len(self.objective_weights), self.token_bytes, stopping=self.asked_to_stop()
-        )
-        total = torch.zeros((), device=self.args.device)
         tokens = torch.from_numpy(inputs.tokens).clamp(min=1)
         # gradients are averaged over processes, so each contributes its part that many times
         scale = self.objective_weights / tokens * self.accelerator.num_processes
         scale = scale.float().to(self.args.device)
-        counted = len(inputs.batches) - inputs.idle
-        for position, batch in enumerate(inputs.batches):
+        if self.helpers is None:
+            count = helpful(self.student) if self.accelerator.num_processes == 1 else 0
+            self.helpers = Helpers(self.student, partial(self._gradients, self.student), count)
+        overhead = pass_overhead(self.student, self.args.device.type) if self.helpers.count else 0
+        mine, *theirs = dealt(inputs.batches, self.helpers.count + 1, overhead)
+        self.helpers.ask(theirs, scale)
+        total, sums = self._gradients(model, mine, scale, idle=inputs.idle)
+        for their_total, their_sums in self.helpers.collect():
+            total += their_total
+            sums += their_sums
+        metrics.note_stopping(sums, asked=self.asked_to_stop())
+        self.sums = self.accelerator.reduce(sums, "sum")
+        self.stopping = metrics.asked_to_stop(self.sums)
+        self._refuse_not_finite(self.sums[:-1, 0].sum(), "loss")
+        return total
+
+    def _gradients(
+        self, model: nn.Module, batches: Sequence[Batch], scale: Tensor, *, idle: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Add the gradients of ``batches``, exchanged in the last one, to the weights'.
+
+        Returns:
+            The sum of the losses, and ``metrics.Measures.sums``.
+        """
+        measures = metrics.Measures(len(self.objective_weights), self.token_bytes)
+        total = torch.zeros((), device=self.args.device)
+        for position, batch in enumerate(batches):
             batch = batch.to(self.args.device)
-            later = position < len(inputs.batches) - 1
+            later = position < len(batches) - 1
             with self.accelerator.no_sync(model) if later else contextlib.nullcontext():
-                weight = scale[batch.objective] * (position < counted)
+                weight = scale[batch.objective] * (position < len(batches) - idle)
                 loss, rows = self._loss(model, batch, weight)
                 self.accelerator.backward(loss)
             total += loss.detach()
             measures.add(batch, rows)
-        self.sums = self.accelerator.reduce(measures.sums, "sum")
-        self.stopping = metrics.asked_to_stop(self.sums)
-        self._refuse_not_finite(self.sums[:-1, 0].sum(), "loss")
-        return total
+        return total, measures.sums
+
+    def close(self) -> None:
+        """End the processes that helped."""
+        if self.helpers is not None:
+            self.helpers.close()
 
     def _loss(self, model: nn.Module, batch: Batch, weight: Tensor) -> tuple[Tensor, RowMeasures]:
         """The weighted sum of the micro-batch's nats; the caller has put the division in."""
