@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The experiments on real models and published texts, X11 and X12, each with one command: what they
 # read is put into OUT/inputs, and `specialize experiment` does the rest. SmolLM2-135M-Instruct is
-# downloaded; six of its thirty layers are the students, in its own vocabulary and in others; for
-# X11 the whole of it is tuned to be the teacher.
+# downloaded. For X11 it is tuned to be the teacher, and six of its thirty layers are the students, in
+# its own vocabulary and in others; for X12 it is the student itself.
 #
 #   scripts/real_experiments.sh X11|X12|X11N|X12N --data DATA_DIR [OUT]
 #
@@ -25,16 +25,16 @@ done
 [ -n "$name" ] && [ -n "$data" ] || usage
 data="$(cd "$data" && pwd)"
 out="${out:-$here/runs/$name}"
-"$here/scripts/setup.sh" real >&2
+"$here/scripts/setup.sh" real,lora >&2
 bin="$here/.venv/bin" build="$here/scripts/build"
 mkdir -p "$out/inputs/models"
 cd "$out"
 
 "$here/scripts/real_model/download.sh" inputs/SmolLM2.gguf
 [ -e inputs/data ] || ln -s "$data" inputs/data
-"$bin/python" "$build/prune_layers.py" inputs/SmolLM2.gguf inputs/models/own --keep 6
 case "$name" in
   X11*)
+    "$bin/python" "$build/prune_layers.py" inputs/SmolLM2.gguf inputs/models/own --keep 6
     for vocabulary in t5 gpt2; do
       "$bin/python" "$build/remake_vocabulary.py" inputs/models/own \
         "inputs/data/tokenizers/$vocabulary" "inputs/models/$vocabulary"

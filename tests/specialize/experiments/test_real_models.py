@@ -66,13 +66,14 @@ def inputs(tmp_path: Path) -> Path:
     """What the script puts there: models and sets."""
     for name, model in (("teacher", toys.gpt2), ("own", toys.gpt2), ("t5", toys.llama)):
         shutil.copytree(model(), tmp_path / "models" / name)
+    shutil.copytree(toys.gpt2(), tmp_path / rationales.STUDENT)
     write_data(tmp_path / "data")
     return tmp_path
 
 
 @pytest.mark.parametrize("experiment", [pair.REAL_PAIR, rationales.RATIONALES])
 def test_what_is_missing_is_named(experiment: Experiment, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"has no models/.*; run scripts/real_experiments\.sh"):
+    with pytest.raises(InputError, match=r"has no .+, data.*; run scripts/real_experiments\.sh"):
         experiment.prepare(tmp_path, 2, 1)
 
 
@@ -111,7 +112,7 @@ def test_rationales_are_imported_once(inputs: Path, monkeypatch: pytest.MonkeyPa
     }  # fmt: skip
     [response, *_] = next(stores["cqa-palm"].shards()).responses
     assert (response.text, response.correct) == ("It grows.", True)
-    experiment = rationales.RATIONALES
+    experiment = rationales.RATIONALES_NIGHT
     recipe = experiment.recipe(inputs, experiment.arm("obqa two teachers"), 0)
     assert [objective.teacher for objective in recipe.objectives] == [
         None, "obqa-flan-t5", "obqa-llama-2"
