@@ -14,7 +14,6 @@ In the layout ``ragged`` the entries are stored as ``ragged`` says, without unus
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
@@ -22,9 +21,9 @@ from numpy.typing import NDArray
 
 from specialize.records import Response
 from specialize.store.description import StoreDescription
-from specialize.store.half import are_logprobs, are_nothing, never_rise, row_sums
 from specialize.store.ragged import COUNT, Arrays, Number, packed
 from specialize.store.shard import Shard
+from specialize.store.sound_rows import MASS_TOLERANCE, ids_of_sound_rows
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -40,9 +39,6 @@ POSITION_ARRAYS = (
     "entry_id",
     "entry_logprob",
 )
-_FEW = 8  # entries of which every pair is compared
-MASS_TOLERANCE = 2e-3  # float16 rounds each probability by up to 2.5e-4
-_ROUNDING = 1e-5  # of sums in float32: what is so near to the tolerance is looked at closely
 
 
 def position_arrays(shard: Shard, description: StoreDescription) -> Arrays:
@@ -185,7 +181,7 @@ def row_problems(
     arrays: Mapping[str, NDArray[Number]], description: StoreDescription
 ) -> list[tuple[int, str]]:
     """The first position that breaks each rule, and the rule, from the stored arrays."""
-    if _are_sound(arrays, description):
+    if ids_of_sound_rows(arrays, description) is not None:
         return []
     ids = arrays["topk_id"].astype(np.int64)
     logprobs = arrays["topk_logprob"].astype(np.float64)
@@ -213,39 +209,6 @@ def _in_row(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(R,) whether any is marked in each row of (R, K)."""
     rows: NDArray[np.bool_] = np.logical_or.reduce(marked, axis=1)
     return rows
-
-
-def _are_sound(arrays: Mapping[str, NDArray[Number]], description: StoreDescription) -> bool:
-    """Whether every rule holds; False may only mean that it takes a closer look to know.
-
-    From the bits of half precision, in a tenth of the time that it takes to name what is broken.
-    """
-    logprobs, tail = arrays["topk_logprob"], arrays["tail_logprob"]
-    token, ids = arrays["token_id"], arrays["topk_id"]
-    if logprobs.dtype != np.float16 or ids.shape[1] > _FEW or not len(token):
-        return False
-    values = [logprobs, tail, arrays["token_logprob"]]
-    if "tempered_tails" in arrays:
-        values.append(arrays["tempered_tails"])
-    size = description.vocabulary_size
-    if not all(are_logprobs(value) for value in values) or not never_rise(logprobs):
-        return False
-    if token.max() >= size or ids.max(initial=0) >= size:
-        return False
-    unused = are_nothing(logprobs)
-    if (unused.any() and (ids[unused] != 0).any()) or _may_repeat(ids, unused):
-        return False
-    stored, most = row_sums(logprobs), MASS_TOLERANCE - _ROUNDING
-    if description.tail_is_complement:
-        return bool((stored <= 1 + most).all())
-    return bool((np.abs(stored + row_sums(tail[:, None]) - 1) <= most).all())
-
-
-def _may_repeat(ids: NDArray[Number], unused: NDArray[np.bool_]) -> bool:
-    """Whether two slots of a row have one id, the second of them in use; column by column."""
-    columns, empty = np.ascontiguousarray(ids.T), np.ascontiguousarray(unused.T)
-    pairs = combinations(range(len(columns)), 2)
-    return any(((columns[a] == columns[b]) & ~empty[b]).any() for a, b in pairs)
 
 
 def _rises(logprobs: NDArray[np.float64]) -> NDArray[np.bool_]:

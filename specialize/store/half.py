@@ -17,8 +17,7 @@ NOTHING = 0xFC00  # the bits of -inf
 _SIGN = 0x8000
 
 with np.errstate(over="ignore", invalid="ignore"):
-    _EXPONENTIALS = np.exp(np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64))
-    _ROUNDED = _EXPONENTIALS.astype(np.float32)
+    EXPONENTIALS = np.exp(np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64))
 
 
 def _bits(values: NDArray[Number]) -> NDArray[np.uint16]:
@@ -29,7 +28,7 @@ def _bits(values: NDArray[Number]) -> NDArray[np.uint16]:
 
 def exp_half(values: NDArray[Number]) -> NDArray[np.float64]:
     """``np.exp`` of half-precision ``values`` in double precision, looked up."""
-    found: NDArray[np.float64] = _EXPONENTIALS[_bits(values)]
+    found: NDArray[np.float64] = EXPONENTIALS[_bits(values)]
     return found
 
 
@@ -41,29 +40,9 @@ def are_logprobs(values: NDArray[Number]) -> bool:
     return bool(((distance <= NOTHING ^ _SIGN) | (distance == _SIGN)).all())
 
 
-def never_rise(values: NDArray[Number]) -> bool:
-    """Whether no row (R, K) of log-probabilities rises; False may be wrong beside a -0.0."""
-    bits = _bits(values)
-    if bits.shape[1] < 2:
-        return True
-    falls: NDArray[np.bool_] = bits.ravel()[1:] >= bits.ravel()[:-1]
-    falls[bits.shape[1] - 1 :: bits.shape[1]] = True  # from the end of a row to the next
-    return bool(falls.all())
-
-
 def are_nothing(values: NDArray[Number]) -> NDArray[np.bool_]:
     """Which values are -inf, of any precision."""
     if values.dtype != np.float16:
         return np.isneginf(values)
     found: NDArray[np.bool_] = _bits(values) == NOTHING
     return found
-
-
-def row_sums(values: NDArray[Number]) -> NDArray[np.float32]:
-    """(R,) the sum of the exponentials of each row (R, K), to 1e-6."""
-    bits = _bits(values)
-    found = np.take(_ROUNDED, bits, mode="clip")  # no index of 16 bits is outside
-    # Not `found @ ones`: a matrix product's kernel may read past the end of a short row, and
-    # NumPy then warns of an invalid value that no row holds.
-    sums: NDArray[np.float32] = np.einsum("rk->r", found)
-    return sums

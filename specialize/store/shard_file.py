@@ -38,6 +38,7 @@ from specialize.store.layout import (
     texts_path,
 )
 from specialize.store.mapped import State, mapped, state_of
+from specialize.store.plain_lines import are_plain
 from specialize.store.ragged import Arrays, Number, first_entries, integers, padded
 from specialize.store.sealed import canonical
 from specialize.store.shard import Shard, Texts
@@ -46,7 +47,6 @@ from specialize.store.text_lines import (
     decode_text,
     decode_texts,
     encode_texts,
-    keys_of_texts,
 )
 
 _METADATA = "specialize"  # one key: with several, safetensors writes them in random order
@@ -193,17 +193,18 @@ class ShardFile:
             # one by one, to name the line that is none
             return [self._response(row) for row in range(self.record.samples)]
 
-    def text_keys(self) -> list[tuple[str, int]]:
-        """The keys in the texts, of which every line is found to be a response.
+    def foreign_lines(self) -> list[tuple[int, tuple[str, int]]]:
+        """The rows whose line of the texts is of another key, and that key.
 
         Raises:
             StoreError: as ``responses``.
         """
-        texts = self.checked_texts()
-        try:
-            return keys_of_texts(texts, self.arrays["text_ptr"])
-        except NO_RESPONSE:
-            return [response.key for response in self.responses()]
+        if are_plain(self.checked_texts(), self.arrays):
+            return []
+        found = enumerate(response.key for response in self.responses())
+        return [
+            (row, key) for (row, key), own in zip(found, self.keys(), strict=True) if key != own
+        ]
 
     def texts(self) -> Texts:
         """All samples without their rows."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import NotRequired, TypedDict, cast
 
 import numpy as np
@@ -26,11 +25,6 @@ from specialize.store.sealed import Json, canonical
 
 # what is raised of lines that are no responses
 NO_RESPONSE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
-
-
-_FIELDS = frozenset(entry.name for entry in fields(Response))
-_ALWAYS = frozenset({"example_id", "sample", "text"})
-_OF_ANOTHER = _FIELDS - {"prompt"} | {"prompt_of"}
 
 
 class _Line(TypedDict):
@@ -129,24 +123,6 @@ def decode_texts(texts: bytes, text_ptr: NDArray[Number]) -> list[Response]:
         elif isinstance(line["prompt"], dict):
             line["prompt"] = ChatPrompt.from_json(line["prompt"])
     return [Response(**cast("_Line", line)) for line in lines]  # any other key is refused
-
-
-def keys_of_texts(texts: bytes, text_ptr: NDArray[Number]) -> list[tuple[str, int]]:
-    """The keys of all lines, each found to be a response to a plain prompt.
-
-    Args:
-        texts, text_ptr: as of ``decode_texts``, of whose time this takes half.
-
-    Raises:
-        NO_RESPONSE: one of these, where a line is no response, or its prompt a chat.
-    """
-    lines = _all_lines(texts, text_ptr)
-    plain = [type(line.get("prompt")) is str for line in lines]
-    for line, own in zip(lines, plain, strict=True):
-        known = _FIELDS if own else _OF_ANOTHER
-        if not _ALWAYS <= line.keys() <= known or not (own or plain[line["prompt_of"]]):
-            raise ValueError("a line is no response to a plain prompt")
-    return [(line["example_id"], line["sample"]) for line in lines]
 
 
 def decode_text(texts: bytes, text_ptr: NDArray[Number], row: int) -> Response:

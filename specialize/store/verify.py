@@ -31,6 +31,7 @@ from specialize.store.reader import read_store_file, read_summary, read_vocabula
 from specialize.store.remote import afresh, here, listed
 from specialize.store.sealed import Json
 from specialize.store.shard_file import ShardFile
+from specialize.store.sound_rows import ids_of_sound_rows
 from specialize.store.summary import Summary, total_counts
 
 EACH = 32  # shards of a process at least
@@ -151,23 +152,22 @@ class _Shard:
 
 def _look_at(root: Path, record: ShardRecord, description: StoreDescription) -> _Shard:
     """Read all of one shard."""
+    arrays, texts = arrays_path(root, record.shard), texts_path(root, record.shard)
     try:
         file = ShardFile(root, record, description)
-        keys, own = file.keys(), file.text_keys()
+        keys, foreign = file.keys(), file.foreign_lines()
     except (StoreError, OSError) as error:
         return _Shard((str(error),))
-    arrays, texts = arrays_path(root, record.shard), texts_path(root, record.shard)
-    rules = row_problems(file.rows(0, record.positions), description)
+    used = ids_of_sound_rows(file.arrays, description)
+    rules = row_problems(file.rows(0, record.positions), description) if used is None else []
     problems = [f"{arrays}: at position {position} {problem}" for position, problem in rules]
-    if keys != own:
-        problems += [
-            f"{texts}: line {row + 1} is of {other}, not of {key}"
-            for row, (key, other) in enumerate(zip(keys, own, strict=True))
-            if key != other
-        ]
-    used = np.zeros(max(description.vocabulary_size, 1), np.bool_)
-    for ids in file.stored_ids():
-        used[ids if ids.max(initial=0) < len(used) else ids[ids < len(used)]] = True
+    problems += [
+        f"{texts}: line {row + 1} is of {other}, not of {keys[row]}" for row, other in foreign
+    ]
+    if used is None:
+        used = np.zeros(max(description.vocabulary_size, 1), np.bool_)
+        for ids in file.stored_ids():
+            used[ids[ids < len(used)]] = True
     sizes = [array.nbytes for name, array in file.arrays.items() if name in POSITION_ARRAYS]
     return _Shard(tuple(problems), keys, sum(sizes), np.packbits(used))
 
@@ -202,7 +202,9 @@ class _Walk:
             for number in numbers:
                 yield from self._add(records[number], look(number))
             return
-        with closing(forked(look, numbers, count)) as looked:
+        # looked at here, so that what is compiled for it is compiled once
+        yield from self._add(records[0], look(0))
+        with closing(forked(look, numbers[1:], count)) as looked:
             for number, shard in looked:
                 yield from self._add(records[number], shard)
 
