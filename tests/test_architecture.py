@@ -15,7 +15,7 @@ TEXT = (ROOT / "ARCHITECTURE.md").read_text()
 WALK = TEXT.split("## A walk")[1].split("\n## ")[0]
 PICTURE = TEXT.split("```text")[1].split("```")[0]
 QUOTED = re.findall(r"`([^`\n]+)`", TEXT)
-COMPILED = {"kernel", "entry"}  # the decorators of align.kernels.jit
+COMPILED = {"kernel", "entry", "quick_entry"}  # the decorators of align.kernels.jit
 
 
 # Words of a private language: siblings, assigned, distinguished, split, before, cannot are right.

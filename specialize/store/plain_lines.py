@@ -25,6 +25,7 @@ def _word(text: str) -> Bytes:
     return np.frombuffer(text.encode(), np.uint8)
 
 
+FEW = 1 << 16  # bytes that are read sooner than what is compiled is loaded
 NOWHERE = -1
 DIGITS = 9  # of a number, at most
 QUOTE, ESCAPE, SPACE, ZERO, NINE, BRACKET = b'"\\ 09]'
@@ -47,7 +48,7 @@ def are_plain(texts: bytes, arrays: Mapping[str, NDArray[Number]]) -> bool:
         texts: the file.
         arrays: of the shard, of which ``text_ptr`` and the keys are looked at.
     """
-    if not texts.endswith(b"\n"):
+    if len(texts) < FEW or not texts.endswith(b"\n"):
         return False
     if not texts.isascii():
         try:

@@ -21,6 +21,7 @@ from specialize.store.half import EXPONENTIALS, NOTHING, are_logprobs
 from specialize.store.ragged import COUNT, Number
 
 MASS_TOLERANCE = 2e-3  # float16 rounds each probability by up to 2.5e-4
+FEW = 2000  # positions of a shard that are read closely sooner than what is compiled is loaded
 _ROUNDING = 1e-9  # of sums: what is so near to the tolerance is looked at closely
 _LARGEST, _LEAST = 0x8000, NOTHING  # -0.0 and -inf
 
@@ -53,6 +54,8 @@ def ids_of_sound_rows(
         (vocabulary size,); None where it takes a closer look to know what is broken, if anything.
     """
     others = [arrays[name] for name in ("token_logprob", "tempered_tails") if name in arrays]
+    if len(arrays["token_id"]) < FEW:
+        return None
     if any(values.dtype != np.float16 or not are_logprobs(values) for values in others):
         return None
     prefix = "entry" if "entries" in arrays else "topk"
@@ -94,8 +97,7 @@ def _look(
         seen: (V,) zeros; what is still 0 then is not in use.
     """
     token_id, tail, entries, ids, logprobs = rows
-    (least, most), size, padded = limits, len(seen), len(entries) == 0
-    end = 0
+    (least, most), size, padded, end = limits, len(seen), len(entries) == 0, 0
     for row in range(len(token_id)):
         if tail[row] > _LEAST or 0 < tail[row] < _LARGEST:
             return False
@@ -109,15 +111,14 @@ def _look(
             last = bits
             if bits == _LEAST:
                 # a slot that is not in use; the layout without such slots is looked at closely
-                if not padded or ids[at] != 0:
-                    return False
-                continue
+                if padded and ids[at] == 0:
+                    continue
+                return False
             # the row's number says that the id came in this row before
             token = ids[at]
             if token >= size or seen[token] == row + 1:
                 return False
-            seen[token] = row + 1
-            mass += exponentials[bits]
+            seen[token], mass = row + 1, mass + exponentials[bits]
         token = token_id[row]
         if mass < least or mass > most or token >= size:
             return False

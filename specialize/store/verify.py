@@ -89,6 +89,7 @@ def verify(path: str | Path) -> Verification:
     walk = _Walk(root, description)
     with afresh(root):
         problems += walk.shards(manifest.records)
+        problems += walk.repeated_keys()
     problems += walk.unknown_files()
     if summary is not None:
         problems += _total_problems(root, summary, manifest)
@@ -141,12 +142,13 @@ def _total_problems(root: Path, summary: Summary, manifest: Manifest) -> list[st
 class _Shard:
     """What was found in one shard, sent from the process that looked.
 
-    ``keys`` (samples,) in order, none of a shard that cannot be read; ``used`` the bits of the ids.
+    ``hashes`` (samples,) are those of the keys, ``used`` the bits of the ids; none of a shard that
+    cannot be read.
     """
 
     problems: tuple[str, ...]
-    keys: Sequence[tuple[str, int]] = ()
     position_bytes: int = 0
+    hashes: NDArray[np.int64] | None = None
     used: NDArray[np.uint8] | None = None
 
 
@@ -169,7 +171,8 @@ def _look_at(root: Path, record: ShardRecord, description: StoreDescription) -> 
         for ids in file.stored_ids():
             used[ids[ids < len(used)]] = True
     sizes = [array.nbytes for name, array in file.arrays.items() if name in POSITION_ARRAYS]
-    return _Shard(tuple(problems), keys, sum(sizes), np.packbits(used))
+    hashes = np.fromiter(map(hash, keys), np.int64, len(keys))
+    return _Shard(tuple(problems), sum(sizes), hashes, np.packbits(used))
 
 
 class _Walk:
@@ -178,7 +181,7 @@ class _Walk:
     def __init__(self, root: Path, description: StoreDescription) -> None:
         self.rows = self.positions = self._position_bytes = 0
         self._root, self._description = root, description
-        self._shard_of: dict[tuple[str, int], int] = {}
+        self._readable: list[tuple[ShardRecord, NDArray[np.int64]]] = []
         self._used = np.zeros(-(-max(description.vocabulary_size, 1) // 8), np.uint8)
         self._known: set[Path] = set()
         there = listed(root)
@@ -212,20 +215,28 @@ class _Walk:
         arrays = arrays_path(self._root, record.shard)
         self._known |= {arrays, texts_path(self._root, record.shard)}
         yield from shard.problems
-        if shard.used is None:
+        if shard.hashes is None or shard.used is None:
             return
         self.rows += record.samples
         self.positions += record.positions
         self._position_bytes += shard.position_bytes
         self._used |= shard.used
-        mine = dict.fromkeys(shard.keys, record.shard)
-        if len(mine) == len(shard.keys) and self._shard_of.keys().isdisjoint(mine):
-            self._shard_of.update(mine)
+        self._readable.append((record, shard.hashes))
+
+    def repeated_keys(self) -> Iterator[str]:
+        """Keys that an earlier sample has; read again where their hashes are not all different."""
+        hashes = np.concatenate([np.zeros(0, np.int64), *(each for _, each in self._readable)])
+        hashes.sort()
+        if (np.diff(hashes) != 0).all():
             return
-        for key in shard.keys:
-            if key in self._shard_of:
-                yield f"{arrays}: {key} is in shard {self._shard_of[key]} already"
-            self._shard_of.setdefault(key, record.shard)
+        shard_of: dict[tuple[str, int], int] = {}
+        for record, _ in self._readable:
+            keys = ShardFile(self._root, record, self._description).keys()
+            for key in keys:
+                if key in shard_of:
+                    arrays = arrays_path(self._root, record.shard)
+                    yield f"{arrays}: {key} is in shard {shard_of[key]} already"
+                shard_of.setdefault(key, record.shard)
 
     def vocabulary(self, summary: Summary) -> Iterator[str]:
         """Every id in use has its piece."""

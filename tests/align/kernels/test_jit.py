@@ -147,6 +147,15 @@ def test_kernels_are_compiled_quickly_and_nothing_else_is(
         (gc.enable if collected else gc.disable)()
 
 
+def test_what_is_compiled_at_once_is_not_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(jit, "kernel", lambda function: function)
+    monkeypatch.setattr(jit, "is_cached", lambda compiled: False)
+    monkeypatch.setattr(jit, "announce", lambda: said.append("about 6 s"))
+    assert (jit.quick_entry(len)("ab"), said) == (2, [])
+    assert (jit.entry(len)("ab"), said) == (2, ["about 6 s"])
+
+
 def test_a_kernel_has_one_form(first: subprocess.CompletedProcess[str]) -> None:
     """Each kernel is compiled for one signature; what is not needed is not compiled."""
     forms = json.loads(first.stdout)

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from specialize.records import ChatPrompt, Message, Response
+from specialize.store import plain_lines
 from specialize.store.arrays import key_arrays
-from specialize.store.plain_lines import are_plain
 from specialize.store.ragged import Arrays
 from specialize.store.text_lines import decode_texts, encode_texts
 
@@ -47,10 +47,12 @@ def stored(responses: list[Response]) -> tuple[bytes, Arrays]:
 
 
 def plainly(written: bytes, arrays: Arrays) -> bool:
-    """``are_plain`` of arrays that cannot be written to, as those of files."""
+    """``are_plain`` however few, of arrays that cannot be written to, as those of files."""
     for array in arrays.values():
         array.flags.writeable = False
-    return are_plain(written, arrays)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_lines, "FEW", 0)
+        return plain_lines.are_plain(written, arrays)
 
 
 @given(many_responses())
