@@ -21,7 +21,7 @@ from specialize.experiments.page import points
 from specialize.report.canvas import COLOURS, Drawing, draw
 from specialize.selection.crossed_interval import crossed_interval
 
-_ROLES = ("in-distribution", "out-of-distribution")
+_ROLE = "in-distribution"
 _BEFORE, _AFTER = 0, None  # steps of the checkpoints: the first and the last one
 _COEFFICIENTS: tuple[tuple[str, int, int | None, bool], ...] = (
     ("slope before", 1, _BEFORE, False),
@@ -49,7 +49,6 @@ def weights(parameters: Sequence[int], degree: int) -> NDArray[np.float64]:
 def coefficient(
     judged: Judgement,
     parameters: Mapping[str, int],
-    role: str,
     degree: int,
     *,
     step: int | None = None,
@@ -66,8 +65,8 @@ def coefficient(
     share = weights(list(parameters.values()), degree)
     table = np.array([
         share @ np.array([
-            judged.right(arm, seed, role, step=step)
-            - (judged.right(arm, seed, role, step=0) if less_before else 0)
+            judged.right(arm, seed, _ROLE, step=step)
+            - (judged.right(arm, seed, _ROLE, step=0) if less_before else 0)
             for arm in parameters
         ])
         for seed in judged.seeds(*parameters)
@@ -82,29 +81,21 @@ def table(parameters: Mapping[str, int], outcomes: Sequence[Outcome]) -> str:
 
 def _table(parameters: Mapping[str, int], judged: Judgement) -> Iterator[str]:
     yield "## By size\n"
-    heads = [f"{role}, {when}" for role in _ROLES for when in ("before", "after")]
-    yield f"| student | parameters | {' | '.join(heads)} |"
-    yield f"|---|---:|{'---:|' * len(heads)}"
+    yield "| student | parameters | accuracy before | after |"
+    yield "|---|---:|---:|---:|"
     for name, count in parameters.items():
-        reached = [
-            f"{100 * judged.accuracy(name, role, step=step).mean:.1f}"
-            for role in _ROLES
-            for step in (_BEFORE, _AFTER)
-        ]
-        yield f"| {name} | {count:,} | {' | '.join(reached)} |"
+        before, after = (judged.accuracy(name, _ROLE, step=step).mean for step in (_BEFORE, _AFTER))
+        yield f"| {name} | {count:,} | {100 * before:.1f} | {100 * after:.1f} |"
     yield (
         "\nA straight line and a parabola over log10 of the parameters, by least squares: the "
         "slope is points for ten times the parameters, the curvature the parabola's coefficient. "
         "Intervals as above.\n"
     )
-    yield f"| of the fit | {' | '.join(_ROLES)} |"
-    yield "|---|---:|---:|"
+    yield "| of the fit | points |"
+    yield "|---|---:|"
     for what, degree, step, less in _COEFFICIENTS:
-        found = [
-            points(coefficient(judged, parameters, role, degree, step=step, less_before=less))
-            for role in _ROLES
-        ]
-        yield f"| {what} | {' | '.join(found)} |"
+        found = coefficient(judged, parameters, degree, step=step, less_before=less)
+        yield f"| {what} | {points(found)} |"
 
 
 def curve(parameters: Mapping[str, int], outcomes: Sequence[Outcome]) -> Drawing:
@@ -112,17 +103,14 @@ def curve(parameters: Mapping[str, int], outcomes: Sequence[Outcome]) -> Drawing
     judged, sizes = Judgement(outcomes), list(parameters.values())
 
     def paint(axes: Axes) -> None:
-        for colour, role in zip(COLOURS, _ROLES, strict=False):
-            for step, style, when in ((_BEFORE, "x--", "before"), (_AFTER, "o-", "after")):
-                reached = [judged.accuracy(name, role, step=step) for name in parameters]
-                for size, each in zip(sizes, reached, strict=True):
-                    shares = [100 * share for share in each.by_seed]
-                    axes.plot([size] * len(shares), shares, style[0], color=colour, markersize=3.5)
-                line = np.polyfit(np.log10(sizes), [100 * each.mean for each in reached], 1)
-                axes.plot(
-                    sizes, np.polyval(line, np.log10(sizes)), style[1:], color=colour, linewidth=1,
-                    label=f"{role}, {when}",
-                )  # fmt: skip
+        for colour, step, when in ((COLOURS[1], _BEFORE, "before"), (COLOURS[0], _AFTER, "after")):
+            reached = [judged.accuracy(name, _ROLE, step=step) for name in parameters]
+            for size, each in zip(sizes, reached, strict=True):
+                shares = [100 * share for share in each.by_seed]
+                axes.plot([size] * len(shares), shares, "o", color=colour, markersize=3.5)
+            line = np.polyfit(np.log10(sizes), [100 * each.mean for each in reached], 1)
+            drawn = np.polyval(line, np.log10(sizes))
+            axes.plot(sizes, drawn, color=colour, linewidth=1, label=when)
         axes.set_xscale("log")
         axes.set_xticks(sizes, labels=list(parameters))
         axes.xaxis.set_minor_locator(NullLocator())
