@@ -148,7 +148,9 @@ def run_command(command: click.Command) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = command.main(standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # click takes any for an end of what is typed
+            raise error.__cause__ from None
         return _refuse("interrupted; the same command continues where it stopped", INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

@@ -195,7 +195,7 @@ def quantify(_recipe: Recipe, folder: Path, checkpoint: Path) -> Mapping[str, li
     for kind in (_HUMAN, _OWN):
         path = _texts(folder, kind)
         asked = measured.read_asked(path)
-        said = np.load(path.with_suffix(".npy"), mmap_mode="r") if own else None
+        said = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False) if own else None
         values = measured.of_texts(model, tokenizer, asked, teacher=said)
         sizes = [len(one.text.encode()) for one in asked]
         nats = {_NATS[kind]: values["nats"], _TEACHERS[kind]: [one.nats for one in asked]}

@@ -15,11 +15,12 @@ helpers, so that a step depends on how many there are and on nothing else.
 from __future__ import annotations
 
 import mmap
-import pickle
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -110,7 +111,7 @@ class Helpers:
         self._asked = [number for number, part in enumerate(parts) if part]
         for number in self._asked:
             try:
-                self._started[number][0].send_bytes(pickle.dumps((parts[number], scale)))
+                self._started[number][0].send(([_sent(b) for b in parts[number]], scale.numpy()))
             except (BrokenPipeError, ConnectionResetError):
                 raise _killed() from None
 
@@ -127,7 +128,7 @@ class Helpers:
         returned = []
         for number in self._asked:
             try:
-                made, error = pickle.loads(self._started[number][0].recv_bytes())
+                made, error = self._started[number][0].recv()
             except (EOFError, ConnectionResetError):
                 raise _killed() from None
             if error is not None:
@@ -136,7 +137,7 @@ class Helpers:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
                 parameter.grad += found
-            returned.append(made)
+            returned.append((torch.from_numpy(made[0]), torch.from_numpy(made[1])))
         return returned
 
 
@@ -151,11 +152,12 @@ class _Serving:
     def __call__(self, pipe: Connection) -> None:
         torch.set_num_threads(1)  # those of the process that was forked are not there
         while True:
-            batches, scale = pickle.loads(pipe.recv_bytes())
+            parts, scale = pipe.recv()
             try:
-                made = self._gradients(batches, scale)
+                batches = [_received(part) for part in parts]
+                total, sums = self._gradients(batches, torch.from_numpy(scale))
             except Exception as error:
-                pipe.send_bytes(pickle.dumps((None, error)))
+                pipe.send((None, error))
                 continue
             for parameter, found in zip(self._parameters, self._found, strict=True):
                 if parameter.grad is None:
@@ -163,7 +165,18 @@ class _Serving:
                 else:
                     found.copy_(parameter.grad)
                     parameter.grad = None
-            pipe.send_bytes(pickle.dumps((made, None)))
+            pipe.send(((np.asarray(total), sums.numpy()), None))
+
+
+def _sent(batch: Batch) -> dict[str, object]:
+    """A micro-batch as arrays: tensors would each take a file of shared memory along."""
+    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return {name: v.numpy() if isinstance(v, Tensor) else v for name, v in values.items()}
+
+
+def _received(values: dict[str, object]) -> Batch:
+    made = {n: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for n, v in values.items()}
+    return Batch(**made)  # type: ignore[arg-type]  # what ``_sent`` took apart
 
 
 def _in_common(like: Sequence[Tensor]) -> list[Tensor]:

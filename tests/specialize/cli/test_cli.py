@@ -46,7 +46,8 @@ def with_little_room(
         "from specialize.cli.stages import main; main()"
     )
     return subprocess.run(
-        [sys.executable, "-c", start, *arguments],
+        # -B: Python would keep what it compiled cut off at the limit
+        [sys.executable, "-B", "-c", start, *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -112,9 +112,13 @@ def test_what_a_crash_left_is_cleared(tmp_path: Path, whole: dict[str, bytes]) -
 
 
 @pytest.mark.parametrize("reserve", [0, 100, 700, 1_050, 2_000])
-def test_full_disk(tmp_path: Path, whole: dict[str, bytes], reserve: int) -> None:
+def test_full_disk(
+    tmp_path: Path, whole: dict[str, bytes], reserve: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No file may grow beyond ``reserve`` bytes: a real refusal of the system."""
     root = tmp_path / "store"
+    # Python would keep what it compiles meanwhile cut off at the limit
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (reserve, hard))
     try:

@@ -25,6 +25,7 @@ from specialize.students import checkpoints
 from specialize.students.student import Student, load_student
 from specialize.tokens import load_tokenizer
 from specialize.train import helpers, metrics, train
+from specialize.train.collate import Batch
 from specialize.train.helpers import Helpers, dealt, helpful
 from tests.support import toys
 
@@ -48,24 +49,34 @@ class Toy:
         self.unused = nn.Parameter(torch.ones(2))
         self.model.register_parameter("unused", self.unused)
 
-    def gradients(self, batches: Sequence[Tensor], scale: Tensor) -> tuple[Tensor, Tensor]:
+    def gradients(self, batches: Sequence[Batch], scale: Tensor) -> tuple[Tensor, Tensor]:
         total = torch.zeros(())
         for batch in batches:
-            if batch.isnan().any():
+            values = batch.logprobs
+            if values.isnan().any():
                 raise ValueError("a number is missing")
-            if batch.isinf().any():
+            if values.isinf().any():
                 os.kill(os.getpid(), signal.SIGKILL)
-            loss = (self.model(batch) * scale).square().sum()
+            loss = (self.model(values) * scale).square().sum()
             loss.backward()
             total += loss.detach()
         return total, torch.tensor([float(len(batches))])
+
+
+def holding(values: Tensor) -> Batch:
+    """A micro-batch of which a toy looks at one tensor."""
+    none = torch.zeros(0, dtype=torch.int64)
+    return Batch(
+        none, None, None, None, none, none, values, torch.zeros(0), none, none,
+        torch.zeros(1, 3, dtype=torch.float64), (("q/0", 0),), 0, len(values),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 @pytest.mark.usefixtures("threads")
 def test_gradients_and_sums_are_those_of_one_process(count: int) -> None:
     toy = Toy()
-    batches = list(torch.randn(5, 4, 3))
+    batches = [holding(values) for values in torch.randn(5, 4, 3)]
     scale = torch.tensor(0.5)
     with closing(Helpers(toy.model, toy.gradients, count)) as given_help:
         for _ in range(3):  # helpers see the weights of each step
@@ -99,7 +110,7 @@ def test_gradients_and_sums_are_those_of_one_process(count: int) -> None:
 def test_what_goes_wrong_in_a_helper(value: float, error: type[Exception], said: str) -> None:
     toy = Toy()
     with closing(Helpers(toy.model, toy.gradients, 1)) as given_help:
-        given_help.ask([[torch.full((1, 3), value)]], torch.tensor(1.0))
+        given_help.ask([[holding(torch.full((1, 3), value))]], torch.tensor(1.0))
         with pytest.raises(error, match=said):
             given_help.collect()
     assert multiprocessing.active_children() == []
