@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from specialize import datasets
 from specialize.cli import stages
+from specialize.cli.console import run_command
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
 from tests.support.commands import Done, specialize
@@ -207,3 +209,15 @@ def test_a_dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
     plan = json.loads(done.stdout)
     assert (plan["training_examples"], plan["tiny_rows"]) == (6, 6)
     assert not out.exists()
+
+
+def test_an_end_of_data_inside_a_command_is_no_interruption(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @click.command()
+    def reads() -> None:
+        raise EOFError("marshal data too short")
+
+    monkeypatch.setattr(sys, "argv", ["reads"])
+    with pytest.raises(EOFError, match="marshal data too short"):
+        run_command(reads)
