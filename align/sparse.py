@@ -163,6 +163,13 @@ def from_padded(
             f"the tail {tail.shape} one (rows,)"
         )
     used = ~np.isneginf(logprobs)
+    if used.all():
+        return SparseDistributions(
+            np.arange(len(ids) + 1, dtype=np.int64) * ids.shape[1],
+            ids.astype(np.int32).ravel(),
+            logprobs.astype(np.float32).ravel(),
+            np.asarray(tail, np.float32),
+        )
     indptr = np.concatenate(([0], np.cumsum(used.sum(axis=1)))).astype(np.int64)
     return SparseDistributions(
         indptr,

@@ -98,9 +98,12 @@ def count_words(
     first, stop = anchor[j], np.repeat(target[1:], np.diff(source.indptr))[j]
     # how the word went on up to the end of what was written of it
     last, token = first.copy(), np.append(table[:, TOKEN], NOWHERE)
+    goes_on = np.flatnonzero(first < stop)
     for _ in range(FAR):
-        at = np.minimum(last, len(table))
-        last += (last < stop) & (token[at] != NOWHERE) & (token[at] < j)
+        following = token[last[goes_on]]
+        goes_on = goes_on[(following != NOWHERE) & (following < j[goes_on])]
+        last[goes_on] += 1
+        goes_on = goes_on[last[goes_on] < stop[goes_on]]
     return _count_all(counts, node[j], (first, last), np.ascontiguousarray(table[:, ID]), flags)
 
 

@@ -98,10 +98,12 @@ class Prior(NamedTuple):
 
 
 class Readings(NamedTuple):
-    """What target rows read: ``rows`` (room, READING_COLUMNS) and ``mass`` (room, 2)."""
+    """What target rows read: ``rows`` (room, READING_COLUMNS) and ``mass`` (room, 2); row k of the
+    target has ``bounds[k]:bounds[k + 1]`` of them."""
 
     rows: NDArray[np.int32]
     mass: NDArray[np.float64]
+    bounds: NDArray[np.int64]
 
 
 def readings_for(rows: int) -> Readings:
@@ -110,19 +112,27 @@ def readings_for(rows: int) -> Readings:
     return Readings(
         np.empty((count, READING_COLUMNS), np.int32),
         np.empty((count, 2), np.float64),
+        np.zeros(rows + 1, np.int64),
     )
 
 
 @entry
-def follow(first: int, last: int, shard: Shard, kind: NDArray[np.uint8], readings: Readings) -> int:
-    """List what the target rows ``first:last`` read; how much that is.
+def follow(
+    first: int, last: int, shard: Shard, kind: NDArray[np.uint8], readings: Readings
+) -> tuple[int, int]:
+    """List what the target rows ``first:last`` read.
 
     Args:
         kind: of every target row; above MID a row reads nothing.
+
+    Returns:
+        How many of the teacher's rows that are, and how many candidates they have.
     """
     tokens, table, sums, eos = shard.tokens, shard.table, shard.sums, shard.rules[SOURCE_EOS]
-    rows, mass, count = readings.rows, readings.mass, 0
+    rows, mass, bounds, row_ptr = readings.rows, readings.mass, readings.bounds, shard.row_ptr
+    count = candidates = integer(0)
     for i in range(first, last):
+        bounds[i - first + 1] = count
         if kind[i] > MID:
             continue
         here, offset, reach = integer(table[i, TOKEN]), table[i, OFFSET], 1.0
@@ -131,7 +141,7 @@ def follow(first: int, last: int, shard: Shard, kind: NDArray[np.uint8], reading
         while r < stop and reach > 0.0:
             rows[count, TARGET_ROW], rows[count, SOURCE_ROW] = i, r
             mass[count, REACH], mass[count, SHARE] = reach, 1.0
-            count += 1
+            count, candidates = count + 1, candidates + row_ptr[r + 1] - row_ptr[r]
             reach *= sums[r, WRITTEN]
             # the row's token is certain once its word has ended
             cut = tokens[r, CUT] > (offset if r == here else 0)
@@ -142,7 +152,8 @@ def follow(first: int, last: int, shard: Shard, kind: NDArray[np.uint8], reading
             rows[count, TARGET_ROW], rows[count, SOURCE_ROW] = i, NOWHERE
             mass[count, REACH] = reach
             count += 1
-    return count
+        bounds[i - first + 1] = count
+    return count, candidates
 
 
 @entry

@@ -40,7 +40,6 @@ class Resolver:
     def __init__(self, source: Vocabulary, target: Vocabulary, encode: Encode | None) -> None:
         self._source, self._target, self._encode = source, target, encode
         self.bits, self.cut = classify(source)
-        self._pieces = source.all_pieces()
         self._begin()
         # Byte-level tokenizers have no such ids, and their markers are spaces of the text.
         self._virtual = bool((source.flags & (UNKNOWN | BYTE)).any())
@@ -101,7 +100,9 @@ class Resolver:
     def _spell(self, begin: int, end: int) -> None:
         """Add the bytes of the nodes ``begin:end``, whose parents all came before them."""
         parents, tokens = np.divmod(self._trie.keys[begin:end], np.uint64(1 << 32))
-        texts, pieces = self._texts, self._pieces
+        used = np.unique(tokens)
+        pieces = dict(zip(used.tolist(), self._source.pieces(used.tolist()), strict=True))
+        texts = self._texts
         for parent, token in zip(parents.tolist(), tokens.tolist(), strict=True):
             piece = pieces[token]
             if parent == START and self._virtual and self._source.flags[token] & MARKER:

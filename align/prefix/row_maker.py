@@ -11,8 +11,6 @@ from align.blocks import Side
 from align.prefix.continuations import Continuations
 from align.prefix.next_token import spell
 from align.prefix.readings import (
-    SOURCE_ROW,
-    TARGET_ROW,
     Prior,
     Readings,
     Shard,
@@ -22,8 +20,8 @@ from align.prefix.readings import (
     share_inside,
 )
 from align.prefix.row_kernel import PARTS, Assigned, assign, assigned_for, read_on
-from align.prefix.shard_arrays import ID, NOWHERE
-from align.prefix.top_entries import Entries, Rows, add_up, choose, sums_for
+from align.prefix.shard_arrays import ID
+from align.prefix.top_entries import Rows, add_up, choose, entries_for, sums_for
 from align.vocabulary import PrefixIndex
 
 CHUNK = 1 << 12  # target rows that are made at once, so that what is assigned stays in the cache
@@ -65,26 +63,24 @@ class RowMaker:
     def _chunk(self, first: int, last: int, room: Readings, held: NDArray[np.float64]) -> Part:
         """Make the rows of a chunk; ``room`` is for what they read."""
         shard, prior = self.shard, self.prior
-        count = int(follow(first, last, shard, self.rows.kind, room))
-        readings = Readings(room.rows[:count], room.mass[:count])
+        count, candidates = follow(first, last, shard, self.rows.kind, room)
+        bounds = room.bounds[: last - first + 1]
+        readings = Readings(room.rows[:count], room.mass[:count], bounds)
         describe(shard, readings.rows)
         share_inside(shard, readings, self.sides[0], prior.alike, prior.pieces)
-        assigned = self._assign(readings)
-        owner = readings.rows[:, TARGET_ROW]
-        bounds = np.searchsorted(owner, np.arange(first, last + 1))
+        assigned = self._assign(readings, candidates)
         size = int(assigned.counts[0]) + PARTS * count + last - first
         sums = sums_for(last - first, size, held)
         add_up(bounds, assigned, self.continuations, sums)
-        entries = Entries(np.empty(size, np.int32), np.empty(size, np.float32))
+        entries = entries_for(min(size, (last - first) * self.keep), self.keep)
         written = np.ascontiguousarray(shard.table[first:last, ID])
         size = choose(first, written, sums, self.keep, self.rows, entries)
         return entries.ids[:size], entries.prob[:size]
 
-    def _assign(self, readings: Readings) -> Assigned:
-        """What the masses that are read are assigned to."""
-        shard, row = self.shard, readings.rows[:, SOURCE_ROW]
-        stored = shard.row_ptr[row + 1] - shard.row_ptr[row]
-        assigned = assigned_for(len(row), int(stored[row != NOWHERE].sum()))
+    def _assign(self, readings: Readings, candidates: int) -> Assigned:
+        """What the masses that are read, ``candidates`` and others, are assigned to."""
+        shard = self.shard
+        assigned = assigned_for(len(readings.rows), candidates)
         assign(shard, readings, assigned)
         read_on(shard, self.continuations, readings.rows, assigned)
         spell(assigned, readings.rows, shard, self.sides, self.index)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from align.kernels.hash_table import HALF
 from align.kernels.jit import entry, integer
 from align.prefix.continuations import Continuations
 from align.prefix.readings import INCONSISTENT, TAIL
@@ -98,10 +99,19 @@ def add_up(
 
 
 class Entries(NamedTuple):
-    """Room for the entries of rows: ``ids`` and ``prob`` (room,)."""
+    """Room for the entries of rows: ``ids`` and ``prob`` (room,); ``keys`` (keep,) for those of one
+    row, by which they are sorted: the less probable, the larger."""
 
     ids: NDArray[np.int32]
     prob: NDArray[np.float32]
+    keys: NDArray[np.uint64]
+
+
+def entries_for(masses: int, keep: int) -> Entries:
+    """Room for rows to which ``masses`` masses are assigned, of which ``keep`` entries are kept."""
+    return Entries(
+        np.empty(masses, np.int32), np.empty(masses, np.float32), np.empty(keep, np.uint64)
+    )
 
 
 @entry
@@ -116,21 +126,26 @@ def choose(
         first: the row in ``rows`` of the first one.
         written: (n,) the tokens that are really there.
     """
-    ids, prob, at, kind = entries.ids, entries.prob, integer(0), rows.kind
+    ids, prob, keys, at, kind = entries.ids, entries.prob, entries.keys, integer(0), rows.kind
     for k in range(len(written)):
         row, start, stop = first + k, sums.ptr[k], sums.ptr[k + 1]
         tail, placed, size = sums.other[k, 0], 0.0, 0
-        # inserted from the end: what is beyond ``keep`` drops out
+        # one number orders probability and id: bits of numbers that are not below 0 rise with them
         for e in range(start, stop):
-            token, p, to = sums.ids[e], np.float32(sums.mass[e]), at + size
+            bits = np.uint64(np.float32(sums.mass[e]).view(np.uint32))
+            key, to = ~bits << HALF | np.uint64(sums.ids[e]), size
             placed += sums.mass[e]
-            while to > at and (p > prob[to - 1] or (p == prob[to - 1] and token < ids[to - 1])):
+            if size == keep and key > keys[size - 1]:
+                continue
+            to = min(to, keep - 1)  # the last one drops out
+            size = to + 1
+            while to > 0 and key < keys[to - 1]:
+                keys[to] = keys[to - 1]
                 to -= 1
-                if to + 1 < at + keep:
-                    ids[to + 1], prob[to + 1] = ids[to], prob[to]
-            if to < at + keep:
-                ids[to], prob[to] = token, p
-                size = min(size + 1, keep)
+            keys[to] = key
+        for e in range(size):
+            ids[at + e] = integer(keys[e] & np.uint64(0xFFFFFFFF))
+            prob[at + e] = np.uint32(~keys[e] >> HALF).view(np.float32)
         if start == stop:  # nothing is left that can follow
             ids[at], prob[at], tail, placed, size = written[k], 1.0, 0.0, 1.0, 1
             kind[row] = EMPTY if kind[row] <= MID else kind[row]

@@ -10,7 +10,8 @@ under other keys. Stores are made once and kept in ``--cache``.
 
 Every run is a fresh process of the command line. With ``--before``, another checkout of the
 project, both versions take turns, and the ratio of the rows a second of processor time is reported
-(median over the turns). Kernels are compiled in a run of each version that does not count.
+(median over the turns). Kernels and modules are compiled in a run of each version that does not
+count, and kept, as they are where the package is installed.
 
 The numbers of ``--threads`` take turns too: ``wall_ratio`` is how many times as fast a run was as
 that of the same turn with the first number, in wall time. ``cores`` is the processor time a second
@@ -149,7 +150,7 @@ def run_stage(
         "--student", str(student), "--top-k", str(k), "--threads", str(threads), "--json",
     ]  # fmt: skip
     environment = {
-        **os.environ,
+        **{name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"},
         "PYTHONPATH": str(folder),
         "NUMBA_CACHE_DIR": str(store.parent / f"kernels-{version}"),
     }

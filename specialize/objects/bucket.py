@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
-
-import fsspec
-from fsspec import AbstractFileSystem
+from typing import TYPE_CHECKING, TypeVar
 
 from specialize.errors import ConfigurationError, SpecializeError, StorageError, first_line
 from specialize.io.fault_injection import before_file_operation
 from specialize.objects.address import PACKAGES
+
+if TYPE_CHECKING:  # what reads no address starts without it
+    from fsspec import AbstractFileSystem
 
 Answer = TypeVar("Answer")
 # objects that a process reads at once: seven times as fast as one by one
@@ -148,6 +148,8 @@ class Bucket:
 
 
 def _client(protocol: str) -> AbstractFileSystem:
+    import fsspec
+
     key = os.getpid(), protocol
     if key not in _clients:
         try:

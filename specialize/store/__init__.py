@@ -16,6 +16,7 @@ committed shard), ``shards/`` (arrays and texts), and, once finished, ``vocabula
 from specialize.store.background import ahead, committing
 from specialize.store.description import StoreDescription, differences
 from specialize.store.following import Follower
+from specialize.store.lines import thinking_tokens
 from specialize.store.linking import link_store
 from specialize.store.parts import (
     Merging,
@@ -53,5 +54,6 @@ __all__ = [
     "place_of",
     "shard_of",
     "stored_rows",
+    "thinking_tokens",
     "verify",
 ]

@@ -19,8 +19,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from specialize.records import Response
 from specialize.store.description import StoreDescription
+from specialize.store.half import are_nothing
+from specialize.store.lines import keys_of
 from specialize.store.ragged import COUNT, Arrays, Number, packed
 from specialize.store.shard import Shard
 from specialize.store.sound_rows import MASS_TOLERANCE, ids_of_sound_rows
@@ -63,9 +64,10 @@ def position_arrays(shard: Shard, description: StoreDescription) -> Arrays:
             f"sample {shard.responses[where].key} has tempered tails at "
             f"{shard.tempered_tails.shape[1]} temperatures; the store wants {tails} a position"
         )
-    logprobs = _logprobs(_slots(rows.logprobs, size, k, -np.inf), description)
-    ids = _slots(rows.ids, size, k, 0)
-    ids[np.isneginf(logprobs)] = 0
+    used = np.arange(k, dtype=np.int32) < size.astype(np.int32)[:, None]
+    logprobs = _logprobs(_slots(rows.logprobs, used, -np.inf), description)
+    ids = _slots(rows.ids, used, 0)
+    ids[are_nothing(logprobs)] = 0
     arrays: Arrays = {
         "token_id": _ids(shard.tokens.ids, description),
         "token_logprob": _logprobs(shard.token_logprob, description),
@@ -84,21 +86,20 @@ def _owner(row_ptr: NDArray[np.int64], position: int) -> int:
     return int(np.searchsorted(row_ptr, position, side="right")) - 1
 
 
-def _slots(
-    values: NDArray[Scalar], size: NDArray[np.int64], k: int, unused: float
-) -> NDArray[Scalar]:
-    """(R, k) ragged ``values`` in slots, ``size`` (R,) in each row; ``unused`` in the others."""
-    if (size == k).all():
-        return values.reshape(len(size), k).copy()
-    slots = np.full((len(size), k), unused, values.dtype)
-    slots[np.arange(k) < size[:, None]] = values
+def _slots(values: NDArray[Scalar], used: NDArray[np.bool_], unused: float) -> NDArray[Scalar]:
+    """(R, k) ragged ``values`` in the slots ``used`` (R, k), which come first in each row;
+    ``unused`` in the others."""
+    if used.size == len(values):
+        return values.reshape(used.shape).copy()
+    slots = np.full(used.shape, unused, values.dtype)
+    slots[used] = values
     return slots
 
 
 def _logprobs(values: NDArray[np.float32], description: StoreDescription) -> NDArray[np.floating]:
     """Rounded; values above 0 by rounding are 0, those below float16's reach -inf."""
-    above = (values > 0) & (values < MASS_TOLERANCE)
-    if above.any():
+    if values.max(initial=0) > 0:
+        above = (values > 0) & (values < MASS_TOLERANCE)
         values = np.where(above, np.float32(0), values)
     with np.errstate(over="ignore"):
         return values.astype(description.logprob_type)
@@ -114,31 +115,27 @@ def _ids(ids: NDArray[np.int32], description: StoreDescription) -> NDArray[np.in
     return ids.astype(description.id_type)
 
 
-def key_arrays(responses: Sequence[Response]) -> Arrays:
-    encoded = [response.example_id.encode() for response in responses]
+def key_arrays(keys: Sequence[tuple[str, int]]) -> Arrays:
+    encoded = [example.encode() for example, _ in keys]
     return {
-        "key_ptr": _pointers([len(name) for name in encoded]),
+        "key_ptr": np.cumsum([0, *map(len, encoded)], dtype=np.int64),
         "key_data": np.frombuffer(b"".join(encoded), np.uint8),
-        "sample": np.array([response.sample for response in responses], np.int32),
+        "sample": np.array([sample for _, sample in keys], np.int32),
     }
 
 
-def _pointers(lengths: Sequence[int]) -> NDArray[np.int64]:
-    return np.cumsum([0, *lengths], dtype=np.int64)
-
-
 def shard_arrays(
-    shard: Shard, text_lengths: Sequence[int], description: StoreDescription
+    shard: Shard, text_ptr: NDArray[np.int64], description: StoreDescription
 ) -> Arrays:
-    """All arrays of a shard whose texts take ``text_lengths`` bytes each.
+    """All arrays of a shard whose texts begin, and the last ends, at ``text_ptr`` (n + 1,).
 
     Raises:
         ValueError: a number that breaks a rule; says in which sample and position.
     """
     arrays = {
-        **key_arrays(shard.responses),
+        **key_arrays(keys_of(shard.responses)),
         "row_ptr": shard.tokens.indptr,
-        "text_ptr": _pointers(text_lengths),
+        "text_ptr": text_ptr,
         **position_arrays(shard, description),
     }
     for position, problem in row_problems(arrays, description):

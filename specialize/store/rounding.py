@@ -26,18 +26,22 @@ def stored_rows(rows: SparseDistributions, k: int) -> SparseDistributions:
 def _sorted(rows: SparseDistributions) -> SparseDistributions:
     """The same rows, entries most probable first; itself where they are so already."""
     ids, logprobs, indptr = rows.ids, rows.logprobs, rows.indptr
-    in_order = logprobs[1:] < logprobs[:-1]
-    ties = np.flatnonzero(logprobs[1:] == logprobs[:-1])
-    in_order[ties] = ids[1:][ties] > ids[:-1][ties]
+    falls: NDArray[np.bool_] = logprobs[1:] < logprobs[:-1]
     ends = indptr[1:-1]
-    in_order[ends[(ends > 0) & (ends < len(ids))] - 1] = True  # neighbours in different rows
-    if in_order.all():
+    falls[ends[(ends > 0) & (ends < len(ids))] - 1] = True  # neighbours in different rows
+    at = np.flatnonzero(~falls)
+    alike = logprobs[at + 1] == logprobs[at]
+    if (alike & (ids[at + 1] > ids[at])).all():
         return rows
-    wrong = np.zeros(len(rows), np.bool_)
-    wrong[np.searchsorted(indptr, np.flatnonzero(~in_order), side="right") - 1] = True
-    row = np.repeat(np.arange(len(rows)), np.diff(indptr))
-    place = np.flatnonzero(wrong[row])
-    order = place[np.lexsort((ids[place], -logprobs[place], row[place]))]
+    if alike.all():  # rows as they are projected: only what is alike is out of order
+        wrong = np.zeros(len(ids), np.bool_)
+        wrong[at] = wrong[at + 1] = True
+        stretch = np.append(0, np.cumsum(falls))
+    else:
+        stretch = rows.row_of_entry()
+        wrong = np.isin(stretch, stretch[at])
+    place = np.flatnonzero(wrong)
+    order = place[np.lexsort((ids[place], -logprobs[place], stretch[place]))]
     ids, logprobs = ids.copy(), logprobs.copy()
     ids[place], logprobs[place] = rows.ids[order], rows.logprobs[order]
     return SparseDistributions(indptr, ids, logprobs, rows.tail)
@@ -69,15 +73,14 @@ def _whole_in_half(rows: SparseDistributions) -> SparseDistributions:
     some = size > 0
     mass, rest = exp_half(entries), exp_half(tail)
     stored, best = np.zeros((2, len(rows)))
-    if some.any():
-        stored[some] = np.add.reduceat(mass, first[some])
-        best[some] = mass[first[some]]
+    stored[some] = np.add.reduceat(mass, first[some]) if len(mass) else 0.0
+    best[some] = mass[first[some]]
     in_entry = some & (best >= rest)
     own = np.where(in_entry, best, rest)
     whole = np.log(np.maximum(1 - (stored + rest - own), own / 2)).astype(np.float16)
     entries[first[in_entry]] = whole[in_entry]
     tail = np.where(in_entry, tail, whole)
-    several = first[size > 1]
+    several = first[in_entry & (size > 1)]
     entries[several] = np.maximum(entries[several], entries[several + 1])
     return SparseDistributions(rows.indptr, rows.ids, _single(entries), _single(tail))
 

@@ -233,6 +233,7 @@ def shard_of(samples: Sequence[Sample]) -> Shard:
 def own_logprobs(ids: NDArray[np.int32], rows: SparseDistributions) -> NDArray[np.float32]:
     """(R,) nats of each token of ``ids`` (R,) in its row; -inf where it is no entry of it."""
     found = np.full(len(rows), -np.inf, np.float32)
-    at = np.flatnonzero(np.repeat(ids, np.diff(rows.indptr)) == rows.ids)
-    found[np.searchsorted(rows.indptr, at, side="right") - 1] = rows.logprobs[at]
+    owner = np.repeat(np.arange(len(rows), dtype=np.int32), np.diff(rows.indptr))
+    at = np.flatnonzero(ids[owner] == rows.ids)
+    found[owner[at]] = rows.logprobs[at]
     return found

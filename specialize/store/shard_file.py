@@ -37,6 +37,7 @@ from specialize.store.layout import (
     read_plain,
     texts_path,
 )
+from specialize.store.lines import Lines, keys_of, lines_of
 from specialize.store.mapped import State, mapped, state_of
 from specialize.store.plain_lines import are_plain
 from specialize.store.ragged import Arrays, Number, first_entries, integers, padded
@@ -46,7 +47,6 @@ from specialize.store.text_lines import (
     NO_RESPONSE,
     decode_text,
     decode_texts,
-    encode_texts,
 )
 
 _METADATA = "specialize"  # one key: with several, safetensors writes them in random order
@@ -82,11 +82,10 @@ def encode_shard(
     Raises:
         ValueError: a sample that breaks a rule of the store.
     """
-    lines = encode_texts(shard.responses)
-    arrays = shard_arrays(shard, [len(line) for line in lines], description)
+    texts, text_ptr = lines_of(shard.responses)
+    arrays = shard_arrays(shard, text_ptr, description)
     about = {"format_version": FORMAT_VERSION, "kind": description.kind, "shard": number}
     content = save(arrays, {_METADATA: canonical(about).decode()})
-    texts = b"".join(lines)
     record = ShardRecord(
         shard=number,
         samples=len(shard),
@@ -96,9 +95,10 @@ def encode_shard(
         keys_xxh3_128=_key_hash(arrays),
         counts=dict(counts),
     )
-    used = np.bincount(np.concatenate([ids.ravel() for ids in _stored_ids(arrays)]))
-    keys = [response.key for response in shard.responses]
-    return EncodedShard(record, content, texts, keys, np.flatnonzero(used))
+    used = np.zeros(description.vocabulary_size, np.bool_)
+    for ids in _stored_ids(arrays):
+        used[ids] = True
+    return EncodedShard(record, content, texts, keys_of(shard.responses), np.flatnonzero(used))
 
 
 def _stored_ids(
@@ -218,9 +218,7 @@ class ShardFile:
     def samples(self, first: int, last: int) -> Shard:
         """Samples ``first:last``; what is read is copied, so that the file may be closed."""
         whole = last - first == self.record.samples
-        responses = (
-            self.responses() if whole else [self._response(row) for row in range(first, last)]
-        )
+        responses = self._lines() if whole else [self._response(row) for row in range(first, last)]
         row_ptr = self.arrays["row_ptr"][first : last + 1].astype(np.int64)
         start, end = int(row_ptr[0]), int(row_ptr[-1])
         span = slice(start, end)
@@ -260,6 +258,10 @@ class ShardFile:
         return {n: self.arrays[n][span] for n in plain} | padded(
             self.arrays, self._firsts, self._k, span
         )
+
+    def _lines(self) -> Lines:
+        text_ptr = self.arrays["text_ptr"].astype(np.int64)
+        return Lines(self.checked_texts(), text_ptr, self.keys(), self.responses)
 
     def _response(self, row: int) -> Response:
         try:

@@ -72,10 +72,13 @@ def row_counts(
         classes: (rows,) of the student's tokens.
     """
     soft = projection.is_soft
-    counts = Counter({name: int((projection.kind == k).sum()) for k, name in enumerate(KINDS)})
-    for k, name in enumerate(CLASSES):
-        counts[f"class {name}"] = int((classes == k).sum())
-        counts[f"soft {name}"] = int((soft & (classes == k)).sum())
+    kinds = np.bincount(projection.kind, minlength=len(KINDS)).tolist()
+    every, of_soft = (
+        np.bincount(each, minlength=len(CLASSES)).tolist() for each in (classes, classes[soft])
+    )
+    counts = Counter(dict(zip(KINDS, kinds, strict=True)))
+    for name, rows, soft_rows in zip(CLASSES, every, of_soft, strict=True):
+        counts[f"class {name}"], counts[f"soft {name}"] = rows, soft_rows
     masses = (projection.kept, projection.inconsistent, stored)
     for name, mass in zip(_MASSES, masses, strict=True):
         counts[name] = round(float(mass[soft].sum(dtype=np.float64)) * _MILLION)

@@ -22,7 +22,7 @@ from align import Ragged, Vocabulary
 from align.ragged import pointers
 from align.sparse import concatenate
 from specialize.records import Response
-from specialize.store import Shard, Texts
+from specialize.store import Shard, Texts, thinking_tokens
 from specialize.targets.ends import Ends
 
 Part = TypeVar("Part", Texts, Shard)
@@ -103,7 +103,7 @@ def split_thoughts(
 
 def contents(part: Part) -> Part:
     """``part`` without the tokens of thinking; itself where there are none."""
-    thinking = np.array([response.thinking_tokens for response in part.responses], np.int64)
+    thinking = thinking_tokens(part.responses)
     if not thinking.any():
         return part
     spans = np.stack([part.tokens.indptr[:-1] + thinking, part.tokens.indptr[1:]], axis=1)

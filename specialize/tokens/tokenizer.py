@@ -101,8 +101,11 @@ class Tokenizer:
         search = _search_of(self)
         if search is None:
             return ragged([encoding.ids + end for encoding in self._encodings(texts)])
-        _refuse_surrogates(texts)
-        found, plain = search.search.encode(texts, threads=threads)
+        try:
+            found, plain = search.search.encode(texts, threads=threads)
+        except UnicodeEncodeError:
+            _refuse_surrogates(texts)
+            raise
         others = np.flatnonzero(~plain).tolist()
         by_words = search.encode([texts[i] for i in others], threads=threads)
         ids = {i: each for i, each in zip(others, by_words, strict=True) if each is not None}

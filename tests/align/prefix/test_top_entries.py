@@ -16,10 +16,10 @@ from align.prefix.top_entries import (
     KEPT,
     TAIL_MASS,
     WRONG,
-    Entries,
     Rows,
     add_up,
     choose,
+    entries_for,
     sums_for,
 )
 from align.projection import EMPTY, MID, SAME, UNKNOWN_TOKEN
@@ -50,7 +50,7 @@ def made(rows, keep, kind=SAME, continuations=NONE):
     result = Rows(
         np.full(count, kind, np.uint8), np.empty(count, np.int64), np.empty((count, 3), np.float32)
     )
-    entries = Entries(np.empty(at + count + 99, np.int32), np.empty(at + count + 99, np.float32))
+    entries = entries_for(at + count + 99, keep)
     written = np.full(len(rows), 7, np.int32)
     assert choose(1, written, sums, keep, result, entries) == result.size[1:].sum()
     return result, entries

@@ -290,4 +290,4 @@ def test_a_damaged_answer_is_refused_or_harmless(seed: int, kind: str, scoring: 
             kind="responses", teacher="t", tokenizer="t", fingerprint="f",
             vocabulary_size=model.tokenizer.size, k=5, settings={"tail": "complement"},
         )  # fmt: skip
-        shard_arrays(shard_of([sample]), [0], description)
+        shard_arrays(shard_of([sample]), np.zeros(2, np.int64), description)
