@@ -114,8 +114,10 @@ def _read(
     if not verified(target, text, its, blocks.groups[:, 2:], normalize=normalize).all():
         return None
     pieces = target.pieces(tokens)
+    # by columns: a list for each group would have all objects looked through for garbage
     kinds = [
-        _kind(b"".join(mine[a:b]), b"".join(pieces[c:d])) for a, b, c, d in blocks.groups.tolist()
+        _kind(b"".join(mine[a:b]), b"".join(pieces[c:d]))
+        for a, b, c, d in zip(*blocks.groups.T.tolist(), strict=True)
     ]
     return blocks.groups, np.array(kinds, np.uint8)
 
@@ -178,7 +180,7 @@ def verified(
     normalize = normalize or tokenizer.normalize
     pieces, places, plain = tokenizer.pieces(spans.ids), [0, *spans.ends.tolist()], text.encode()
     found = []
-    for first, last in groups.tolist():
+    for first, last in zip(*groups.T.tolist(), strict=True):
         spelled = pieces[first:last]
         whole = normalize(plain[places[first] : places[last]])
         found.append(whole.strip() == b"".join(spelled).strip() or _may_spell(spelled, whole))
