@@ -94,8 +94,8 @@ def test_a_plan_counts_each_size_and_the_answers_before_training(tmp_path: Path)
         return plan(cells_of(scale, tmp_path, arms=[arm], seeds=(0,)), free)
 
     sizes = {arm.name: arm.size for arm in find_experiment("X01").arms}
-    small, large = planned("0.3M", True), planned("3M", True)
-    times = sizes["3M"] / sizes["0.3M"]
+    small, large = planned("0.3M", True), planned("1M", True)
+    times = sizes["1M"] / sizes["0.3M"]
     assert large["device_hours"] == pytest.approx(times * small["device_hours"])
     assert small["answer_tokens"] == 2 * planned("0.3M", False)["answer_tokens"]
 
