@@ -5,9 +5,9 @@
 
 All read the same rows in the same order, with the bundled student's vocabulary, three layers on
 either side, and the same schedule; only the width differs. They read as the bundled student does,
-without demonstrations, which makes a step half as long, and for a quarter as long; they are not
-tuned afterwards, so that each is what reading alone has made of it. A finished student stays; a
-killed one resumes from its last state under --state. The three that the experiment asks for took
+without demonstrations and for a third of its steps; they are not tuned afterwards, so that each is
+what reading alone has made of it. A finished student stays; a killed one resumes from its last
+state under --state. The three that the experiment asks for took
 seven minutes of processor time; 3M and 9M, by --student, take .4 and 1.1 seconds a step.
 """
 
