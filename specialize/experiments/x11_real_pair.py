@@ -227,8 +227,11 @@ def _contrasts(size: Size) -> Iterator[Contrast]:
             yield _fewer(f"{where} vocabulary: rows leave fewer than text", rows, text, _NATS[kind])
         if name == "own":
             for kind in (_HUMAN, _OWN):
-                yield _fewer("rows leave less than text", rows, text, _KL[kind])
-                yield Contrast("rows share more than text", (rows,), (text,), _FIRST[kind])
+                yield _fewer(
+                    f"{where} vocabulary: rows leave less than text", rows, text, _KL[kind]
+                )
+                claim = f"{where} vocabulary: rows agree more often than text"
+                yield Contrast(claim, (rows,), (text,), _FIRST[kind])
         else:
             projections = f"{where} vocabulary: the prefix projection leaves fewer than one-to-one"
             for kind in (_HUMAN, _OWN):
