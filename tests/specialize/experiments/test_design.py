@@ -47,12 +47,12 @@ def test_what_is_held_equal(tmp_path: Path) -> None:
     """Arms of one comparison have the same steps, and as many rows or questions in each."""
     recipes = {
         (name, arm.name): EXPERIMENTS[name].recipe(tmp_path, arm, 0)
-        for name in ("X03", "X05", "X06", "X08", "X09")
+        for name in ("X03", "X05", "X06", "X08", "X09", "X09A")
         for arm in EXPERIMENTS[name].arms
     }
     for (name, arm), recipe in recipes.items():
         rows = recipe.optimization.batch_rows * recipe.optimization.accumulation
-        if name in ("X08", "X09"):  # joint: whole questions
+        if name in ("X08", "X09", "X09A"):  # joint: whole questions
             assert rows == one_step.TOGETHER * len(recipe.objectives)
             assert {o.weight for o in recipe.objectives} == {1.0}, arm
         else:
