@@ -132,6 +132,7 @@ def test_imports_are_at_the_top(module: str) -> None:
 LATE_IMPORTS = {
     "align.project",  # what one policy needs
     "specialize.io.progress",  # what a terminal needs
+    "specialize.store.passes",  # what much that is to be read needs
     "specialize.objects.bucket",  # what an address needs
     "specialize.targets.thoughts",  # what texts with thinking need
     "specialize.tokens.chat_template",  # what one form of tokenizer needs

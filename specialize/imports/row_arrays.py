@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.sparse import SparseDistributions, from_padded
-from specialize.store.sound_rows import MASS_TOLERANCE
+from specialize.store.arrays import MASS_TOLERANCE
 from specialize.teacher.protocol import Finish, ScoredText
 from specialize.teacher.served.proof import PADDING, TOLERANCE
 from specialize.teacher.served.wire import BadReplyError

@@ -19,15 +19,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from specialize.store import passes
 from specialize.store.description import StoreDescription
 from specialize.store.half import are_nothing
 from specialize.store.lines import keys_of
 from specialize.store.ragged import COUNT, Arrays, Number, packed
 from specialize.store.shard import Shard
-from specialize.store.sound_rows import MASS_TOLERANCE, ids_of_sound_rows
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+MASS_TOLERANCE = 2e-3  # float16 rounds each probability by up to 2.5e-4
 KEY_ARRAYS = ("key_ptr", "key_data", "sample")
 POSITION_ARRAYS = (
     "token_id",
@@ -178,7 +179,7 @@ def row_problems(
     arrays: Mapping[str, NDArray[Number]], description: StoreDescription
 ) -> list[tuple[int, str]]:
     """The first position that breaks each rule, and the rule, from the stored arrays."""
-    if ids_of_sound_rows(arrays, description) is not None:
+    if passes.ids_of_sound_rows(arrays, description) is not None:
         return []
     ids = arrays["topk_id"].astype(np.int64)
     logprobs = arrays["topk_logprob"].astype(np.float64)

@@ -22,6 +22,7 @@ from align.ragged import Ragged
 from align.sparse import SparseDistributions, from_padded
 from specialize.errors import StoreError
 from specialize.records import Response
+from specialize.store import passes
 from specialize.store.arrays import (
     KEY_ARRAYS,
     POSITION_ARRAYS,
@@ -39,7 +40,6 @@ from specialize.store.layout import (
 )
 from specialize.store.lines import Lines, keys_of, lines_of
 from specialize.store.mapped import State, mapped, state_of
-from specialize.store.plain_lines import are_plain
 from specialize.store.ragged import Arrays, Number, first_entries, integers, padded
 from specialize.store.sealed import canonical
 from specialize.store.shard import Shard, Texts
@@ -199,7 +199,7 @@ class ShardFile:
         Raises:
             StoreError: as ``responses``.
         """
-        if are_plain(self.checked_texts(), self.arrays):
+        if passes.are_plain(self.checked_texts(), self.arrays):
             return []
         found = enumerate(response.key for response in self.responses())
         return [

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.kernels.jit import quick_entry
+from specialize.store.arrays import MASS_TOLERANCE
 from specialize.store.description import StoreDescription
 from specialize.store.half import EXPONENTIALS, NOTHING, are_logprobs
 from specialize.store.ragged import COUNT, Number
 
-MASS_TOLERANCE = 2e-3  # float16 rounds each probability by up to 2.5e-4
 FEW = 2000  # positions of a shard that are read closely sooner than what is compiled is loaded
 _ROUNDING = 1e-9  # of sums: what is so near to the tolerance is looked at closely
 _LARGEST, _LEAST = 0x8000, NOTHING  # -0.0 and -inf

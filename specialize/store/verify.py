@@ -14,6 +14,7 @@ from specialize.errors import StoreError
 from specialize.io.cores import usable_cores
 from specialize.io.forked import can_fork, forked
 from specialize.io.lock import LOCK
+from specialize.store import passes
 from specialize.store.arrays import POSITION_ARRAYS, row_problems
 from specialize.store.description import StoreDescription
 from specialize.store.layout import (
@@ -31,7 +32,6 @@ from specialize.store.reader import read_store_file, read_summary, read_vocabula
 from specialize.store.remote import afresh, here, listed
 from specialize.store.sealed import Json
 from specialize.store.shard_file import ShardFile
-from specialize.store.sound_rows import ids_of_sound_rows
 from specialize.store.summary import Summary, total_counts
 
 EACH = 32  # shards of a process at least
@@ -86,6 +86,8 @@ def verify(path: str | Path) -> Verification:
     problems += found
     if summary is None and not problems:
         problems.append(f"{root} is not finished: {len(manifest.records)} shards are committed")
+    if sum(record.positions for record in manifest.records) >= passes.MANY:
+        passes.load()
     walk = _Walk(root, description)
     with afresh(root):
         problems += walk.shards(manifest.records)
@@ -160,7 +162,7 @@ def _look_at(root: Path, record: ShardRecord, description: StoreDescription) -> 
         keys, foreign = file.keys(), file.foreign_lines()
     except (StoreError, OSError) as error:
         return _Shard((str(error),))
-    used = ids_of_sound_rows(file.arrays, description)
+    used = passes.ids_of_sound_rows(file.arrays, description)
     rules = row_problems(file.rows(0, record.positions), description) if used is None else []
     problems = [f"{arrays}: at position {position} {problem}" for position, problem in rules]
     problems += [

@@ -36,6 +36,7 @@ from specialize.store import (
     ahead,
     committing,
     merging,
+    passes,
     place_of,
 )
 from specialize.store.layout import STORE, read_plain
@@ -94,6 +95,7 @@ def write_targets(
         ConfigurationError: no end of sequence, no tail at ``temperature``, or other settings.
         NothingPassedError: no response is left.
     """
+    passes.load()  # kernels are at work
     source = Source(responses, follow=follow, part=part)
     tokenizer = load_tokenizer(student)
     wanted = _Wanted(tokenizer, policy, top_k, keep, temperature, threads or usable_cores())

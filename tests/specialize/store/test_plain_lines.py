@@ -43,7 +43,8 @@ def many_responses(draw: st.DrawFn) -> list[Response]:
 def stored(responses: list[Response]) -> tuple[bytes, Arrays]:
     lines = encode_texts(responses)
     ptr = np.cumsum([0, *map(len, lines)])
-    return b"".join(lines), {**key_arrays(responses), "text_ptr": ptr}
+    keys = key_arrays([response.key for response in responses])
+    return b"".join(lines), {**keys, "text_ptr": ptr}
 
 
 def plainly(written: bytes, arrays: Arrays) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from align.sparse import SparseDistributions
 from specialize.store import arrays as stored_arrays
-from specialize.store import sound_rows, stored_rows
+from specialize.store import passes, sound_rows, stored_rows
 from specialize.store.arrays import row_problems
 from specialize.store.half import are_logprobs, exp_half
 from specialize.store.ragged import first_entries, packed, padded
@@ -101,6 +101,7 @@ def test_rules_agree_in_half_precision() -> None:
         about = description(vocabulary_size=4 - int(rng.random() < 0.1))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sound_rows, "FEW", 0)
+            patch.setattr(passes, "_loaded", True)
             problems = row_problems({**arrays, **shared}, about)
         assert problems == row_problems({**singles, **shared}, about)
         found[not problems] += 1
@@ -165,8 +166,25 @@ def test_the_quick_look_at_rows_is_right(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sound_rows, "FEW", 0)
             found = sound_rows.ids_of_sound_rows(stored, about)
-            patch.setattr(stored_arrays, "ids_of_sound_rows", lambda *_: None)
+            patch.setattr(passes, "ids_of_sound_rows", lambda *_: None)
             assert (found is not None) == (not stored_arrays.row_problems(seen, about))
         if found is not None:
             entries = seen["topk_id"][seen["topk_logprob"] > -np.inf]
             assert np.flatnonzero(found).tolist() == sorted({*entries, *seen["token_id"]})
+
+
+def test_the_quick_look_is_taken_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = {
+        "topk_logprob": np.zeros((3000, 1), np.float16), "topk_id": np.ones((3000, 1), np.uint16),
+        "tail_logprob": np.full(3000, -np.inf, np.float16), "token_id": np.ones(3000, np.uint16),
+        "token_logprob": np.zeros(3000, np.float16),
+    }  # fmt: skip
+    about = description(k=1, vocabulary_size=3)
+    monkeypatch.setattr(passes, "_loaded", False)
+    assert passes.ids_of_sound_rows(sound, about) is None
+    assert row_problems(sound, about) == []
+    passes.load()
+    found = passes.ids_of_sound_rows(sound, about)
+    assert found is not None
+    assert np.flatnonzero(found).tolist() == [1]
+    assert row_problems(sound, about) == []
