@@ -71,13 +71,15 @@ def test_every_module_has_a_floor() -> None:
     assert {unit(module) for module in modules()} <= FLOORS.keys()
 
 
-@pytest.mark.parametrize("module", sorted(modules()))
-def test_imports_point_downwards(module: str) -> None:
-    here = unit(module)
-    for name in imported(modules()[module]):
-        there = unit(name) if unit(name) in FLOORS else "specialize"
-        if there != here:
-            assert FLOORS[there] < FLOORS[here], f"{module} imports {name}"
+def test_imports_point_downwards() -> None:
+    wrong = []
+    for module, path in modules().items():
+        here = unit(module)
+        for name in imported(path):
+            there = unit(name) if unit(name) in FLOORS else "specialize"
+            if there != here and FLOORS[there] >= FLOORS[here]:
+                wrong.append(f"{module} imports {name}")
+    assert wrong == []
 
 
 COMPILING = {
@@ -122,11 +124,11 @@ def only_cli_imports_inside_functions(path: Path) -> list[int]:
     return lines
 
 
-@pytest.mark.parametrize("module", sorted(modules()))
-def test_imports_are_at_the_top(module: str) -> None:
-    late = only_cli_imports_inside_functions(modules()[module])
+def test_imports_are_at_the_top() -> None:
+    late = {name: only_cli_imports_inside_functions(path) for name, path in modules().items()}
     # stage bodies import what is slow, so that --help is not
-    assert not late or module in LATE_IMPORTS, f"{module}: lines {late}"
+    wrong = {name: lines for name, lines in late.items() if lines and name not in LATE_IMPORTS}
+    assert wrong == {}, "lines of imports inside functions"
 
 
 LATE_IMPORTS = {

@@ -19,7 +19,7 @@ from specialize.errors import ConfigurationError
 from specialize.recipes import RECIPES
 from specialize.records import ChatPrompt, Message, Response
 from specialize.store import StoreDescription
-from specialize.store.shard_file import encode_texts
+from specialize.store.text_lines import encode_texts
 from tests.support.store_samples import write_store
 
 KINDS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,11 +24,14 @@ from tests.support.fresh import Run
 from tests.support.opened_files import counted_opens
 
 
-@pytest.fixture
-def finished(tmp_path: Path) -> tuple[Recipe, Path]:
-    """A run that is evaluated, selected and tested; nothing is left to generate."""
-    recipe, run = write_world(tmp_path), tmp_path / "run"
-    teacher = write_model(tiny_gpt2(seed=1), tmp_path / "big")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path, Path]:
+    """The recipe of a finished run, its folder, and a copy of all that is there."""
+    folder = tmp_path_factory.mktemp("sheets")
+    world, copy = folder / "world", folder / "copy"
+    world.mkdir()
+    recipe, run = write_world(world), world / "run"
+    teacher = write_model(tiny_gpt2(seed=1), world / "big")
     recipe = recipe.model_copy(update={"teachers": {"big": Teacher(model=str(teacher))}})
     for step in (0, 10, 20):
         write_checkpoint(run, step)
@@ -35,7 +39,17 @@ def finished(tmp_path: Path) -> tuple[Recipe, Path]:
     pipeline.evaluate_run(run, "validation")
     select_run(run, None)
     pipeline.evaluate_run(run, "test")
-    return recipe, run
+    shutil.copytree(world, copy)
+    return recipe, world, copy
+
+
+@pytest.fixture
+def finished(made: tuple[Recipe, Path, Path]) -> tuple[Recipe, Path]:
+    """A run that is evaluated, selected and tested; nothing is left to generate."""
+    recipe, world, copy = made
+    shutil.rmtree(world)
+    shutil.copytree(copy, world)
+    return recipe, world / "run"
 
 
 @pytest.fixture

@@ -167,7 +167,10 @@ def test_a_broken_import_is_refused(
             import_json(source, tmp_path / f"{number}", tokenizer=TEACHER, teacher="b", top_k=4)
 
 
-@pytest.mark.parametrize(("form", "cut"), FORMS)
+@pytest.mark.parametrize(
+    ("form", "cut"),
+    [FORMS[0], *(pytest.param(*each, marks=pytest.mark.slow) for each in FORMS[1:])],
+)
 def test_two_hundred_broken_records_among_honest_ones(
     form: JsonForm, cut: Cut, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:

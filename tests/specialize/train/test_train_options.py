@@ -155,7 +155,9 @@ def test_a_checkpoint_of_an_interruption_takes_no_place_and_goes_with_the_next(t
 # ---- an early end ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT]
+)
 def test_a_signal_ends_the_run_after_the_step_and_saves(
     world, fresh, tmp_path, number, monkeypatch
 ):
@@ -258,7 +260,7 @@ def test_bits_a_byte_are_the_nats_over_the_bytes_of_the_targets(world, fresh):
 # ---- other ways to train -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", ["reverse_kl", "jsd"])
+@pytest.mark.parametrize("loss", ["reverse_kl", pytest.param("jsd", marks=pytest.mark.slow)])
 def test_other_divergences_train(world, fresh, loss):
     recipe = toys.toy_recipe(
         world, optimization={"steps": 25, "learning_rate": 1e-2, "batch_rows": 6},
@@ -286,7 +288,10 @@ def test_an_objective_may_have_a_divergence_of_its_own(world, fresh):
     assert plain == mixed
 
 
-@pytest.mark.parametrize("tail", ["renormalize", "to_label", "drop"])
+@pytest.mark.parametrize(
+    "tail",
+    ["renormalize", *(pytest.param(t, marks=pytest.mark.slow) for t in ("to_label", "drop"))],
+)
 def test_every_rule_for_the_tail_reaches_the_trainer(world, fresh, tail):
     recipe = toys.toy_recipe(world, training={"tail": tail}, optimization=SHORT)
     assert train(recipe, fresh).trained == 6

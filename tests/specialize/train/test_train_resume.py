@@ -1,7 +1,7 @@
 """Killed at any moment and called again, a run ends with the weights of an uninterrupted one.
 
 Every run is a process of its own, forked from a server that has imported everything once.
-``SPECIALIZE_KILLS=40`` kills at 40 random moments instead of 3.
+``SPECIALIZE_KILLS=40`` kills at 40 random moments instead of 2.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support import toys
 
 STEPS, EVERY = 8, 3
 WALL_CLOCK = ("tokens_per_second", "memory_mib")
-KILLS = int(os.environ.get("SPECIALIZE_KILLS", "3"))
+KILLS = int(os.environ.get("SPECIALIZE_KILLS", "2"))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,9 @@ def test_two_uninterrupted_runs_are_the_same(world):
     assert lines(other) == lines(whole)
 
 
-@pytest.mark.parametrize("step", [1, 5, 8])
+@pytest.mark.parametrize(
+    "step", [5, pytest.param(1, marks=pytest.mark.slow), pytest.param(8, marks=pytest.mark.slow)]
+)
 def test_killed_after_a_step(world, step):
     call, whole = world
     run = call.new_run()
@@ -122,7 +124,10 @@ def test_killed_after_a_step(world, step):
     assert lines(run) == lines(whole)
 
 
-@pytest.mark.parametrize("fault", [2, 9, 24, 37])
+@pytest.mark.parametrize(
+    "fault",
+    [9, 37, pytest.param(2, marks=pytest.mark.slow), pytest.param(24, marks=pytest.mark.slow)],
+)
 def test_killed_in_the_middle_of_a_save(world, fault):
     call, whole = world
     run = call.new_run()
