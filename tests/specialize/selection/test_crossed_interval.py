@@ -8,6 +8,7 @@ import pytest
 from specialize.selection.crossed_interval import crossed_interval
 
 
+@pytest.mark.slow
 def test_a_crossed_interval_sees_what_runs_and_questions_have_in_common() -> None:
     """Questions differ, and so do whole runs: 95 % intervals still hold the true mean."""
     rng = np.random.default_rng(5)

@@ -329,6 +329,7 @@ for fault in (4, 31, 58):
 """
 
 
+@pytest.mark.slow  # every operation of a toy's dump is in cli/test_stage_faults.py
 def test_killed_and_resumed_is_byte_identical(tmp_path: Path) -> None:
     """Killed at three places, killed again soon after, then finished."""
     command = [sys.executable, "-c", PROGRAM, str(toys.gpt2()), str(tmp_path)]
