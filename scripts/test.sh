@@ -15,9 +15,7 @@ trap 'kill "${checks[@]}" 2> /dev/null || true; rm -rf "$said"' EXIT
 NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict > "$said/1" 2>&1 & checks+=($!)
 
 status=0
-# one worker more than cores: tests wait for the processes that they start
-workers="$(.venv/bin/python -c 'import os; print(os.cpu_count() + 1)')"
-.venv/bin/python -m pytest -n "$workers" --dist worksteal "$@" || status=$?
+.venv/bin/python -m pytest -n auto --dist worksteal "$@" || status=$?
 for i in "${!checks[@]}"; do
   wait "${checks[$i]}" || status=$?
   cat "$said/$i"

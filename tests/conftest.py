@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 settings.register_profile(
     "project",
     deadline=None,
-    max_examples=int(os.environ.get("SPECIALIZE_EXAMPLES", "60")),
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
