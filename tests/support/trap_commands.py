@@ -3,7 +3,7 @@
     python -m tests.support.trap_commands FOLDER EACH
 
 FOLDER was laid out by ``tests.specialize.cli.test_traps``. Every command meets every EACH-th trap,
-beginning with another one than the command before. Prints one JSON line per command: its arguments,
+starting one later than the previous command. Prints one JSON line per command: its arguments,
 exit code, what it printed, and what an audit hook saw that must not happen: a trap's code run, a
 connection, a process started, or a file written outside FOLDER.
 """

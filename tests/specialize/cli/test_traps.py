@@ -148,7 +148,7 @@ TRAPS = (
 
 @pytest.fixture(scope="module", params=[4, pytest.param(1, marks=pytest.mark.slow)])
 def each(request: pytest.FixtureRequest) -> int:
-    """Every how manieth trap a command meets: 1 is all of them."""
+    """N, where a command meets every N-th trap."""
     return request.param
 
 

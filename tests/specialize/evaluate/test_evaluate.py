@@ -93,11 +93,12 @@ def test_generates_what_generate_does(kind: str, batch_tokens: int) -> None:
     assert len({ids for ids, _ in wanted.values()}) > len(prompts) // 2
 
 
+@pytest.mark.parametrize("count", [6, pytest.param(12, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("gated", [True, False])
-def test_every_t5_decodes_as_the_library_does(gated: bool) -> None:
+def test_every_t5_decodes_as_the_library_does(gated: bool, count: int) -> None:
     """Scaled and unscaled output, either feed-forward, prompts that repeat, many layers."""
     model = tiny_t5(seed=9, gated=gated, layers=3)
-    prompts = [p for p in random_prompts(6, seed=4) for _ in range(2)]
+    prompts = [p for p in random_prompts(count, seed=4) for _ in range(2)]
     found = {i: made for batch in generate(model, prompts, Limits(40, 200)) for i, made in batch}
     for i, prompt in enumerate(prompts):
         assert (found[i].ids, found[i].finished) == _one_by_one(model, prompt, 40)

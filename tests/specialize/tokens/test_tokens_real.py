@@ -23,13 +23,14 @@ ALPHABET = "abc ABC 123 $%<>{}\\\n\t½ﬁ²… éè你好😀\u00a0\u3000\u200b�
 load = cache(load_tokenizer)
 
 
-@pytest.fixture(scope="module")
-def texts(data_dir: Path) -> list[str]:
+@pytest.fixture(scope="module", params=[3, pytest.param(1, marks=pytest.mark.slow)])
+def texts(data_dir: Path, request: pytest.FixtureRequest) -> list[str]:
+    """Questions, answers and hard texts; of the first two every N-th."""
     lines = (data_dir / "gsm8k" / "train.jsonl").read_text().splitlines()
     rng = random.Random(0)
     hard = ["".join(rng.choices(ALPHABET, k=rng.randrange(30))) for _ in range(3_000)]
     records = [json.loads(line) for line in lines]
-    some = records[::3]
+    some = records[:: request.param]
     return [r["question"] for r in some] + [r["answer"] for r in some] + hard
 
 

@@ -40,22 +40,22 @@ def free_port() -> int:
 
 
 STEP_ROWS, STEPS = 16, 20
-PARTED = ((1, 16), (1, 4), (2, 8), (2, 1))  # processes, rows of a micro-batch
+SPLITS = ((1, 16), (1, 4), (2, 8), (2, 1))  # processes, rows of a micro-batch
 
 
 @pytest.mark.parametrize(
-    ("mixing", "parted"),
+    ("mixing", "splits"),
     [
-        pytest.param("pooled", PARTED, marks=pytest.mark.slow),
-        pytest.param("joint", PARTED, marks=pytest.mark.slow),
-        ("joint", (PARTED[0], PARTED[-1])),
+        pytest.param("pooled", SPLITS, marks=pytest.mark.slow),
+        pytest.param("joint", SPLITS, marks=pytest.mark.slow),
+        ("joint", (SPLITS[0], SPLITS[-1])),
     ],
 )
-def test_however_a_step_is_split_the_curve_is_one(tmp_path, mixing, parted):
+def test_however_a_step_is_split_the_curve_is_one(tmp_path, mixing, splits):
     context = toys.forkserver()
     toys.write_world(tmp_path)
     found = {}
-    for world, rows in parted:
+    for world, rows in splits:
         size = {"batch_rows": rows, "accumulation": STEP_ROWS // rows, "steps": STEPS}
         recipe = toys.toy_recipe(
             tmp_path, optimization=size, training={"mixing": mixing, "dropout": 0.0}
