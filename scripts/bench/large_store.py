@@ -10,7 +10,8 @@ Every figure is of a fresh process with at most 256 files open (``ulimit -n 256`
 the processor, all threads, beside those of the clock where something else may be waited for.
 
 open      ``Store.open``; the first row of every shard
-verify    ``verify``, beside reading the same files and beside hashing them (xxh3)
+verify    ``verify``, beside reading the same files, both from the disk (Linux) and from memory,
+          and beside hashing them (xxh3)
 training  steps on it and on a store of eight of its shards, in turn; the run is then continued
 rows      finding all rows of a recipe without demonstrations, planning them, and finding them
           again (``many_rows.py`` has those of prompts that are all different)
@@ -184,23 +185,44 @@ def measure_open(path: Path) -> Figures:
     }  # fmt: skip
 
 
+def forget(files: Sequence[Path]) -> None:
+    """Drop what the system keeps of the files' content, so that the disk is read again."""
+    for file in files:
+        handle = os.open(file, os.O_RDONLY)
+        os.fsync(handle)  # what is not written yet is not dropped
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
+
+
 def measure_verify(path: Path) -> Figures:
     files = sorted(file for file in path.rglob("*") if file.is_file())
     size = sum(file.stat().st_size for file in files) / 1e6
+    forget(files)
     clock = Clock()
+    for file in files:
+        file.read_bytes()
+    read_from_disk = clock.lap()
+    forget(files)
+    clock.lap()
+    verify(path)
+    verified_from_disk = clock.lap()
     for file in files:
         file.read_bytes()
     read = clock.lap()
     for file in files:
         xxhash.xxh3_128_digest(file.read_bytes())
     hashed = clock.lap()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = verify(path)
     verified = clock.lap()
     own = resource.getrusage(resource.RUSAGE_CHILDREN)
-    verified[0] = round(verified[0] + own.ru_utime + own.ru_stime, 3)
+    forked = own.ru_utime + own.ru_stime - before.ru_utime - before.ru_stime
+    verified[0] = round(verified[0] + forked, 3)
     each = {"read": read, "read_and_hash": hashed, "verify": verified}
     return {
         "ok": found.ok, "mb": round(size, 1), "resident_mb": memory(),
+        "read_from_disk_wall_s": read_from_disk[1],
+        "verify_from_disk_wall_s": verified_from_disk[1],
         **{f"{name}_cpu_wall_s": seconds for name, seconds in each.items()},
         **{f"{name}_mb_per_cpu_s": round(size / max(cpu, 1e-3)) for name, (cpu, _) in each.items()},
     }  # fmt: skip

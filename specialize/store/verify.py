@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from specialize.store.layout import (
     Manifest,
     ShardRecord,
     arrays_path,
+    open_plain,
     parse_manifest,
     read_plain,
     texts_path,
@@ -197,12 +200,15 @@ class _Walk:
     def shards(self, records: Sequence[ShardRecord]) -> Iterator[str]:
         """Every problem of the shards; several processes look where there are many."""
 
-        def look(number: int) -> _Shard:
-            return _look_at(self._root, records[number], self._description)
-
         numbers = range(len(records))
         # a client of a bucket does not survive that its process is forked
         count = min(usable_cores(), len(records) // EACH) if can_fork() and self._is_local else 1
+
+        def look(number: int) -> _Shard:
+            for later in records[number + count : number + count + 1]:
+                _read_ahead(self._root, later.shard)
+            return _look_at(self._root, records[number], self._description)
+
         if count < 2:
             for number in numbers:
                 yield from self._add(records[number], look(number))
@@ -266,6 +272,19 @@ class _Walk:
     def disk_bytes(self) -> int:
         """Of all files, also those of parts."""
         return sum(size for name, size in self._files.items() if not name.endswith(LOCK))
+
+
+def _read_ahead(root: Path, shard: int) -> None:
+    """Have the files of a shard read from the disk while another one is looked at."""
+    if sys.platform != "linux":
+        return
+    for path in (arrays_path(root, shard), texts_path(root, shard)):
+        with suppress(StoreError, OSError):  # what is wrong with it is said when its turn comes
+            handle = open_plain(path)
+            try:
+                os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_WILLNEED)
+            finally:
+                os.close(handle)
 
 
 def _files_below(root: Path) -> dict[str, int]:
