@@ -10,16 +10,17 @@ character are glued; places never fall. Every block is verified: the normalizer 
 text what its tokens spell.
 
 Where both sides spell the same, ``align.align_batch`` finds these blocks from ids alone, much
-faster; so only samples in which something differs are read this way (``known_blocks``).
+faster; so only what differs is read this way, with the words around it (``known_blocks``).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,32 +66,45 @@ def known_blocks(
             sample keeps the blocks that its ids alone give.
         threads: how many work on it; no result depends on it.
     """
-    vocabulary = target.vocabulary()
-    blocks = align_batch(source, vocabulary, source_tokens, target_tokens, threads=threads)
-    windows = np.searchsorted(blocks.indptr, np.flatnonzero(blocks.kind == WINDOW), side="right")
+    blocks = align_batch(source, target.vocabulary(), source_tokens, target_tokens, threads=threads)
+    windows = np.flatnonzero(blocks.kind == WINDOW)
+    of = np.searchsorted(blocks.indptr, windows, side="right") - 1
     normalize = cache(target.normalize)
-    read = {}
-    for s in np.unique(windows - 1).tolist():
-        mine = source.pieces(source_tokens.sample(s).tolist())
-        found = _read(mine, target, target_tokens.sample(s).tolist(), texts[s], normalize)
-        if found is not None:
-            read[s] = found
-    return _replaced(blocks, read), len(read)
+    found: list[_Found] = []
+    read = 0
+    for s in np.unique(of).tolist():
+        start, stop = blocks.indptr[s : s + 2].tolist()
+        sides = source_tokens.sample(s), target_tokens.sample(s)
+        sample = _Sample(
+            source, *sides, texts[s], blocks.groups[start:stop], blocks.kind[start:stop]
+        )
+        parts = sample.read((windows[of == s] - start).tolist(), target, normalize)
+        found += [part._replace(first=part.first + start, last=part.last + start) for part in parts]
+        read += bool(parts)
+    return _replaced(blocks, found), read
 
 
-def _replaced(
-    blocks: Blocks, samples: Mapping[int, tuple[NDArray[np.int32], NDArray[np.uint8]]]
-) -> Blocks:
-    """``blocks`` with the groups and kinds of ``samples``, by rising number, in place of theirs."""
-    if not samples:
+class _Found(NamedTuple):
+    """Groups and kinds that take the place of those of the blocks ``first:last``."""
+
+    first: int
+    last: int
+    groups: NDArray[np.int32]
+    kind: NDArray[np.uint8]
+
+
+def _replaced(blocks: Blocks, found: Sequence[_Found]) -> Blocks:
+    """``blocks`` with what was ``found``, in their order, in its place."""
+    if not found:
         return blocks
     lengths = np.diff(blocks.indptr)
     groups, kinds, end = [], [], 0
-    for s, (found, kind) in samples.items():
-        start = int(blocks.indptr[s])
-        groups += [blocks.groups[end:start], found]
-        kinds += [blocks.kind[end:start], kind]
-        lengths[s], end = len(kind), int(blocks.indptr[s + 1])
+    for each in found:
+        groups += [blocks.groups[end : each.first], each.groups]
+        kinds += [blocks.kind[end : each.first], each.kind]
+        sample = int(np.searchsorted(blocks.indptr, each.first, side="right")) - 1
+        lengths[sample] += len(each.kind) - (each.last - each.first)
+        end = each.last
     return Blocks(
         pointers(lengths),
         np.concatenate([*groups, blocks.groups[end:]]),
@@ -98,7 +112,80 @@ def _replaced(
     )
 
 
-def _read(
+class _Sample:
+    """A sample whose ids alone leave windows: tokens of both sides, ``groups`` and ``kind``."""
+
+    def __init__(
+        self,
+        source: Vocabulary,
+        mine: NDArray[np.int32],
+        its: NDArray[np.int32],
+        text: str,
+        groups: NDArray[np.int32],
+        kind: NDArray[np.uint8],
+    ) -> None:
+        self._source, self._mine, self._its, self._plain = source, mine, its, text.encode()
+        self._groups, self._kind = groups, kind
+        places = pointers(source.indptr[mine + 1] - source.indptr[mine])
+        self._virtual = int(places[-1]) - len(self._plain)  # the space that a marker puts first
+        self._places = np.maximum(places - self._virtual, 0)  # where each source token begins
+
+    def read(self, windows: Sequence[int], target: Tokenizer, normalize: Normalize) -> list[_Found]:
+        """What the text says of ``windows``; of the whole sample where the words around do not
+        tell; nothing where the text cannot be trusted."""
+        if self._virtual not in (0, 1):
+            return []
+        for stretches in (self._around(windows), [(0, len(self._kind))]):
+            found = [self._read(*each, target, normalize) for each in stretches]
+            known = [each for each in found if each is not None]
+            if len(known) == len(found):
+                return known
+        return []
+
+    def _around(self, windows: Sequence[int]) -> list[tuple[int, int]]:
+        """Blocks from one that begins a word to the end of another, each with windows between."""
+        stretches: list[tuple[int, int]] = []
+        for window in windows:
+            if stretches and window < stretches[-1][1]:
+                continue
+            first, last = window, window + 1
+            while not self._parts_words(first):
+                first -= 1
+            while not self._parts_words(last):
+                last += 1
+            stretches.append((first, last))
+        return stretches
+
+    def _parts_words(self, block: int) -> bool:
+        """Whether ``block`` is of one space and more, and it and the one before spell the same on
+        both sides, so that tokenizers read what follows as if it stood alone."""
+        if block in (0, len(self._kind)):
+            return True
+        if (self._kind[block - 1 : block + 1] != LITERAL).any():
+            return False
+        start, end = self._places[self._groups[block, :2]].tolist()
+        before, space, after = (self._plain[i : i + 1] for i in range(start - 1, start + 2))
+        return end > start + 1 and space == b" " and not (before.isspace() or after.isspace())
+
+    def _read(
+        self, first: int, last: int, target: Tokenizer, normalize: Normalize
+    ) -> _Found | None:
+        """The blocks ``first:last`` by their text alone; None where it cannot be trusted."""
+        a, _, c, _ = self._groups[first].tolist()
+        _, b, _, d = self._groups[last - 1].tolist()
+        try:
+            text = self._plain[self._places[a] : self._places[b]].decode()
+        except UnicodeDecodeError:  # the tokens do not spell the text
+            return None
+        mine = self._source.pieces(self._mine[a:b].tolist())
+        found = _by_text(mine, target, self._its[c:d].tolist(), text, normalize)
+        if found is None:
+            return None
+        groups, kind = found
+        return _Found(first, last, groups + np.array([a, a, c, c], np.int32), kind)
+
+
+def _by_text(
     mine: Sequence[bytes],
     target: Tokenizer,
     tokens: Sequence[int],
@@ -125,7 +212,7 @@ def _read(
 def _kind(one: bytes, other: bytes) -> int:
     if one == other:
         return LITERAL
-    return FOLDED if one.split() == other.split() and one.strip() else WINDOW
+    return FOLDED if one.split() == other.split() and one and other else WINDOW
 
 
 def piece_ends(pieces: Sequence[bytes], text: str) -> NDArray[np.int32] | None:

@@ -15,6 +15,7 @@ from align import align_batch, ragged
 from align.blocks import WINDOW
 from align.spans import align_spans
 from specialize import datasets
+from specialize.targets import text_alignment
 from specialize.targets.text_alignment import Spans, known_blocks, piece_ends, text_spans, verified
 from specialize.tokens import Tokenizer, load_tokenizer
 from tests.support.unicode_texts import unicode_texts
@@ -128,6 +129,52 @@ def test_hard_texts_have_the_groups_of_the_offsets(tokenizers, source):
             exceptions.append(text)
     assert read > 30
     assert exceptions == EXCEPTIONS
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("source", ["gpt2", pytest.param("mistral", marks=pytest.mark.slow)])
+def test_hard_texts_among_words_have_the_groups_of_the_whole(data_dir, tokenizers, source):
+    """What differs is read with the words around it, where hard texts stand in and between them."""
+    teacher, target = tokenizers[source], tokenizers["t5"]
+    solutions, hard = corpora(data_dir)["solutions"], unicode_texts()
+    texts = [
+        f"{first[:40]}{hard[7 * i % len(hard)]}{first[40:90]} {hard[i]} {second}"
+        for i, (first, second) in enumerate(pairwise(solutions[: len(hard) + 1]))
+    ]
+    texts = [teacher.decode(teacher.encode(text)) for text in texts]
+    mine, its = teacher.encode_ragged(texts, eos=False), target.encode_ragged(texts, eos=False)
+    vocabulary = teacher.vocabulary()
+    blocks, read = known_blocks(vocabulary, target, mine, its, texts)
+    same = 0
+    for s, text in enumerate(texts):
+        groups = blocks.groups[blocks.indptr[s] : blocks.indptr[s + 1]].tolist()
+        ids = mine.sample(s).tolist()
+        check_cover(groups, len(ids), len(its.sample(s)))
+        ends, spans = piece_ends(vocabulary.pieces(ids), text), text_spans(target, text)
+        assert ends is not None
+        reference = by_text((Spans(ids, ends, np.zeros(len(ids), np.bool_)), spans))
+        if verified(target, text, spans, np.array(reference, np.int32)[:, 2:]).all():
+            assert groups == reference, text
+            same += 1
+    assert same > 0.9 * len(texts)
+    assert read > 0.9 * len(texts)
+
+
+@pytest.mark.realdata
+def test_only_the_words_around_what_differs_are_read(data_dir, tokenizers, monkeypatch):
+    gpt2, t5 = tokenizers["gpt2"], tokenizers["t5"]
+    half = " ".join(corpora(data_dir)["questions"][1:40])
+    text = f"{half} He ate ½ cup more. {half}"
+    mine, its = ragged([gpt2.encode(text)]), ragged([t5.encode(text)])
+    asked = []
+
+    def noted(tokenizer: Tokenizer, part: str) -> Spans:
+        asked.append(part)
+        return text_spans(tokenizer, part)
+
+    monkeypatch.setattr(text_alignment, "text_spans", noted)
+    _, read = known_blocks(gpt2.vocabulary(), t5, mine, its, [text])
+    assert (read, asked) == (1, [" ate ½ cup"])
 
 
 @pytest.mark.realdata
