@@ -1,12 +1,13 @@
 """Is the plan's forecast right? Pilots, forecasts and real runs of several recipes, side by side.
 
-    python scripts/bench/plan_forecast.py OUT [--data DATA_DIR] [--seconds 20]
+    python scripts/bench/plan_forecast.py OUT [--data DATA_DIR] [--seconds 20] [--case NAME ...]
 
 On the bundled world: a small quickstart, the same with four times the questions, the same in two
-processes, all from one pilot. With ``DATA_DIR`` (gsm8k/, tokenizers/) also GSM8K with a GPT-2 and a
-T5 of random weights over their real vocabularies. Every command is a process of its own. Prints
-one JSON object: of each case and stage, forecast and measured seconds by wall clock and processor,
-and their ratios; and the load of the machine before and after.
+processes, all from one pilot, which measures what two processes pay too. With ``DATA_DIR`` (gsm8k/,
+tokenizers/) also GSM8K with a GPT-2 and a T5 of random weights over their real vocabularies. Every
+command is a process of its own. Prints one JSON object: of each case and stage, forecast and
+measured seconds by wall clock and processor, and their ratios; and the load of the machine before
+and after.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -69,6 +72,28 @@ def gsm8k(folder: Path, data: Path) -> Recipe:
     return build_recipe(values)
 
 
+class Case(NamedTuple):
+    """A run, the pilot that forecasts it, and the processes of both."""
+
+    recipe: Recipe
+    pilot: str
+    processes: int = 1
+    pilot_processes: int = 2
+
+
+def cases(out: Path, data: Path | None) -> dict[str, Case]:
+    """All, by their names; their models and data are written below ``out``."""
+    small = bundled(out / "a", Size(300, 2, 75, 50))
+    found = {
+        "small": Case(small, "small"),
+        "four times": Case(bundled(out / "b", Size(1200, 2, 75, 50)), "small"),
+        "two processes": Case(small, "small", processes=2),
+    }
+    if data is not None:
+        found["gsm8k"] = Case(gsm8k(out / "g", data.resolve()), "gsm8k", pilot_processes=1)
+    return found
+
+
 def compare(recipe: Path, figures: Path, run: Path, processes: int) -> dict[str, object]:
     """Forecast, then the real run, then both beside one another."""
     words = ["plan", str(recipe), "--figures", str(figures), "--processes", str(processes)]
@@ -108,26 +133,24 @@ def pair(wall: float, took: float, processor: float, spent: float) -> dict[str, 
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(exists=True, path_type=Path), default=None)
 @click.option("--seconds", default=20.0, show_default=True, help="Of the pilot's longer run.")
-def main(out: Path, data: Path | None, seconds: float) -> None:
+@click.option("--case", "wanted", multiple=True, metavar="NAME", help="Of several.  [default: all]")
+def main(out: Path, data: Path | None, seconds: float, wanted: Sequence[str]) -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    small, large = Size(300, 2, 75, 50), Size(1200, 2, 75, 50)
-    recipes = {"small": bundled(out / "a", small), "four times": bundled(out / "b", large)}
-    pilots = {"small": "small", "four times": "small", "two processes": "small"}
-    recipes["two processes"] = recipes["small"]
-    if data is not None:
-        recipes["gsm8k"], pilots["gsm8k"] = gsm8k(out / "g", data.resolve()), "gsm8k"
     found: dict[str, object] = {"load": os.getloadavg()[0], "pilot_seconds": seconds}
-    for number, (name, recipe) in enumerate(recipes.items()):
-        path, figures = out / f"{number}.yaml", out / f"{pilots[name]}.figures.json"
-        path.write_text(recipe.to_yaml())
+    for name, case in cases(out, data).items():
+        if wanted and name not in wanted:
+            continue
+        folder = name.replace(" ", "-")
+        path, figures = out / f"{folder}.yaml", out / f"{case.pilot}.figures.json"
+        path.write_text(case.recipe.to_yaml())
         if not figures.exists():
             began = time.monotonic()
             words = ["--figures", str(figures), "--pilot-seconds", str(seconds)]
+            words += ["--processes", str(case.pilot_processes)]
             command("plan", str(path), "--pilot", *words)
-            found[f"pilot of {name}"] = round(time.monotonic() - began, 1)
-        processes = 2 if name == "two processes" else 1
-        found[name] = compare(path, figures, out / f"run-{number}", processes)
+            found[f"pilot of {case.pilot}"] = round(time.monotonic() - began, 1)
+        found[name] = compare(path, figures, out / f"run-{folder}", case.processes)
         print(json.dumps({name: found[name]}), file=sys.stderr, flush=True)
     print(json.dumps(found, indent=1))
 

@@ -70,8 +70,9 @@ def plan(
     """Forecast what RECIPE will take: rows, tokens, requests, disk, hours and money of each stage.
 
     Without figures, speeds are assumed, and nothing but the data is read. --pilot runs the recipe
-    three times on a small scale and keeps what that showed, so that the next call costs nothing.
-    What the run would refuse is what `run --dry-run` checks, by asking the teachers.
+    three times on a small scale, with several --processes a fourth time, and keeps what that
+    showed, so that the next call costs nothing. What the run would refuse is what `run --dry-run`
+    checks, by asking the teachers.
     """
     from specialize.planning.figures import read_figures
     from specialize.planning.stage import figures_path, make_pilot
@@ -83,7 +84,7 @@ def plan(
     path = figures or figures_path(resolved)
     known = None
     if pilot:
-        known = make_pilot(resolved, path, seconds=pilot_seconds)
+        known = make_pilot(resolved, path, seconds=pilot_seconds, processes=processes)
     elif figures is not None or path.is_file():
         known = read_figures(path)
     made = make_plan(

@@ -101,7 +101,9 @@ def _serve(
 @contextmanager
 def _environment(part: Part) -> Iterator[None]:
     """What a process that is started inside the block finds in its environment."""
-    changed = {"OMP_NUM_THREADS": str(max(1, usable_cores() // part.count))} | dict(os.environ)
+    changed = dict(os.environ)
+    if part.count > 1:  # a lone one is free to divide them again
+        changed.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // part.count)))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     devices = [d for d in visible.split(",") if d] or range(_gpus())
     if len(devices) > 1:

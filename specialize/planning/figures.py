@@ -41,6 +41,18 @@ class Spent(Strict):
     """Each time a model is loaded or saved."""
 
 
+class Divided(Strict):
+    """What a stage takes once in a run whose stages are divided among processes: every process
+    imports anew, and what they did is put together."""
+
+    processes: Positive
+    """As many."""
+    seconds: NotNegative
+    """On the wall's clock, with that many at once on this machine."""
+    processor_seconds: NotNegative
+    """Of all of them."""
+
+
 class Rate(Strict):
     """What a stage takes: once, for every model, for every unit of its work."""
 
@@ -54,6 +66,8 @@ class Rate(Strict):
     """Each time a model is loaded or saved."""
     processor: Spent | None = None
     """The same in seconds of all cores together. None: not known."""
+    divided: Divided | None = None
+    """In place of start_seconds, in a run with several processes. None: not known."""
 
     @model_validator(mode="after")
     def _one(self) -> Rate:
@@ -184,7 +198,7 @@ def read_figures(path: Path) -> Figures:
 
 def _keys(_place: object) -> list[str]:
     """Those of every section: they are few, and differ enough to find the one that was meant."""
-    sections = (Figures, TeacherFigures, Rate, Spent, Answered, Cluster)
+    sections = (Figures, TeacherFigures, Rate, Divided, Spent, Answered, Cluster)
     return [key for section in sections for key in section.known_keys()]
 
 

@@ -15,6 +15,7 @@ from specialize.io.cores import usable_cores
 from specialize.io.forked import can_fork
 from specialize.io.times import Took
 from specialize.planning.figures import Figures, Rate, TeacherFigures
+from specialize.planning.sharing import shared
 from specialize.planning.work import Stage
 from specialize.targets.processes import EACH, MOST
 
@@ -57,10 +58,12 @@ def _one(recipe: Recipe, stage: Stage, figures: Figures, processes: int) -> Fore
     own = figures.teachers.get(name, TeacherFigures())
     rate = own.rate if kind == "dump" else rate_of(kind, figures)
     devices = max(1, min(figures.devices, stage.parts))
-    shared = min(processes, stage.parts)
-    if rate is not None and shared > 1:
-        rate = _begun_anew(rate, recipe, figures)
-    took = None if rate is None else _took(rate, stage, devices, shared)
+    if rate is None:
+        took = None
+    elif processes > 1:
+        took = _in_processes(rate, stage, processes, recipe, figures)
+    else:
+        took = _on_devices(rate, stage, devices)
     money, bound = 0.0, "device"
     server = recipe.teachers[name].server if kind == "dump" else None
     if server is not None:
@@ -85,40 +88,55 @@ def rate_of(kind: str, figures: Figures) -> Rate | None:
     return found
 
 
-def _begun_anew(rate: Rate, recipe: Recipe, figures: Figures) -> Rate:
-    """``rate`` in a process of its own, which imports what the first stage of a run does."""
+def _in_processes(
+    rate: Rate, stage: Stage, processes: int, recipe: Recipe, figures: Figures
+) -> Took:
+    """Of a stage of a run with several processes, each of which starts and loads by itself."""
+    work = rate.took(stage.units, starts=0)
+    loads = rate.took(0, loads=stage.loads, starts=0)
+    started = _started(rate, stage, processes, recipe, figures)
+    if not stage.parts:
+        return started + work + loads
+    share, cores = stage.largest_share(processes), usable_cores()
+    return started + shared(work, loads, share=share, processes=processes, cores=cores)
+
+
+def _started(rate: Rate, stage: Stage, processes: int, recipe: Recipe, figures: Figures) -> Took:
+    """What is paid once, as it was measured; more processes than then share the cores."""
+    measured = rate.divided
+    if measured is None:
+        return _begun_anew(rate, stage, processes, recipe, figures)
+    times = processes / measured.processes if stage.parts else 1.0
+    spent = measured.processor_seconds * times
+    return Took(max(measured.seconds, spent / usable_cores()), spent)
+
+
+def _begun_anew(rate: Rate, stage: Stage, processes: int, recipe: Recipe, figures: Figures) -> Took:
+    """Where it was not measured: every process imports what the first stage of a run does."""
+    own = rate.took(0)
+    if not stage.parts:
+        return own
     teachers = [figures.teachers.get(name, TeacherFigures()).rate for name in recipe.teachers]
-    first = max((t for t in teachers if t), key=lambda t: t.start_seconds, default=rate)
-    if first.start_seconds <= rate.start_seconds:
-        return rate
-    changes: dict[str, object] = {"start_seconds": first.start_seconds}
-    if rate.processor is not None and first.processor is not None:
-        spent = {"start_seconds": first.processor.start_seconds}
-        changes["processor"] = rate.processor.model_copy(update=spent)
-    return rate.model_copy(update=changes)
+    starts = [own, *(teacher.took(0) for teacher in teachers if teacher)]
+    each = max(starts, key=lambda took: took.seconds)
+    return shared(Took(), each, share=1.0, processes=processes, cores=usable_cores())
 
 
-def _took(rate: Rate, stage: Stage, devices: int, processes: int) -> Took:
-    """Of a stage whose units are shared by devices, or by processes of one machine.
+def _on_devices(rate: Rate, stage: Stage, devices: int) -> Took:
+    """Of a stage of one process, or of one on each of several devices, which start by themselves.
 
-    Each of these starts and loads by itself. Processes help as far as one of them leaves cores
-    free.
+    A process forks others to align.
     """
-    starts = rate.took(0)
-    work = rate.took(stage.units, loads=stage.loads, starts=0)
+    work = rate.took(stage.units, starts=0)
+    begun = rate.took(0, loads=stage.loads)
     forks = 1
     if stage.name.startswith("align") and can_fork():
         forks = max(1, min(usable_cores(), stage.parts // EACH, MOST))
-    if processes > 1:
-        busy = work.processor_seconds / work.seconds if work.processor_seconds else 1.0
-        faster = max(1.0, min(processes, usable_cores() / busy))
-    else:
-        faster = devices / (SERIAL + (1 - SERIAL) / forks)
-    loads = rate.took(0, loads=stage.loads * (max(devices, processes, 1) - 1), starts=0)
-    spent = starts.processor_seconds * max(devices, processes, 1) + work.processor_seconds
+    seconds = work.seconds * (SERIAL + (1 - SERIAL) / forks)
+    share = stage.largest_share(devices) if devices > 1 else 1.0
     return Took(
-        starts.seconds + work.seconds / faster,
-        (spent + loads.processor_seconds) if rate.processor is not None else 0.0,
+        begun.seconds + seconds * share,
+        begun.processor_seconds * devices + work.processor_seconds,
     )
 
 

@@ -35,6 +35,7 @@ class Measured:
         questions: that teachers were asked.
         checkpoint_bytes: of the last.
         answers: mean tokens by SET/FORMAT.
+        processes: that the run's stages were divided among.
     """
 
     times: Mapping[str, Took]
@@ -46,9 +47,10 @@ class Measured:
     questions: int
     checkpoint_bytes: float
     answers: Mapping[str, Answered]
+    processes: int = 1
 
 
-def measure(recipe: Recipe, run: Path) -> Measured:
+def measure(recipe: Recipe, run: Path, *, processes: int = 1) -> Measured:
     """Read what a finished run of ``recipe`` left in ``run``.
 
     Raises:
@@ -84,6 +86,7 @@ def measure(recipe: Recipe, run: Path) -> Measured:
         questions=len(training.questions),
         checkpoint_bytes=sum(p.stat().st_size for p in saved[-1].path.iterdir()),
         answers=answers,
+        processes=processes,
     )
 
 

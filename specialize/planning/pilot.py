@@ -9,16 +9,27 @@ from pathlib import Path
 from specialize.config.recipe import Recipe
 from specialize.engines.pool import run_parts
 from specialize.planning.measured import Measured, measure
-from specialize.planning.short_runs import COMPILED, perform, short, sizes_of
+from specialize.planning.short_runs import (
+    COMPILED,
+    perform,
+    perform_divided,
+    short,
+    sizes_of,
+)
 
 
-def run_pilot(recipe: Recipe, folder: Path, seconds: float) -> list[Measured]:
-    """The three runs in a process of their own; ``folder`` holds them and is removed.
+def run_pilot(
+    recipe: Recipe, folder: Path, seconds: float, *, processes: int = 1
+) -> list[Measured]:
+    """Three runs in a process of their own, with several ``processes`` a fourth in another.
+
+    ``folder`` holds them and is removed.
 
     Args:
         recipe: what is planned.
         folder: a directory that is not there.
         seconds: of the processor that each part of the longer run should take, about.
+        processes: of the run that is planned.
 
     Raises:
         SpecializeError: what a run refuses.
@@ -30,6 +41,12 @@ def run_pilot(recipe: Recipe, folder: Path, seconds: float) -> list[Measured]:
         if (folder / COMPILED).exists():
             shutil.rmtree(folder / "0")
             run_parts(work, 1)
-        return [measure(short(recipe, size), run) for run, size in sizes_of(folder)]
+        if processes > 1:
+            run_parts(partial(perform_divided, recipe, folder, processes), 1)
+        counts = (1, 1, 1, processes)
+        return [
+            measure(short(recipe, size), run, processes=count)
+            for (run, size), count in zip(sizes_of(folder), counts, strict=False)
+        ]
     finally:
         shutil.rmtree(folder, ignore_errors=True)

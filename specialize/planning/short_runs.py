@@ -1,8 +1,9 @@
-"""Three short real runs of a recipe, one after another in one process.
+"""Short real runs of a recipe: three, one after another in one process, and perhaps a fourth.
 
     first     32 responses, 4 steps, 4 examples of a set     pays imports, kernels, first calls
     again     the same                                       what is left once those are paid
     longer    up to 16 times as much, by the seconds given   less ``again``: what the units cost
+    divided   as the first, in another process, with parts   what processes pay, each for itself
 
 All are runs by ``run_recipe``, of the recipe with fewer examples, samples and steps, and
 ``times.jsonl`` says how long their stages took. Nothing here imports what a run has yet to import.
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from specialize.config.recipe import EvaluationSet, Recipe
 from specialize.datasets.recipe_sets import RecipeSets, TrainingSet
+from specialize.engines import Engine
 from specialize.io.part import Part
 from specialize.io.times import Took, read_times
 from specialize.pipeline import run_recipe
@@ -54,6 +56,12 @@ def perform(recipe: Recipe, folder: Path, seconds: float, _part: Part) -> None:
     run_recipe(short(recipe, longer), _note(folder, 2, longer))
 
 
+def perform_divided(recipe: Recipe, folder: Path, processes: int, _part: Part) -> None:
+    """Run once more as ``specialize run --processes`` does; kernels are compiled already."""
+    run = _note(folder, 3, Size())
+    run_recipe(short(recipe, Size()), run, engine=Engine(processes))
+
+
 class _Heard(logging.Handler):
     """Keeps what is said."""
 
@@ -85,15 +93,17 @@ def _note(folder: Path, number: int, size: Size) -> Path:
 
 
 def sizes_of(folder: Path) -> list[tuple[Path, Size]]:
-    """The three runs in ``folder``, and how large each was."""
-    sizes = [Size(*json.loads((folder / f"{n}.json").read_text())) for n in range(3)]
-    return [(folder / str(number), size) for number, size in enumerate(sizes)]
+    """The runs in ``folder``, and how large each was."""
+    notes = sorted(folder.glob("?.json"))
+    return [(note.with_suffix(""), Size(*json.loads(note.read_text()))) for note in notes]
 
 
 def _longer(times: Mapping[str, Took], seconds: float) -> Size:
     """As large as fits into ``seconds`` of the processor each for dumping, training and answering.
 
-    A student is trained for as many steps as it takes to answer at a teacher's length.
+    Responses are doubled, so that they fill a teacher's batches as those of a whole shard do: what
+    is left over for another batch would keep one core busy and the others waiting. A student is
+    trained for as many steps as it takes to answer at a teacher's length.
     """
 
     def factor(*kinds: str) -> int:
@@ -101,7 +111,8 @@ def _longer(times: Mapping[str, Took], seconds: float) -> Size:
         return int(min(MOST, max(2, seconds / max(took, 1e-3))))
 
     steps = max(factor("train"), LEARNING // STEPS)
-    return Size(factor("dump", "align"), steps, factor("evaluate", "test"))
+    responses = 1 << (factor("dump", "align").bit_length() - 1)
+    return Size(responses, steps, factor("evaluate", "test"))
 
 
 def short(recipe: Recipe, size: Size) -> Recipe:

@@ -187,6 +187,10 @@ def _forecast(recipe: Recipe, own: Figures, teraflops: float | None, processes: 
     speed = teraflops or (PROCESSOR if Path(recipe.student).exists() else ACCELERATOR)
     full, assumed = with_assumptions(own, recipe, stages, speed)
     notes = [*counted.notes, *_doubts(recipe, own, assumed, speed)]
+    if processes > 1 and own.recipe is not None and own.evaluate and not own.evaluate.divided:
+        notes.append(
+            f"what processes take to start was not measured; --pilot --processes {processes} does"
+        )
     if not each:
         notes.append(f"the size of {recipe.student} is not known: checkpoints are not counted")
     made = forecast(recipe, stages, full, processes=processes)
@@ -291,13 +295,14 @@ def _imported(recipe: Recipe) -> list[str]:
 # ---- the pilot ---------------------------------------------------------------------------------
 
 
-def make_pilot(recipe: Recipe, path: Path, *, seconds: float) -> Figures:
+def make_pilot(recipe: Recipe, path: Path, *, seconds: float, processes: int = 1) -> Figures:
     """Run the pilot and keep its figures in ``path``, beside the prices that are there.
 
     Args:
         recipe: what is planned.
         path: of the figures.
         seconds: of the processor that each part of its longer run should take, about.
+        processes: of the run that is planned; what these pay at their start is measured too.
 
     Raises:
         SpecializeError: what the run would refuse.
@@ -313,11 +318,11 @@ def make_pilot(recipe: Recipe, path: Path, *, seconds: float) -> Figures:
             f"a pilot asks every teacher, and {imported[0]!r} has no model: it was imported; give "
             f"speeds by hand with --figures (docs/planning.md)"
         )
-    for line in announced(recipe, seconds, before):
+    for line in announced(recipe, seconds, before, processes):
         notice(line)
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pilot-", dir=path.absolute().parent) as folder:
-        found = fit(run_pilot(recipe, Path(folder) / "runs", seconds))
+        found = fit(run_pilot(recipe, Path(folder) / "runs", seconds, processes=processes))
     figures = _with_prices(found, before).model_copy(
         update={"recipe": speed_digest(recipe), "machine": machine()}
     )
@@ -325,7 +330,7 @@ def make_pilot(recipe: Recipe, path: Path, *, seconds: float) -> Figures:
     return figures
 
 
-def announced(recipe: Recipe, seconds: float, before: Figures) -> list[str]:
+def announced(recipe: Recipe, seconds: float, before: Figures, processes: int = 1) -> list[str]:
     """What the pilot will cost, at most, before it begins."""
     from specialize.planning.short_runs import EXAMPLES, MOST, RESPONSES, STEPS
 
@@ -333,11 +338,12 @@ def announced(recipe: Recipe, seconds: float, before: Figures) -> list[str]:
         f"pilot: twice {RESPONSES} responses of each teacher, {STEPS} steps and {EXAMPLES} examples"
         f" of each set, then up to {MOST} times as many, about {number_text(seconds)} s of the "
         f"processor each for dumping, training and answering, beside imports"
+        + (f"; then as at first in {processes} processes" if processes > 1 else "")
     ]
     for name, teacher in recipe.teachers.items():
         if teacher.server is None:
             continue
-        most = RESPONSES * (2 + MOST)
+        most = RESPONSES * (2 + MOST + (processes > 1))
         tokens = most * teacher.max_new_tokens
         price = before.teachers.get(name, TeacherFigures()).price_per_million_output_tokens
         money = f", {number_text(tokens * price / 1e6)} of money for these" if price else ""

@@ -35,6 +35,7 @@ class Stage:
         requests: to a server.
         bytes: that it leaves on the disk.
         parts: that different workers may do: shards, or examples; 0: it is not divided.
+        part_items: of every part but the last; 0: all parts are of one size.
     """
 
     name: str
@@ -47,6 +48,16 @@ class Stage:
     requests: int = 0
     bytes: float = 0.0
     parts: int = 0
+    part_items: int = 0
+
+    def largest_share(self, workers: int) -> float:
+        """Of the work, that the first worker does, who has every ``workers``-th part."""
+        parts = -(-self.parts // workers)
+        if not self.part_items:
+            return parts / self.parts
+        has_last = (self.parts - 1) % workers == 0
+        lacking = self.parts * self.part_items - self.items if has_last else 0
+        return (parts * self.part_items - lacking) / self.items
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,7 @@ def _dump(name: str, teacher: Teacher, counted: Counted, made: Responses) -> Sta
         requests=requests,
         bytes=made.bytes,
         parts=_shards(made.count),
+        part_items=SHARD_SAMPLES,
     )
 
 
@@ -135,6 +147,7 @@ def _align(name: str, made: Responses) -> Stage:
         tokens=made.target_tokens,
         bytes=made.target_bytes,
         parts=_shards(made.count),
+        part_items=SHARD_SAMPLES,
     )
 
 

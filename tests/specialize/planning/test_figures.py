@@ -10,6 +10,7 @@ from specialize.errors import ConfigurationError
 from specialize.io.times import Took
 from specialize.planning.figures import (
     Answered,
+    Divided,
     Figures,
     Rate,
     Spent,
@@ -24,6 +25,7 @@ def test_it_comes_back(tmp_path: Path, name: str) -> None:
     figures = Figures(
         teachers={"a": TeacherFigures(rate=Rate(per_second=50), response_tokens=12.5)},
         train=Rate(seconds=1e-7, processor=Spent(seconds=2e-7)),
+        evaluate=Rate(seconds=1, divided=Divided(processes=2, seconds=4, processor_seconds=7)),
         answers={"toy/zero-shot-cot": Answered(before=1, after=2)},
         price_per_device_hour=2,
     )

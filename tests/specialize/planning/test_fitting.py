@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from specialize.io.times import Took
+from specialize.planning import fitting as module
 from specialize.planning.figures import TeacherFigures
 from specialize.planning.fitting import fit
 from specialize.planning.measured import Measured
@@ -42,6 +45,31 @@ def test_linear_times_give_their_costs(costs: tuple[float, float, float], larger
         assert rate.processor.seconds == pytest.approx(2 * unit)
     assert found.teachers["t"].rate == found.align
     assert found.pilot_examples == 8 * larger
+
+
+def test_a_divided_run_gives_what_processes_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit takes .1 s and a load 1 s, on one core, in every run; a process starts for 7 s."""
+    monkeypatch.setattr(module, "usable_cores", lambda: 2)
+
+    def took(size: int, once: Took, processes: int = 1) -> dict[str, Took]:
+        times = {}
+        for name in STAGES:
+            divided = processes if name.split()[0] in ("dump", "align", "evaluate", "test") else 1
+            loads, work = float(LOADS.get(name, 0)), size * 1.0
+            answering = divided if name in ("evaluate", "test") else 1
+            spent = work + divided * loads
+            times[name] = Took(work / answering + loads, spent) + once
+        return times | {"save": Took(2, 2)}
+
+    runs = [run(1, took(1, Took(5, 5))), run(1, took(1, Took())), run(4, took(4, Took()))]
+    found = fit([*runs, replace(run(1, took(1, Took(7, 14), 2)), processes=2)])
+    for rate in (found.align, found.rows, found.evaluate, found.test, found.train, found.report):
+        assert rate is not None
+        assert rate.start_seconds == pytest.approx(5)
+        assert rate.divided is not None
+        assert rate.divided.processes == 2
+        assert rate.divided.seconds == pytest.approx(7)
+        assert rate.divided.processor_seconds == pytest.approx(14)
 
 
 @given(st.lists(seconds, min_size=3, max_size=3))

@@ -9,7 +9,7 @@ import pytest
 from specialize.config.recipe import Recipe
 from specialize.io.times import Took
 from specialize.planning import forecast as module
-from specialize.planning.figures import Figures, Rate, Spent, TeacherFigures
+from specialize.planning.figures import Divided, Figures, Rate, Spent, TeacherFigures
 from specialize.planning.forecast import forecast, limiting, relief
 from specialize.planning.work import Stage
 from tests.support import toys
@@ -89,6 +89,46 @@ def test_every_process_imports_what_the_first_stage_did() -> None:
     assert one == Took(2 + 8, 0.0)
     assert two is not None
     assert two.seconds == pytest.approx(30 + 8 / 2)
+
+
+def test_the_process_with_most_shards_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two shards, of which the second has an eighth of the first's responses."""
+    monkeypatch.setattr(module, "usable_cores", lambda: 2)
+    stage = Stage("dump toy", 576, "responses", 576, parts=2, part_items=512)
+    rate = Rate(seconds=0.5, processor=Spent(seconds=1))
+    own = Figures(teachers={"toy": TeacherFigures(rate=rate)})
+    assert forecast(recipe(), [stage], own, processes=2)[0].took == Took(512, 576)
+
+
+@pytest.mark.parametrize(
+    ("processes", "seconds", "processor"),
+    [(1, 5, 7), (2, 20, 24), (4, 24, 48)],  # two cores: four are not ready before 48 / 2
+)
+def test_a_measured_start_is_that_of_every_process(
+    monkeypatch: pytest.MonkeyPatch, processes: int, seconds: float, processor: float
+) -> None:
+    monkeypatch.setattr(module, "usable_cores", lambda: 2)
+    once = {"seconds": 1e-9, "start_seconds": 5, "processor": Spent(seconds=0, start_seconds=7)}
+    rate = Rate.model_validate(
+        {**once, "divided": Divided(processes=2, seconds=20, processor_seconds=24)}
+    )
+    own = Figures(teachers={"toy": TeacherFigures(rate=rate)}, train=rate)
+    stages = [DUMP, Stage("train", 4, "steps", 4)]
+    dump, train = (each.took for each in forecast(recipe(), stages, own, processes=processes))
+    assert dump is not None
+    assert dump.seconds == pytest.approx(seconds, abs=1e-5)
+    assert dump.processor_seconds == processor
+    assert train is not None
+    assert train.seconds == pytest.approx(5 if processes == 1 else 20, abs=1e-5)
+    assert train.processor_seconds == (7 if processes == 1 else 24)  # however many dumped before
+
+
+def test_every_process_loads_every_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "usable_cores", lambda: 2)
+    stage = Stage("evaluate", 80, "answers", 80, loads=4, parts=20)
+    rate = Rate(seconds=1, load_seconds=3, processor=Spent(seconds=1, load_seconds=3))
+    made = forecast(recipe(), [stage], Figures(evaluate=rate), processes=2)[0]
+    assert made.took == Took(80 / 2 + 4 * 3, 80 + 2 * 4 * 3)
 
 
 def test_what_holds_up_a_run() -> None:
