@@ -16,7 +16,7 @@ from specialize.errors import ConfigurationError, InputError
 from specialize.evaluate.planning import EvaluationPlan
 from specialize.planning.assumed import parameters_of
 from specialize.planning.counting import count
-from specialize.planning.figures import Figures, Rate, TeacherFigures, read_figures
+from specialize.planning.figures import Divided, Figures, Rate, TeacherFigures, read_figures
 from specialize.planning.short_runs import Size, short
 from specialize.planning.stage import announced, make_pilot, plan, speed_digest
 from specialize.planning.table import table
@@ -140,6 +140,17 @@ def test_figures_of_others_are_named(world: Recipe) -> None:
     assert "figures of cto, tiny" in " ".join(plan(world, strange).notes)
 
 
+def test_a_start_that_was_not_measured_is_noted(world: Recipe) -> None:
+    rate = Rate(seconds=1)
+    own = Figures(recipe=speed_digest(world), evaluate=rate)
+    note = "what processes take to start was not measured; --pilot --processes 2 does"
+    assert note in plan(world, own, processes=2).notes
+    assert note not in plan(world, own).notes
+    divided = Divided(processes=2, seconds=1, processor_seconds=2)
+    known = own.model_copy(update={"evaluate": rate.model_copy(update={"divided": divided})})
+    assert note not in plan(world, known, processes=2).notes
+
+
 def test_size_does_not_change_the_digest_but_speed_does(world: Recipe) -> None:
     assert speed_digest(short(world, Size())) == speed_digest(world)
     for size in ({"steps": 90}, {}):
@@ -169,6 +180,10 @@ def test_what_a_pilot_says_and_refuses(world: Recipe, tmp_path: Path) -> None:
     prices = {"toy": TeacherFigures(price_per_million_output_tokens=10)}
     said = announced(asked, 20, Figures(teachers=prices))
     assert "at most 576 responses, 147,456 tokens, 1.47 of money" in said[1]
+    assert "processes" not in said[0]
+    said = announced(asked, 20, Figures(teachers=prices), 4)
+    assert "as at first in 4 processes" in said[0]
+    assert "at most 608 responses" in said[1]
     imported = world.model_copy(update={"teachers": {"toy": world.teachers["toy"].model_copy(
         update={"model": None})}})  # fmt: skip
     with pytest.raises(ConfigurationError, match="'toy' has no model: it was imported"):
@@ -192,16 +207,23 @@ def test_the_schema_is_that_of_the_plan(world: Recipe) -> None:
 def test_a_pilot_then_a_run_beside_its_forecast(world: Recipe, tmp_path: Path) -> None:
     """The command, whole: the pilot's file serves the second call, and the run is held against."""
     (tmp_path / "toy.yaml").write_text(world.to_yaml())
-    done = specialize(tmp_path, "plan", "toy.yaml", "--pilot", "--pilot-seconds", "0.1", "--json")
+    words = ("plan", "toy.yaml", "--processes", "2", "--json")
+    done = specialize(tmp_path, *words, "--pilot", "--pilot-seconds", "0.1")
     assert done.returncode == 0, done.stderr
     assert "pilot: twice 32 responses" in done.stderr
+    assert "as at first in 2 processes" in done.stderr
     figures = read_figures(tmp_path / "toy.figures.yaml")
-    assert figures.train is not None
+    for rate in (figures.teachers["toy"].rate, figures.align, figures.evaluate, figures.train):
+        assert rate is not None
+        assert rate.divided is not None
+        assert rate.divided.processes == 2
+        assert rate.divided.processor_seconds > 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["toy.figures.yaml", "toy.yaml"]
     first = json.loads(done.stdout)
     assert {each["speed"] for each in first["stages"]} == {"measured"}
-    again = json.loads(specialize(tmp_path, "plan", "toy.yaml", "--json").stdout)
+    again = json.loads(specialize(tmp_path, *words).stdout)
     assert again["stages"] == first["stages"]
+    assert not any("not measured" in note for note in again["notes"])
     assert specialize(tmp_path, "run", "toy.yaml", "--out", "run").returncode == 0
     text = specialize(tmp_path, "plan", "toy.yaml", "--against", "run").stdout
     assert "took" in text
