@@ -1,6 +1,6 @@
 """What processes of one machine take for the work that one process takes alone.
 
-    shared(Took(10.0, 18.0), share=0.5, processes=2, cores=2) -> Took(9.0, 18.0)
+    shared(Took(10.0, 18.0), Took(), share=0.5, processes=2, cores=2) -> Took(9.0, 18.0)
 
 Alone it kept 1.8 cores busy, so that two processes are hardly faster. Three limits, of which the
 last one reached counts: the process with most of the work takes its share of the time; on its own
