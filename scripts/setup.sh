@@ -14,8 +14,12 @@ stamp=".venv/installed-${extras:-core}"
 wanted="$(cat pyproject.toml constraints.txt | cksum)"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-# --no-compile: what is imported is compiled then, a quarter of what is installed
+install() {
+  # --no-compile: what is imported is compiled then, a quarter of what is installed
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
+    --constraint constraints.txt "$@" 2> >(grep -v "^WARNING: Location" >&2)
+}
 echo "installing into .venv (a minute or two)" >&2
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
-  --constraint constraints.txt --editable ".${extras:+[$extras]}" 2> >(grep -v "^WARNING: Location" >&2)
+install "pip>=26" # the one that Python 3.11 brings takes twice as long
+install --editable ".${extras:+[$extras]}"
 echo "$wanted" > "$stamp"
