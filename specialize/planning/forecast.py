@@ -102,13 +102,16 @@ def _in_processes(
 
 
 def _started(rate: Rate, stage: Stage, processes: int, recipe: Recipe, figures: Figures) -> Took:
-    """What is paid once, as it was measured; more processes than then share the cores."""
-    measured = rate.divided
+    """What is paid once, as it was measured; of more processes than cores, all take longer."""
+    measured, cores = rate.divided, usable_cores()
     if measured is None:
         return _begun_anew(rate, stage, processes, recipe, figures)
-    times = processes / measured.processes if stage.parts else 1.0
-    spent = measured.processor_seconds * times
-    return Took(max(measured.seconds, spent / usable_cores()), spent)
+    once = Took(measured.seconds, measured.processor_seconds)
+    if not stage.parts:
+        return once
+    longer = max(processes, cores) / max(measured.processes, cores)
+    more = processes / measured.processes
+    return Took(once.seconds * longer, once.processor_seconds * more)
 
 
 def _begun_anew(rate: Rate, stage: Stage, processes: int, recipe: Recipe, figures: Figures) -> Took:

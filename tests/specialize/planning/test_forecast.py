@@ -101,13 +101,21 @@ def test_the_process_with_most_shards_is_waited_for(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("processes", "seconds", "processor"),
-    [(1, 5, 7), (2, 20, 24), (4, 24, 48)],  # two cores: four are not ready before 48 / 2
+    ("processes", "cores", "seconds", "processor"),
+    [
+        (1, 2, 5, 7),
+        (2, 2, 20, 24),
+        (3, 2, 30, 36),
+        (4, 2, 40, 48),
+        (4, 4, 20, 48),
+        (4, 3, 80 / 3, 48),
+    ],
 )
 def test_a_measured_start_is_that_of_every_process(
-    monkeypatch: pytest.MonkeyPatch, processes: int, seconds: float, processor: float
+    monkeypatch: pytest.MonkeyPatch, processes: int, cores: int, seconds: float, processor: float
 ) -> None:
-    monkeypatch.setattr(module, "usable_cores", lambda: 2)
+    """It was measured with two."""
+    monkeypatch.setattr(module, "usable_cores", lambda: cores)
     once = {"seconds": 1e-9, "start_seconds": 5, "processor": Spent(seconds=0, start_seconds=7)}
     rate = Rate.model_validate(
         {**once, "divided": Divided(processes=2, seconds=20, processor_seconds=24)}
