@@ -25,12 +25,14 @@ from specialize.experiments.x09_teachers import ASKING, TEACHERS
 from specialize.experiments.x10_projection import PROJECTION
 from specialize.experiments.x11_real_pair import REAL_PAIR, REAL_PAIR_NIGHT
 from specialize.experiments.x12_rationales import RATIONALES, RATIONALES_NIGHT
+from specialize.experiments.x13_strengths import STRENGTH
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     each.name: each
     for each in (
         SCALE, SAMPLES, FORMATS, START, BATCHES, NEGATIVES, SELECTION, STEP_BY_STEP, TEACHERS,
         ASKING, PROJECTION, REAL_PAIR, REAL_PAIR_NIGHT, RATIONALES, RATIONALES_NIGHT,
+        STRENGTH,
     )
 }  # fmt: skip
 
