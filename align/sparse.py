@@ -53,10 +53,12 @@ class SparseDistributions:
         return len(self.tail)
 
     def __getitem__(self, rows: slice) -> SparseDistributions:
-        """Rows ``start:stop`` as views (step 1 only)."""
+        """Rows ``start:stop`` as views (step 1 only); itself where these are all."""
         start, stop, step = rows.indices(len(self))
         if step != 1:
             raise ValueError(f"rows are taken in order; got a slice with step {step}")
+        if (start, stop) == (0, len(self)):
+            return self
         stop = max(start, stop)
         first, last = self.indptr[start], self.indptr[stop]
         return SparseDistributions(

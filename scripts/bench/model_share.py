@@ -38,7 +38,7 @@ Made = TypeVar("Made")
 WATCHED: Mapping[str, Mapping[str, str]] = {
     "torch.nn.modules.module": {"Module.__call__": "forward"},
     "torch.autograd": {"backward": "backward"},
-    "specialize.losses.kernel": {"measured_kl": "forward"},
+    "specialize.losses.sparse": {"measured_kl": "forward"},
     "specialize.losses.fused": {"fused_kl": "forward"},
     "specialize.evaluate.generation": {"_start": "generate", "_decode": "generate"},
     "specialize.teacher.local.decode": {

@@ -105,7 +105,7 @@ def reasoning_blocks(
         opened: the prompt opened a block.
     """
     blocks, at = Blocks([], [], False), 0
-    partner = {start.casefold(): end.casefold() for start, end in reasoning}
+    partner = _partners(tuple(reasoning))
     ends = set(partner.values())
     wanted = ends if opened else set()  # the tags that close the present block
     for match in _tags(tuple(reasoning)).finditer(text) if reasoning else ():
@@ -140,6 +140,12 @@ def run_on_start(text: str) -> int:
                 starts.append(match.start())
                 break
     return min(starts)
+
+
+@cache
+def _partners(reasoning: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """The closing tag of every opening one."""
+    return {start.casefold(): end.casefold() for start, end in reasoning}
 
 
 @cache

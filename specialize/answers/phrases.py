@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -76,6 +77,7 @@ class Announcement(NamedTuple):
     is_letter: bool = False
 
 
+@lru_cache(maxsize=4)  # an answer is found, then compared
 def last_announcement(text: str) -> Announcement | None:
     """The last announcement of ``text`` that says something; None without any."""
     found = next(_said(text, reversed(deque(_MARKER.finditer(text), MAX_TRIED))), None)

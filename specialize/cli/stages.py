@@ -8,6 +8,7 @@ Stage bodies import what they need, so that ``--help`` starts without torch.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -91,7 +92,9 @@ def main() -> None:
     """Run the command line; see ``console`` for the exit codes."""
     # what the library warns of here is handled, such as padding after a row that has ended
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    sys.exit(run_command(cli))
+    status = run_command(cli)
+    gc.freeze()  # an interpreter that ends looks for garbage: not among what goes with it
+    sys.exit(status)
 
 
 @cli.command()

@@ -74,8 +74,11 @@ class Ids:
         """
         if self._path is None:
             return self._parts[0][start : start + count]
-        with self._path.open("rb", buffering=0) as file:
-            found = os.pread(file.fileno(), count * _TYPE.itemsize, start * _TYPE.itemsize)
+        file = os.open(self._path, os.O_RDONLY)
+        try:
+            found = os.pread(file, count * _TYPE.itemsize, start * _TYPE.itemsize)
+        finally:
+            os.close(file)
         if len(found) != count * _TYPE.itemsize:
             raise StoreError(f"{self._path} is too short; remove it, and it is made again")
         return np.frombuffer(found, _TYPE).astype(np.int32, copy=False)

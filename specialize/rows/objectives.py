@@ -176,10 +176,11 @@ class ObjectiveTargets:
     def _taught_by(self, objective: Objective) -> Read:
         """A teacher's text: as it was aligned, as certain rows, or as what not to write."""
         base, wanted = self._base(objective), objective.row_filter
+        sieves = not wanted.passes_all
 
         def read(example: Example, sample: int, length: int, where: Sequence[int]) -> Target:
             target = base(example, sample, length, where)
-            if not wanted.passes_all:
+            if sieves:
                 target = filtered([target], wanted)[0][0]
             if objective.target == "rationale":
                 return replace(target, distributions=one_hot(target.ids))

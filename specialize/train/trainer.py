@@ -96,6 +96,7 @@ class SparseTrainer(Trainer):
         spelled = setting.tokenizer.pieces(range(setting.tokenizer.size))
         self.token_bytes = torch.tensor([len(piece) for piece in spelled], device=self.args.device)
         self.helpers: Helpers | None = None
+        self.overhead = 0
         self.sums: Tensor | None = None
         self.keys: Sequence[tuple[str, int]] = ()
         self.clock = time.perf_counter()
@@ -113,17 +114,15 @@ class SparseTrainer(Trainer):
         self, model: nn.Module, inputs: Step, num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         """Forward and backward of every micro-batch, here and in helpers where there are some."""
-        model.train()
         self.keys = inputs.keys
         tokens = torch.from_numpy(inputs.tokens).clamp(min=1)
         # gradients are averaged over processes, so each contributes its part that many times
         scale = self.objective_weights / tokens * self.accelerator.num_processes
         scale = scale.float().to(self.args.device)
         if self.helpers is None:
-            count = helpful(self.student) if self.accelerator.num_processes == 1 else 0
-            self.helpers = Helpers(self.student, partial(self._gradients, self.student), count)
-        overhead = pass_overhead(self.student, self.args.device.type) if self.helpers.count else 0
-        mine, *theirs = dealt(inputs.batches, self.helpers.count + 1, overhead)
+            model.train()
+            self.helpers = self._helped()
+        mine, *theirs = dealt(inputs.batches, self.helpers.count + 1, self.overhead)
         self.helpers.ask(theirs, scale)
         total, sums = self._gradients(model, mine, scale, idle=inputs.idle)
         for their_total, their_sums in self.helpers.collect():
@@ -134,6 +133,13 @@ class SparseTrainer(Trainer):
         self.stopping = metrics.asked_to_stop(self.sums)
         self._refuse_not_finite(self.sums[:-1, 0].sum(), "loss")
         return total
+
+    def _helped(self) -> Helpers:
+        """The processes that help; notes what a micro-batch costs them whatever it holds."""
+        count = helpful(self.student) if self.accelerator.num_processes == 1 else 0
+        if count:
+            self.overhead = pass_overhead(self.student, self.args.device.type)
+        return Helpers(self.student, partial(self._gradients, self.student), count)
 
     def _gradients(
         self, model: nn.Module, batches: Sequence[Batch], scale: Tensor, *, idle: int = 0

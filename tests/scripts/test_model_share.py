@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
-from scripts.bench.model_share import Interval, covered, measure, read, share
+from scripts.bench.model_share import WATCHED, Interval, covered, measure, read, share
 
 LOSS = """
 import time
@@ -18,7 +21,7 @@ def twice(seconds):
 """
 COMMAND = """
 import multiprocessing, time
-from specialize.losses.kernel import measured_kl
+from specialize.losses.sparse import measured_kl
 measured_kl(0.05)
 time.sleep(0.05)
 child = multiprocessing.get_context("fork").Process(target=measured_kl, args=(0.1,))
@@ -42,6 +45,13 @@ child.join()
 )
 def test_length_of_a_union(spans: list[tuple[float, float]], length: float) -> None:
     assert covered(spans) == length
+
+
+@pytest.mark.parametrize(("module", "names"), WATCHED.items(), ids=list(WATCHED))
+def test_what_is_watched_is_where_it_is_looked_for(module: str, names: Mapping[str, str]) -> None:
+    home = import_module(module)
+    for name in names:
+        assert attrgetter(name)(home).__module__ == module
 
 
 def test_what_overlaps_is_one_time_of_the_wall_and_two_of_the_processor() -> None:
@@ -68,7 +78,7 @@ def test_a_command_is_watched_with_the_processes_that_it_forks(tmp_path: Path) -
     package.mkdir(parents=True)
     for folder in (package.parent, package):
         (folder / "__init__.py").touch()
-    (package / "kernel.py").write_text(LOSS)
+    (package / "sparse.py").write_text(LOSS)
     found = measure(
         [sys.executable, "-P", "-c", COMMAND], {"PATH": os.defpath, "PYTHONPATH": str(tmp_path)}
     )
