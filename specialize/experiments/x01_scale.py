@@ -109,7 +109,7 @@ SCALE = Experiment(
     questions=_QUESTIONS,
     examples=_EXAMPLES,
     minutes=6,
-    notes="After specialization the curve is not log-linear here, it bends until nothing is gained: "
+    notes="After specialization the curve is not log-linear here, it bends till nothing is gained: "
     "from 0.1M to 0.3M it rises by 22.7 points (18.4 to 26.9), from there to 1M by 8.9 (3.3 to "
     "14.0), to 3M by 3.8 (1.1 to 6.8), and 9M is not separable from 3M (-1.6, -4.4 to 1.2); the "
     "curvature is -13.2 (-16.3 to -10.1). Nor are the students flat before: they rise by 29.4 "
