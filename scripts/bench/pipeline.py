@@ -54,6 +54,7 @@ TOKENS = 65_536  # of the texts of one length
 LONG = ("dump", "align", "rows", "train", "evaluate")  # stages that read texts
 SMALL = 0.5  # of the fixed cost: less is no measurement of what comes on top of it
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "numba")
+COMPILING = "compiling kernels"  # what a process says that does
 Line = dict[str, object]
 
 
@@ -135,10 +136,13 @@ def run_setting(setting: Setting) -> Iterator[Line]:
 
 
 def started(setting: Setting) -> list[Line]:
-    """``run_setting`` in a process of its own."""
+    """``run_setting`` in a process of its own; in a second one where the first compiled kernels."""
     command = [sys.executable, __file__, "--setting", json.dumps(asdict(setting))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    for _ in range(2):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if COMPILING not in done.stderr:
+            break
     if done.returncode:
         raise RuntimeError(f"{setting} failed: {done.stderr[-2000:]}")
     return [json.loads(text) for text in done.stdout.splitlines()]
