@@ -11,7 +11,8 @@
     workers  one process and two
     whole    all stages in one process with its start, the bundled models and GSM8K
 
-Each setting is a process of its own, which runs all stages three times: on eight rows, where
+The smallest setting of a grid is run once more before, so that every kernel is compiled. Each
+setting is a process of its own, which runs all stages three times: on eight rows, where
 everything is imported, compiled and loaded for the first time; on eight rows again, which gives the
 fixed cost of each stage (its model, its tokenizers, its files); and on the rows of the setting. The
 cost a row is what the third run took more than the second, a row more: without the start of the
@@ -54,7 +55,6 @@ TOKENS = 65_536  # of the texts of one length
 LONG = ("dump", "align", "rows", "train", "evaluate")  # stages that read texts
 SMALL = 0.5  # of the fixed cost: less is no measurement of what comes on top of it
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "numba")
-COMPILING = "compiling kernels"  # what a process says that does
 Line = dict[str, object]
 
 
@@ -136,13 +136,10 @@ def run_setting(setting: Setting) -> Iterator[Line]:
 
 
 def started(setting: Setting) -> list[Line]:
-    """``run_setting`` in a process of its own; in a second one where the first compiled kernels."""
+    """``run_setting`` in a process of its own."""
     command = [sys.executable, __file__, "--setting", json.dumps(asdict(setting))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    for _ in range(2):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if COMPILING not in done.stderr:
-            break
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{setting} failed: {done.stderr[-2000:]}")
     return [json.loads(text) for text in done.stdout.splitlines()]
@@ -231,7 +228,9 @@ def run_grids(grids: Sequence[str], data: str) -> Line:
     found: list[Line] = []
     about, began = machine(), time.perf_counter()
     for grid in grids:
-        for setting in settings_of(grid, data):
+        [smallest, *larger] = settings_of(grid, data)
+        started(smallest)  # its rows may need kernels that eight rows do not
+        for setting in (smallest, *larger):
             found += summarized(setting, started(setting))
             for each in found:
                 if (each["grid"], each["at"]) == (setting.grid, setting.at):
