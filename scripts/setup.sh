@@ -20,6 +20,6 @@ install() {
     --constraint constraints.txt "$@" 2> >(grep -v "^WARNING: Location" >&2)
 }
 echo "installing into .venv (a minute or two)" >&2
-install "pip>=26" # the one that Python 3.11 brings takes twice as long
+install --upgrade pip # the one that Python 3.11 brings takes twice as long
 install --editable ".${extras:+[$extras]}"
 echo "$wanted" > "$stamp"

@@ -168,11 +168,11 @@ def test_a_wrong_set_up_ends_at_once(status: int) -> None:
 
 @pytest.mark.parametrize("as_date", [False, True])
 def test_retry_after_is_kept(as_date: bool) -> None:
-    said = email.utils.formatdate(time.time() + 2, usegmt=True) if as_date else "1"
     times: list[float] = []
 
     def says(path: str, body: Body, turn: int) -> Reply:
         times.append(time.monotonic())
+        said = email.utils.formatdate(time.time() + 2, usegmt=True) if as_date else "1"
         return Reply(1) if turn else Reply(status=429, headers={"Retry-After": said})
 
     with scripted(says) as server:
