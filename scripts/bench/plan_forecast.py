@@ -138,7 +138,11 @@ def main(out: Path, data: Path | None, seconds: float, wanted: Sequence[str]) ->
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     found: dict[str, object] = {"load": os.getloadavg()[0], "pilot_seconds": seconds}
-    for name, case in cases(out, data).items():
+    known = cases(out, data)
+    unknown = set(wanted) - known.keys()
+    if unknown:
+        raise click.BadParameter(f"no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    for name, case in known.items():
         if wanted and name not in wanted:
             continue
         folder = name.replace(" ", "-")

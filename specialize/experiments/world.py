@@ -8,12 +8,14 @@ so that rows and samples alike come from its distribution at temperature T.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from safetensors.numpy import load_file, save_file
 
 from specialize import datasets
 from specialize.config.recipe import Recipe
+from specialize.errors import ConfigurationError
 from specialize.experiments.design import INPUTS
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS, Size, quickstart_recipe
@@ -49,6 +51,26 @@ def prepare(
             datasets.write_jsonl(path, world.examples(name, split, count))
     for temperature in temperatures:
         flatten_teacher(MODELS / "teacher", flattened(folder, temperature), temperature)
+
+
+def refuse_unbuilt(
+    folder: Path, kind: str, names: Iterable[str], script: str, minutes: str
+) -> None:
+    """Refuse to begin without models that are not shipped.
+
+    Args:
+        folder: of the models. kind: the word for one. names: of those that are needed.
+        script: that builds them. minutes: in words, what that takes.
+
+    Raises:
+        ConfigurationError: some are missing; names them and the command.
+    """
+    missing = [name for name in names if not (folder / name / "config.json").is_file()]
+    if missing:
+        raise ConfigurationError(
+            f"{folder} has no {kind} {', '.join(missing)}, and it is not shipped; build what is "
+            f"missing, in about {minutes}, with `python {script} --out {folder}`"
+        )
 
 
 def flattened(folder: Path, temperature: float) -> Path:

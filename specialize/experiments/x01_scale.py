@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from specialize.config.recipe import Objective, Recipe
-from specialize.errors import ConfigurationError
-from specialize.experiments import by_size, one_step
+from specialize.experiments import by_size, one_step, world
 from specialize.experiments.design import INPUTS, Arm, Contrast, Experiment
 
 
@@ -46,13 +45,7 @@ def prepare(folder: Path, questions: int, examples: int) -> None:
     Raises:
         ConfigurationError: a student was not built.
     """
-    students = folder / "students"
-    missing = [name for name in STUDENTS if not (students / name / "config.json").is_file()]
-    if missing:
-        raise ConfigurationError(
-            f"{students} has no student {', '.join(missing)}, and none is shipped; build what is "
-            f"missing, in about half an hour, with `python {SCRIPT} --out {students}`"
-        )
+    world.refuse_unbuilt(folder / "students", "student", STUDENTS, SCRIPT, "half an hour")
     one_step.prepare(folder, questions, examples)
 
 

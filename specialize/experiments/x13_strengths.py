@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from specialize.errors import ConfigurationError
 from specialize.experiments import world
 from specialize.experiments.design import INPUTS, Arm, Contrast, Experiment
 
@@ -23,14 +22,7 @@ def prepare(folder: Path, questions: int, examples: int) -> None:
     Raises:
         ConfigurationError: a teacher was not built.
     """
-    teachers = folder / "teachers"
-    missing = [name for name in TEACHERS if not (teachers / name / "config.json").is_file()]
-    if missing:
-        raise ConfigurationError(
-            f"{teachers} has no teacher {', '.join(missing)}, and none but the strong one is "
-            "shipped; build what is missing, in about twelve minutes, with "
-            f"`python {SCRIPT} --out {teachers}`"
-        )
+    world.refuse_unbuilt(folder / "teachers", "teacher", TEACHERS, SCRIPT, "twelve minutes")
     world.prepare(folder, questions, examples, fewer=("farm",))
 
 

@@ -78,7 +78,8 @@ def known_blocks(
         sample = _Sample(
             source, *sides, texts[s], blocks.groups[start:stop], blocks.kind[start:stop]
         )
-        parts = sample.read((windows[of == s] - start).tolist(), target, normalize)
+        first, last = np.searchsorted(windows, (start, stop))
+        parts = sample.read((windows[first:last] - start).tolist(), target, normalize)
         found += [part._replace(first=part.first + start, last=part.last + start) for part in parts]
         read += bool(parts)
     return _replaced(blocks, found), read
@@ -135,11 +136,16 @@ class _Sample:
         tell; nothing where the text cannot be trusted."""
         if self._virtual not in (0, 1):
             return []
-        for stretches in (self._around(windows), [(0, len(self._kind))]):
-            found = [self._read(*each, target, normalize) for each in stretches]
-            known = [each for each in found if each is not None]
-            if len(known) == len(found):
-                return known
+        around, whole = self._around(windows), [(0, len(self._kind))]
+        for stretches in (around, whole) if around != whole else (whole,):
+            found: list[_Found] = []
+            for each in stretches:
+                read = self._read(*each, target, normalize)
+                if read is None:
+                    break
+                found.append(read)
+            else:
+                return found
         return []
 
     def _around(self, windows: Sequence[int]) -> list[tuple[int, int]]:

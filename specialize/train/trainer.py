@@ -114,13 +114,13 @@ class SparseTrainer(Trainer):
         self, model: nn.Module, inputs: Step, num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         """Forward and backward of every micro-batch, here and in helpers where there are some."""
+        model.train()
         self.keys = inputs.keys
         tokens = torch.from_numpy(inputs.tokens).clamp(min=1)
         # gradients are averaged over processes, so each contributes its part that many times
         scale = self.objective_weights / tokens * self.accelerator.num_processes
         scale = scale.float().to(self.args.device)
         if self.helpers is None:
-            model.train()
             self.helpers = self._helped()
         mine, *theirs = dealt(inputs.batches, self.helpers.count + 1, self.overhead)
         self.helpers.ask(theirs, scale)
