@@ -4,19 +4,19 @@
 # downloaded. For X11 it is tuned to be the teacher, and six of its thirty layers are the students, in
 # its own vocabulary and in others; for X12 it is the student itself.
 #
-#   scripts/real_experiments.sh X11|X12|X11N|X12N --data DATA_DIR [OUT]
+#   scripts/real_experiments.sh X11|X12 --data DATA_DIR [OUT]
 #
 # DATA_DIR ($SPECIALIZE_DATA) holds the published sets, rationales and vocabularies, as
-# docs/results.md names them. X11N and X12N are the same at a night's size. A second call continues.
+# docs/results.md names them. A second call continues.
 # What follows costs: `specialize experiment X11 --dry-run`; it needs nothing of this.
 set -euo pipefail
 here="$(cd "$(dirname "$0")/.." && pwd)"
-usage() { echo "usage: scripts/real_experiments.sh X11|X12|X11N|X12N --data DATA_DIR [OUT]" >&2; exit 2; }
+usage() { echo "usage: scripts/real_experiments.sh X11|X12 --data DATA_DIR [OUT]" >&2; exit 2; }
 name="" data="${SPECIALIZE_DATA:-}" out=""
 while [ $# -gt 0 ]; do
   case "$1" in
     --data) shift; data="${1:?--data wants a directory}" ;;
-    X11|X12|X11N|X12N) name="$1" ;;
+    X11|X12) name="$1" ;;
     -*) usage ;;
     *) out="$1" ;;
   esac

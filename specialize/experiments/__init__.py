@@ -23,16 +23,15 @@ from specialize.experiments.x07_selection import SELECTION
 from specialize.experiments.x08_step_by_step import STEP_BY_STEP
 from specialize.experiments.x09_teachers import ASKING, TEACHERS
 from specialize.experiments.x10_projection import PROJECTION
-from specialize.experiments.x11_real_pair import REAL_PAIR, REAL_PAIR_NIGHT
-from specialize.experiments.x12_rationales import RATIONALES, RATIONALES_NIGHT
+from specialize.experiments.x11_real_pair import REAL_PAIR
+from specialize.experiments.x12_rationales import RATIONALES
 from specialize.experiments.x13_strengths import STRENGTH
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     each.name: each
     for each in (
         SCALE, SAMPLES, FORMATS, START, BATCHES, NEGATIVES, SELECTION, STEP_BY_STEP, TEACHERS,
-        ASKING, PROJECTION, REAL_PAIR, REAL_PAIR_NIGHT, RATIONALES, RATIONALES_NIGHT,
-        STRENGTH,
+        ASKING, PROJECTION, REAL_PAIR, RATIONALES, STRENGTH,
     )
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from transformers import PreTrainedModel
 
 from specialize.io.files import write_atomically
 from specialize.students.student import load_model
+from specialize.teacher.local.decode import right_padded
 from specialize.teacher.local.score import Given, text_logits
 from specialize.tokens import Tokenizer, load_tokenizer
 
@@ -104,6 +105,24 @@ def log_probabilities(
         ids = tokenizer.encode(one.text, eos=one.ended)
         logits = text_logits(model, [Given(tuple(prompt), tuple(ids), one.text)])
         yield torch.tensor(ids, device=logits.device), logits.float().log_softmax(-1)
+
+
+@torch.inference_mode()
+def choice_nats(
+    model: PreTrainedModel, tokenizer: Tokenizer, prompt: str, texts: Sequence[str]
+) -> list[float]:
+    """The nats of each text after the one prompt, which a causal model reads once."""
+    [*before, last] = tokenizer.encode_prompts([prompt])[0]
+    cache = model(torch.tensor([before], device=model.device), use_cache=True).past_key_values
+    cache.batch_repeat_interleave(len(texts))
+    wanted = [tokenizer.encode(text, eos=True) for text in texts]
+    # no token sees the padding after it
+    read, _ = right_padded([(last, *ids[:-1]) for ids in wanted], model.device)
+    log_q = model(read, past_key_values=cache).logits.float().log_softmax(-1)
+    return [
+        -float(row[range(len(ids)), ids].double().sum())
+        for row, ids in zip(log_q, wanted, strict=True)
+    ]
 
 
 def keep_teacher(model: Path, path: Path, texts: Sequence[tuple[str, str, bool]]) -> None:

@@ -57,7 +57,6 @@ class Size:
         texts: of the teacher that are learnt. tokens: of the longest.
         held_out: texts of either kind that are measured.
         examples: short problems of either set. steps: of ``rows`` rows. rate: peak learning rate.
-        vocabularies: of the students.
     """
 
     texts: int
@@ -66,14 +65,10 @@ class Size:
     steps: int
     rows: int
     rate: float
-    vocabularies: tuple[str, ...]
     tokens: int = 160
 
 
-SHORT = Size(texts=72, held_out=20, examples=10, steps=24, rows=4, rate=1e-3,
-             vocabularies=("own", "t5"))  # fmt: skip
-NIGHT = Size(texts=800, held_out=200, examples=200, steps=300, rows=8, rate=1e-3,
-             vocabularies=("own", "t5", "gpt2"))  # fmt: skip
+SIZE = Size(texts=144, held_out=20, examples=10, steps=48, rows=4, rate=1e-3)
 
 
 def prepare(size: Size, folder: Path, questions: int, examples: int) -> None:
@@ -86,7 +81,7 @@ def prepare(size: Size, folder: Path, questions: int, examples: int) -> None:
     Raises:
         InputError: there are no models or sets; names the script that puts them there.
     """
-    wanted = ["models/teacher", "data", *(f"models/{name}" for name in size.vocabularies)]
+    wanted = ["models/teacher", "data", *(f"models/{name}" for name in _VOCABULARIES)]
     missing = [name for name in wanted if not (folder / name).is_dir()]
     if missing:
         raise InputError(f"{folder} has no {', '.join(missing)}; run {SCRIPT} first")
@@ -207,10 +202,10 @@ def quantify(_recipe: Recipe, folder: Path, checkpoint: Path) -> Mapping[str, li
     return {role: [round(value, 5) for value in each] for role, each in found.items()}
 
 
-def _arms(size: Size) -> Iterator[Arm]:
+def _arms() -> Iterator[Arm]:
     text = "objectives.0.target=rationale"
     half = "training.hard_label_weight=0.5"
-    for name in size.vocabularies:
+    for name in _VOCABULARIES:
         student = f"student={Path(INPUTS) / 'models' / name}"
         base = f"{name} text"
         yield Arm(base, (student, text))
@@ -220,8 +215,8 @@ def _arms(size: Size) -> Iterator[Arm]:
         yield Arm(f"{name} mixture", (student, half), base)
 
 
-def _contrasts(size: Size) -> Iterator[Contrast]:
-    for name in size.vocabularies:
+def _contrasts() -> Iterator[Contrast]:
+    for name in _VOCABULARIES:
         where, text, rows = _VOCABULARIES[name], f"{name} text", f"{name} rows"
         for kind in (_HUMAN, _OWN):
             yield _fewer(f"{where} vocabulary: rows leave fewer than text", rows, text, _NATS[kind])
@@ -261,85 +256,51 @@ def _of_the_teacher(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def _design(size: Size) -> str:
-    learnt = " and ".join(_VOCABULARIES[name] for name in size.vocabularies)
-    return (
-        "The teacher is SmolLM2-135M-Instruct (a GGUF file, Q4_1, read in float32) after 60 steps "
-        "of six of the last 360 training solutions of GSM8K, so that it writes such solutions. It "
-        f"writes one text to each of the first {size.texts} training questions, at temperature 1, "
-        "so that text and rows are of one distribution; rows keep 20 entries. The students are six "
-        "of its thirty layers at even distances, 49.6 million weights with its own vocabulary, "
-        f"and learn in {learnt} vocabulary; in another one than its own each token begins as the "
-        f"mean of the own tokens of its text. Every arm has {size.steps} steps of {size.rows} "
-        f"rows, a peak learning rate of {size.rate:g} that no arm was tuned for, and every text, "
-        "right or wrong. *Text*: cross-entropy. *Rows*: the teacher's distributions, as they are "
-        "or by the prefix projection. *One-to-one*: by the projection that keeps rows of single "
-        "tokens alone. *Mixture*: half of the weight on the text's token. The last checkpoint "
-        f"reads {size.held_out} solutions that people wrote to GSM8K's test problems, and the "
-        f"teacher's {size.held_out} texts to the same: nats a byte, KL from the teacher over the "
-        "whole vocabulary, the share of tokens with the same first choice, overconfidence (mean "
-        "probability of the first choice less the share in which it is right). It answers "
-        f"{2 * size.examples} problems of SVAMP and MultiArith. Seeds change the order of rows; "
-        "the teacher's texts are the same for all. The arms and claims were written down before "
-        f"the runs. **Limits.** {size.texts} texts and {size.steps * size.rows} rows are what the "
-        "time of one core allowed: the students are far from healed, and nothing here tells what "
-        "they would do with a thousand times the tokens. Accuracy on problems is near zero."
-    )
-
-
-def _experiment(
-    name: str, size: Size, title: str, *, minutes: int | None = None, notes: str = ""
-) -> Experiment:
-    return Experiment(
-        name=name,
-        title=title,
-        hypothesis="A student that matches the teacher's distributions learns more of it than one "
-        "that matches its samples, across vocabularies too, and a faithful projection more than "
-        "one-to-one rows.",
-        source="Fu et al. 2023, arXiv:2301.12726, section 4; the projection is ours",
-        design=_design(size),
-        prepare=partial(prepare, size),
-        base=partial(base_recipe, size),
-        arms=tuple(_arms(size)),
-        contrasts=tuple(_contrasts(size)),
-        questions=size.texts,
-        examples=size.examples,
-        quantities=(
-            *(Quantity(role, "nats a byte") for role in _NATS.values()),
-            *(Quantity(role, "nats a token") for role in _KL.values()),
-            *(Quantity(role, "share of tokens") for role in (*_FIRST.values(), *_SURE.values())),
-        ),
-        quantify=quantify,
-        columns=(
-            *_NATS.values(), _KL[_OWN], _FIRST[_OWN], _SURE[_HUMAN], "out-of-distribution"
-        ),
-        scale=Scale(
-            student="six layers of SmolLM2-135M", data="gsm8k", question_tokens=50,
-            solution_tokens=100, parameters=50e6, teacher_parameters=135e6,
-        ),
-        minutes=minutes,
-        notes=notes,
-        extra=_of_the_teacher,
-    )  # fmt: skip
-
-
-REAL_PAIR = _experiment(
-    "X11",
-    SHORT,
-    "A pretrained pair, in its own vocabulary and in T5's",
-    minutes=24,
-    notes="With few texts of an uncertain teacher (1.15 nats a token), drawn from its own "
-    "distribution and not filtered, rows teach more than the same texts: .040 nats a byte less of "
-    "what people wrote and of what the teacher writes, .10 to .12 nats a token nearer to the "
-    "teacher; in T5's vocabulary .046 and .038, by the prefix projection. One-to-one rows are "
-    "separable neither from text nor from the prefix projection there. Half of the weight on the "
-    "text's token keeps most of the lead: it is not separable from rows in the own vocabulary, "
-    "and .015 nats behind on human text in T5's. Calibration separates nothing (only one-to-one "
-    "rows leave a student surer than text does, by .015), nor does accuracy: of 420 answers to "
-    "short problems two are right, and none of the teacher's 72 texts. This is no contradiction to "
-    "X02, where right solutions alone were learnt and accuracy was measured, nor to the earlier "
-    "pair (docs/results.md), where the texts were what people wrote. All students are at the "
-    "beginning of healing, at three to five times the teacher's nats: the page says that rows "
-    "bring a student further in its first hundred texts, not where it ends.",
-)
-REAL_PAIR_NIGHT = _experiment("X11N", NIGHT, "X11 at a night's size, with GPT-2's vocabulary too")
+_LEARNT = ", ".join(list(_VOCABULARIES.values())[:-1]) + f" and {list(_VOCABULARIES.values())[-1]}"
+REAL_PAIR = Experiment(
+    name="X11",
+    title="A pretrained pair, in its own vocabulary and in two others",
+    hypothesis="A student that matches the teacher's distributions learns more of it than one "
+    "that matches its samples, across vocabularies too, and a faithful projection more than "
+    "one-to-one rows.",
+    source="Fu et al. 2023, arXiv:2301.12726, section 4; the projection is ours",
+    design="The teacher is SmolLM2-135M-Instruct (a GGUF file, Q4_1, read in float32) after 60 "
+    "steps of six of the last 360 training solutions of GSM8K, so that it writes such solutions. "
+    f"It writes one text to each of the first {SIZE.texts} training questions, at temperature 1, "
+    "so that text and rows are of one distribution; rows keep 20 entries. The students are six of "
+    "its thirty layers at even distances, 49.6 million weights with its own vocabulary, and learn "
+    f"in {_LEARNT} vocabulary; in another one than its own each token begins as the mean of the "
+    f"own tokens of its text. Every arm has {SIZE.steps} steps of {SIZE.rows} rows, a peak "
+    f"learning rate of {SIZE.rate:g} that no arm was tuned for, and every text, right or wrong. "
+    "*Text*: cross-entropy. *Rows*: the teacher's distributions, as they are or by the prefix "
+    "projection. *One-to-one*: by the projection that keeps rows of single tokens alone. "
+    "*Mixture*: half of the weight on the text's token. The last checkpoint reads "
+    f"{SIZE.held_out} solutions that people wrote to GSM8K's test problems, and the teacher's "
+    f"{SIZE.held_out} texts to the same: nats a byte, KL from the teacher over the whole "
+    "vocabulary, the share of tokens with the same first choice, overconfidence (mean probability "
+    "of the first choice less the share in which it is right). It answers "
+    f"{2 * SIZE.examples} problems of SVAMP and MultiArith. Seeds change the order of rows; the "
+    "teacher's texts are the same for all. Arms and claims were written down before the first "
+    "runs, at half of this size and without GPT-2's vocabulary, and were not changed after them. "
+    f"**Limits.** {SIZE.texts} texts and {SIZE.steps * SIZE.rows} rows are what the time of one "
+    "core allowed: the students are far from healed, and nothing here tells what they would do "
+    "with a thousand times the tokens. Accuracy on problems is near zero.",
+    prepare=partial(prepare, SIZE),
+    base=partial(base_recipe, SIZE),
+    arms=tuple(_arms()),
+    contrasts=tuple(_contrasts()),
+    questions=SIZE.texts,
+    examples=SIZE.examples,
+    quantities=(
+        *(Quantity(role, "nats a byte") for role in _NATS.values()),
+        *(Quantity(role, "nats a token") for role in _KL.values()),
+        *(Quantity(role, "share of tokens") for role in (*_FIRST.values(), *_SURE.values())),
+    ),
+    quantify=quantify,
+    columns=(*_NATS.values(), _KL[_OWN], _FIRST[_OWN], _SURE[_HUMAN], "out-of-distribution"),
+    scale=Scale(
+        student="six layers of SmolLM2-135M", data="gsm8k", question_tokens=50,
+        solution_tokens=100, parameters=50e6, teacher_parameters=135e6,
+    ),
+    extra=_of_the_teacher,
+)  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from specialize import datasets
@@ -17,7 +16,6 @@ from specialize.config.recipe import (
     Objective,
     Optimization,
     Recipe,
-    Running,
     Training,
 )
 from specialize.errors import InputError
@@ -38,7 +36,7 @@ from specialize.store import link_store
 
 SCRIPT = "scripts/real_experiments.sh"
 STUDENT, FRACTION = "SmolLM2.gguf", 0.125
-_NATS = "nats of the right label"
+_NATS, _CHOSEN = "nats of the right label", "right among the choices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +55,8 @@ SETS: Mapping[str, Published] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Sets, steps, questions in each, test questions of each set."""
-
-    sets: tuple[str, ...]
-    steps: int
-    together: int
-    examples: int
-    rate: float
-
-
-SHORT = Size(sets=("arc",), steps=35, together=4, examples=160, rate=5e-4)
-NIGHT = Size(sets=("cqa", "arc", "obqa"), steps=200, together=4, examples=300, rate=3e-4)
+_STEPS, _TOGETHER, _RATE = 60, 4, 5e-4
+_EXAMPLES = 120
 
 
 def prepare(folder: Path, _questions: int, _examples: int) -> None:
@@ -110,22 +97,21 @@ def _import(name: str, source: Path, out: Path) -> None:
         )
 
 
-def base_recipe(size: Size, folder: Path) -> Recipe:
+def base_recipe(folder: Path) -> Recipe:
     """Labels of CQA alone; the arms set everything that is of a set."""
     return Recipe(
         student=str(folder / STUDENT),
         train_on=_train_on("cqa", folder),
         teachers={},
         objectives=(label(),),
-        training=Training(mixing="joint", checkpoint_every=size.steps, max_target_tokens=160),
+        training=Training(mixing="joint", checkpoint_every=_STEPS, max_target_tokens=160),
         optimization=Optimization(
-            steps=size.steps, learning_rate=size.rate, warmup_steps=min(10, size.steps // 6),
-            schedule="linear", batch_rows=size.together, accumulation=1, precision="bf16",
+            steps=_STEPS, learning_rate=_RATE, warmup_steps=min(10, _STEPS // 6),
+            schedule="linear", batch_rows=_TOGETHER, accumulation=1, precision="bf16",
         ),
         lora=Lora(),
-        running=Running(packing=True),
         evaluation=Evaluation(
-            sets=(_asked("cqa", size, folder),), formats=("predict",), max_new_tokens=12
+            sets=(_asked("cqa", folder),), formats=("predict",), max_new_tokens=12
         ),
     )  # fmt: skip
 
@@ -135,24 +121,24 @@ def _train_on(name: str, folder: Path) -> Dataset:
     return Dataset(set=name, path=path, split="train", limit=SETS[name].train, fraction=FRACTION)
 
 
-def _asked(name: str, size: Size, folder: Path) -> EvaluationSet:
+def _asked(name: str, folder: Path) -> EvaluationSet:
     path = str(folder / "data" / SETS[name].folder)
     return EvaluationSet(
-        set=name, role="in-distribution", path=path, protocol="published", limit=size.examples
+        set=name, role="in-distribution", path=path, protocol="published", limit=_EXAMPLES
     )
 
 
-def _arms(size: Size) -> Iterator[Arm]:
-    for name in size.sets:
+def _arms() -> Iterator[Arm]:
+    for name in SETS:
         published = SETS[name]
         for count, method in enumerate(("label", "step-by-step", "two teachers")):
             if count <= len(published.teachers):
                 against = f"{name} label" if count else None
-                changes = _changes(size, name, published.teachers[:count])
+                changes = _changes(name, published.teachers[:count])
                 yield Arm(f"{name} {method}", changes, against)
 
 
-def _changes(size: Size, name: str, teachers: tuple[str, ...]) -> tuple[str, ...]:
+def _changes(name: str, teachers: tuple[str, ...]) -> tuple[str, ...]:
     """A set, and as objectives its label and the rationale of each of the teachers."""
     folder = Path(INPUTS)
     rationales = [
@@ -163,7 +149,7 @@ def _changes(size: Size, name: str, teachers: tuple[str, ...]) -> tuple[str, ...
         for teacher in teachers
     ]  # fmt: skip
     objectives = [o.model_dump(mode="json", exclude_defaults=True) for o in (label(), *rationales)]
-    asked = _asked(name, size, folder).model_dump(mode="json", exclude_defaults=True)
+    asked = _asked(name, folder).model_dump(mode="json", exclude_defaults=True)
     trained = _train_on(name, folder).model_dump(mode="json", exclude_defaults=True)
     known: dict[str, dict[str, object]] = {f"{name}-{teacher}": {} for teacher in teachers}
     return (
@@ -171,26 +157,28 @@ def _changes(size: Size, name: str, teachers: tuple[str, ...]) -> tuple[str, ...
         f"evaluation.sets={json.dumps([asked])}",
         f"teachers={json.dumps(known)}",
         f"objectives={json.dumps(objectives)}",
-        f"optimization.batch_rows={size.together * (1 + len(teachers))}",
+        f"optimization.batch_rows={_TOGETHER * (1 + len(teachers))}",
     )
 
 
 def quantify(recipe: Recipe, _folder: Path, checkpoint: Path) -> Mapping[str, list[float]]:
-    """The nats of every test question's right label, as it is asked for."""
+    """Of every test question: the right label's nats, and whether no other choice has fewer."""
     from specialize.experiments import text_quantities as measured  # torch is slow to import
 
     [asked] = recipe.evaluation.sets
-    form = by_name("predict")
-    texts = [
-        measured.Asked(str(form.prompt(e)), f"{form.separator}{form.target('', e.answer)}")
-        for e in datasets.load(asked.set, str(asked.path), split="test")[: asked.limit]
-    ]
-    values = measured.of_texts(*measured.open_model(checkpoint), texts)["nats"]
-    return {_NATS: [round(value, 4) for value in values]}
+    form, opened = by_name("predict"), measured.open_model(checkpoint)
+    nats, chosen = [], []
+    for example in datasets.load(asked.set, str(asked.path), split="test")[: asked.limit]:
+        texts = [f"{form.separator}{form.target('', choice)}" for choice in example.choices]
+        found = measured.choice_nats(*opened, str(form.prompt(example)), texts)
+        right = found[example.choices.index(example.answer)]
+        nats.append(round(right, 4))
+        chosen.append(float(right == min(found)))
+    return {_NATS: nats, _CHOSEN: chosen}
 
 
-def _contrasts(size: Size) -> Iterator[Contrast]:
-    for name in size.sets:
+def _contrasts() -> Iterator[Contrast]:
+    for name in SETS:
         plain, one, two = f"{name} label", f"{name} step-by-step", f"{name} two teachers"
         pairs = [("one teacher's rationale {} the label alone", one, plain)]
         if len(SETS[name].teachers) > 1:
@@ -199,70 +187,46 @@ def _contrasts(size: Size) -> Iterator[Contrast]:
         for claim, better, worse in pairs:
             beats = claim.format("beats" if better == one else "beat")
             leaves = claim.format("leaves fewer than" if better == one else "leave fewer than")
+            yield Contrast(f"{name.upper()}: {beats}", (better,), (worse,), _CHOSEN)
             yield Contrast(f"{name.upper()}: {beats}", (better,), (worse,))
             yield Contrast(f"{name.upper()}: {leaves}", (worse,), (better,), _NATS)
 
 
-def _design(size: Size) -> str:
-    sets = ", ".join(
-        f"{name.upper()} ({round(FRACTION * SETS[name].train):,})" for name in size.sets
-    )
-    return (
-        "The student is SmolLM2-135M-Instruct with adapters of rank 16 (a GGUF file, Q4_1, read in "
-        "float32; 135 million weights). The questions are 12.5 % of the training questions: "
-        f"{sets}. The rationales are those published with the papers, right or wrong: PaLM-540B's "
-        "for CQA, FLAN-T5's and LLaMA-2's for ARC and OBQA. *Label*: the gold label alone. "
-        "*Step-by-step*: the rationale of one teacher, FLAN-T5 where there are two, as a second "
-        "task of the same weight. *Two teachers*: one task more. Every arm has "
-        f"{size.steps} steps of {size.together} questions with a row for each task, and a peak "
-        f"learning rate of {size.rate:g} that no arm was tuned for. Accuracy of the last "
-        f"checkpoint on the first {size.examples} test questions, the label said directly; and, "
-        "for what accuracy is too coarse for, the nats that it leaves of the right label. The arms "
-        "and claims were written down before the runs. **Limits.** A run reads "
-        f"{size.steps * size.together:,} questions, and {size.examples} test questions separate "
-        "only what is far apart."
-    )
-
-
-def _experiment(
-    name: str, size: Size, title: str, *, minutes: int | None = None, notes: str = ""
-) -> Experiment:
-    return Experiment(
-        name=name,
-        title=title,
-        hypothesis="With an eighth of the training questions, a student that learns a large "
-        "teacher's rationales as a second task predicts labels better than one fine-tuned on "
-        "labels, and one that learns those of several teachers better still.",
-        source="Hsieh et al. 2023, arXiv:2305.02301, section 4; Tian et al. 2024, arXiv:2402.04616",
-        design=_design(size),
-        prepare=prepare,
-        base=partial(base_recipe, size),
-        arms=tuple(_arms(size)),
-        contrasts=tuple(_contrasts(size)),
-        questions=max(published.train for published in SETS.values()),
-        examples=size.examples,
-        quantities=(Quantity(_NATS, "nats a question"),),
-        quantify=quantify,
-        columns=("in-distribution", _NATS),
-        scale=Scale(
-            student="SmolLM2-135M", data=", ".join(size.sets), question_tokens=65,
-            solution_tokens=60, parameters=135e6, teacher_parameters=0,
-        ),
-        minutes=minutes,
-        notes=notes,
-    )  # fmt: skip
-
-
-RATIONALES = _experiment(
-    "X12",
-    SHORT,
-    "Published rationales for a pretrained student",
-    minutes=29,
-    notes="With 140 questions, each seen once, rationales do not pay: each teacher's costs half a "
-    "nat of the right label (.52, .31 to .72, for the first, .54, .43 to .65, for the second). "
-    "Accuracy separates nothing: 8 to 11 % are right, where a guess among four is right in 25 %, "
-    "since the label's text has to be written and these students have hardly learnt to. In so few "
-    "steps a task more takes its share of every step from the label's. The papers train for "
-    "thousands of steps; whether rationales pay there, X12N asks, and it was not run.",
+_SIZES = ", ".join(
+    f"{name.upper()} ({round(FRACTION * each.train):,})" for name, each in SETS.items()
 )
-RATIONALES_NIGHT = _experiment("X12N", NIGHT, "X12 at a night's size")
+RATIONALES = Experiment(
+    name="X12",
+    title="Published rationales for a pretrained student",
+    hypothesis="With an eighth of the training questions, a student that learns a large teacher's "
+    "rationales as a second task predicts labels better than one fine-tuned on labels, and one "
+    "that learns those of several teachers better still.",
+    source="Hsieh et al. 2023, arXiv:2305.02301, section 4; Tian et al. 2024, arXiv:2402.04616",
+    design="The student is SmolLM2-135M-Instruct with adapters of rank 16 (a GGUF file, Q4_1, read "
+    "in float32; 135 million weights). The questions are 12.5 % of the training questions: "
+    f"{_SIZES}. The rationales are those published with the papers, right or wrong: PaLM-540B's "
+    "for CQA, FLAN-T5's and LLaMA-2's for ARC and OBQA. *Label*: the gold label alone. "
+    "*Step-by-step*: the rationale of one teacher, FLAN-T5 where there are two, as a second task "
+    f"of the same weight. *Two teachers*: one task more. Every arm has {_STEPS} steps of {_TOGETHER} "
+    f"questions with a row for each task, and a peak learning rate of {_RATE:g} that no arm was "
+    f"tuned for. The last checkpoint is asked the first {_EXAMPLES} test questions of its set: "
+    "whether the right label is the likeliest of the choices, whether the label that it writes is "
+    "right, and the nats that it leaves of the right one. ARC alone had been run before, for 35 "
+    "steps, where hardly a label that was written was right; so the choice among labels was added, "
+    "and claims on it, before these runs. **Limits.** A run reads "
+    f"{_STEPS * _TOGETHER:,} questions, and {_EXAMPLES} test questions separate only what is far "
+    "apart.",
+    prepare=prepare,
+    base=base_recipe,
+    arms=tuple(_arms()),
+    contrasts=tuple(_contrasts()),
+    questions=max(published.train for published in SETS.values()),
+    examples=_EXAMPLES,
+    quantities=(Quantity(_CHOSEN, "share of questions"), Quantity(_NATS, "nats a question")),
+    quantify=quantify,
+    columns=(_CHOSEN, "in-distribution", _NATS),
+    scale=Scale(
+        student="SmolLM2-135M", data=", ".join(SETS), question_tokens=65,
+        solution_tokens=60, parameters=135e6, teacher_parameters=0,
+    ),
+)  # fmt: skip

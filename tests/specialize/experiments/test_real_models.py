@@ -64,7 +64,12 @@ def write_data(folder: Path) -> None:
 @pytest.fixture
 def inputs(tmp_path: Path) -> Path:
     """What the script puts there: models and sets."""
-    for name, model in (("teacher", toys.gpt2), ("own", toys.gpt2), ("t5", toys.llama)):
+    for name, model in (
+        ("teacher", toys.gpt2),
+        ("own", toys.gpt2),
+        ("t5", toys.llama),
+        ("gpt2", toys.gpt2),
+    ):
         shutil.copytree(model(), tmp_path / "models" / name)
     shutil.copytree(toys.gpt2(), tmp_path / rationales.STUDENT)
     write_data(tmp_path / "data")
@@ -80,7 +85,7 @@ def test_what_is_missing_is_named(experiment: Experiment, tmp_path: Path) -> Non
 def test_the_pair_is_measured_on_held_out_texts(
     inputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = replace(pair.SHORT, held_out=2, tokens=20)
+    size = replace(pair.SIZE, held_out=2, tokens=20)
     for _ in range(2):  # the second one finds everything
         pair.prepare(size, inputs, 2, 1)
         monkeypatch.setattr(pair, "_write_questions", lambda *_: None)
@@ -112,10 +117,11 @@ def test_rationales_are_imported_once(inputs: Path, monkeypatch: pytest.MonkeyPa
     }  # fmt: skip
     [response, *_] = next(stores["cqa-palm"].shards()).responses
     assert (response.text, response.correct) == ("It grows.", True)
-    experiment = rationales.RATIONALES_NIGHT
+    experiment = rationales.RATIONALES
     recipe = experiment.recipe(inputs, experiment.arm("obqa two teachers"), 0)
     assert [objective.teacher for objective in recipe.objectives] == [
         None, "obqa-flan-t5", "obqa-llama-2"
     ]  # fmt: skip
-    nats = rationales.quantify(recipe, inputs, inputs / "models" / "own")
-    assert len(nats["nats of the right label"]) == 16
+    found = rationales.quantify(recipe, inputs, inputs / "models" / "own")
+    assert found.keys() == {each.role for each in experiment.quantities}
+    assert {len(values) for values in found.values()} == {16}

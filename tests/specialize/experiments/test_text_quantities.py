@@ -55,3 +55,10 @@ def test_a_teacher_is_no_way_from_itself(tmp_path: Path) -> None:
         for _, log_q in measured.log_probabilities(*opened, kept)
     ]
     assert uniform == pytest.approx(cross, abs=2e-2)
+
+
+def test_choices_have_the_nats_that_each_has_alone() -> None:
+    opened, prompt = measured.open_model(toys.gpt2()), "Q: How many apples?\n"
+    texts = ["three", "three and four and five", "she has"]
+    alone = measured.of_texts(*opened, [Asked(prompt, text) for text in texts])["nats"]
+    assert measured.choice_nats(*opened, prompt, texts) == pytest.approx(alone, rel=1e-4)
