@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from specialize.config.recipe import Recipe
 from specialize.experiments import world
 from specialize.experiments.design import Arm, Contrast, Experiment, Outcome
 from specialize.experiments.judgement import Judgement
@@ -25,8 +28,40 @@ _PAIRS = (
     ("in-distribution", _HIGHEST[0]),
     ("mean", f"mean{HIGHEST}"),
 )
+_AT_ONCE = "answered at once"
+_ALONG = (*_ROLES, *(f"{role}, {_AT_ONCE}" for role in _ROLES))
 _STEPS, _EVERY = 200, 25
 _QUESTIONS, _EXAMPLES = 400, 180
+
+
+def _base(folder: Path) -> Recipe:
+    """Every checkpoint is asked twice: for a chain of thought, and for the answer alone."""
+    recipe = world.base_recipe(folder, steps=_STEPS, every=_EVERY, samples=2, sets=world.EVERYTHING)
+    asked = {"formats": ("zero-shot-cot", "zero-shot-answer")}
+    return recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update=asked)})
+
+
+def tables(outcomes: Sequence[Outcome]) -> str:
+    """Accuracy along training, and what each selection rule costs."""
+    return "\n".join((*_along(outcomes), costs(outcomes)))
+
+
+def _along(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    judged = Judgement(outcomes)
+    steps = judged.steps()
+    yield "## Along training\n"
+    yield f"Test accuracy in percent, over the seeds, after a chain of thought and {_AT_ONCE}.\n"
+    yield f"| arm | role | {' | '.join(map(str, steps))} | last less first |"
+    yield f"|---|---|{'---:|' * (len(steps) + 1)}"
+    for arm in judged.arms:
+        for role in _ALONG:
+            at = [f"{100 * judged.accuracy(arm, role, step=step).mean:.1f}" for step in steps]
+            gained = _amount([
+                judged.right(arm, seed, role) - judged.right(arm, seed, role, step=steps[0])
+                for seed in judged.seeds(arm)
+            ])  # fmt: skip
+            yield f"| {arm} | {role} | {' | '.join(at)} | {gained} |"
+    yield ""
 
 
 def costs(outcomes: Sequence[Outcome]) -> str:
@@ -104,11 +139,16 @@ def _reached(
 
 def _between(judged: Judgement, mine: Sequence[Outcome], role: str, rule: str, other: str) -> str:
     """The one rule's test answers less the other's, with the interval."""
-    table = np.array([
+    return _amount([
         judged.right(one.arm, one.seed, role, step=one.selected[rule])
         - judged.right(one.arm, one.seed, role, step=one.selected[other])
         for one in mine
     ])  # fmt: skip
+
+
+def _amount(differences: Sequence[NDArray[np.int64]]) -> str:
+    """Of the seeds' differences question by question, in points with an interval."""
+    table = np.array(differences)
     low, high = crossed_interval(table)
     return f"{100 * table.mean():+.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
@@ -122,11 +162,10 @@ SELECTION = Experiment(
     design=f"The bundled student learns {_QUESTIONS} questions x 2 solutions for {_STEPS} steps of "
     f"{world.ROWS} rows, with the distributions or the text of the chain of thought. Every "
     f"{_EVERY} steps it answers {_EXAMPLES} validation and {_EXAMPLES} test questions of each of "
-    f"the four families, and {_EXAMPLES // 3} of each of the five general tasks.",
+    f"the four families, and {_EXAMPLES // 3} of each of the five general tasks, after a chain of "
+    "thought, by which is selected, and at once.",
     prepare=partial(world.prepare, fewer=world.GENERAL),
-    base=partial(
-        world.base_recipe, steps=_STEPS, every=_EVERY, samples=2, sets=world.EVERYTHING
-    ),
+    base=_base,
     arms=(
         Arm("text", ("objectives.0.target=rationale",)),
         Arm("rows", against="text"),
@@ -135,6 +174,7 @@ SELECTION = Experiment(
         Contrast("rows beat text", ("rows",), ("text",)),
         Contrast("rows beat text", ("rows",), ("text",), "out-of-distribution"),
         Contrast("rows keep more general accuracy", ("rows",), ("text",), "general"),
+        Contrast("rows keep more general accuracy", ("rows",), ("text",), f"general, {_AT_ONCE}"),
     ),
     questions=_QUESTIONS,
     examples=_EXAMPLES,
@@ -150,5 +190,6 @@ SELECTION = Experiment(
     "one standard error is wide, and the chosen checkpoint is an early one. The last table "
     "separates that for rows under the in-distribution rule; elsewhere the sign is the same.",
     curves=(("rows", "text"),),
-    extra=costs,
+    measures=(_AT_ONCE,),
+    extra=tables,
 )  # fmt: skip
