@@ -122,6 +122,12 @@ def main() -> None:
     type=click.IntRange(min=2),
     help="Evaluation examples per set and split, at most 600.  [default: 100]",
 )
+@click.option(
+    "--both",
+    is_flag=True,
+    help="Teach a second student the same solutions as text, without distributions, and show it "
+    "beside the first.",
+)
 @click.option("--restart", is_flag=True, help="Delete the run's directory and start over.")
 @as_json_option
 def quickstart(
@@ -130,6 +136,7 @@ def quickstart(
     samples: int | None,
     steps: int | None,
     examples: int | None,
+    both: bool,
     restart: bool,
     as_json: bool,
 ) -> None:
@@ -137,7 +144,7 @@ def quickstart(
     from specialize.quickstart.run import Size, quickstart, summary_table
 
     size = Size.of(questions=questions, samples=samples, steps=steps, examples=examples)
-    outcome = quickstart(out, size, restart=restart)
+    outcome = quickstart(out, size, both=both, restart=restart)
     click.echo(summary_table(outcome), err=as_json)
     if as_json:
         click.echo(json.dumps(outcome.as_json(), sort_keys=True))

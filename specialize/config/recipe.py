@@ -107,6 +107,7 @@ class Objective(Strict):
     """Whose responses are learned. None: the set's own answers."""
     average: Mapping[str, PositiveNumber] = Field(default_factory=dict)
     """Teachers by share, whose distributions are averaged; in place of teacher."""
+    # X02: of wrong solutions text loses its lead; X06: as negatives they do harm
     keep: Literal["correct", "first-correct", "sound", "all", "wrong"] = "correct"
     """Which responses: correct ones, the first of each question, rationales without a fault, all,
     wrong ones."""
@@ -160,9 +161,10 @@ class Objective(Strict):
 class Alignment(Strict):
     """How the teacher's distributions reach the student's vocabulary."""
 
-    # both defaults have been compared with others: docs/experiments/X10.md
+    # X02, X10: no other one gives a better student; this one is nearest to the true distribution
     policy: Literal["prefix", "one-to-one", "nearest", "chunk", "byte-prefix"] = "prefix"
     """The rule of projection: see docs/alignment.md."""
+    # X10: neither one nor sixteen can be separated from it in-distribution
     top_k: Positive = 5
     """Entries kept at each student position; the rest joins the tail."""
 
@@ -199,6 +201,7 @@ class Recipe(Strict):
     """How the run is carried out."""
     evaluation: Evaluation = Evaluation()
     """What checkpoints are asked."""
+    # X07: what the rules choose cannot be separated on test
     selection: RuleName = "mean"
     smooth: Annotated[int, AfterValidator(check_window)] = 1
     """Neighbouring checkpoints whose scores are averaged for the selection, odd. 1: none."""

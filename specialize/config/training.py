@@ -5,8 +5,8 @@
     lora: {rank: 16}
     running: {gradient_checkpointing: true, report_to: [tensorboard]}
 
-``running`` alone may differ when a run is continued: it decides how, never what. What chose the
-defaults of ``mixing``, ``loss``, ``tail`` and ``hard_label_weight``: docs/experiments/index.md.
+``running`` alone may differ when a run is continued: it decides how, never what. The
+experiments that comments name (X02) are in docs/experiments.
 """
 
 from __future__ import annotations
@@ -61,23 +61,28 @@ class Training(Strict):
     }
     earlier_names: ClassVar[Mapping[str, str]] = {"label_share": "hard_label_weight"}
 
+    # X05: steps of whole examples are not separably better or worse
     mixing: Literal["pooled", "joint"] = "pooled"
     """pooled: rows of all objectives in one order. joint: all of an example in one step."""
+    # X02: reverse KL is not separable in-distribution
     loss: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
     """The divergence between teacher and student, where an objective names no other."""
     jsd_beta: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Of jsd: towards 0 it behaves as the forward KL, towards 1 as the reverse KL."""
+    # X10: renormalize was ahead with one teacher of two; kept till a second one says so
     tail: Literal["bucket", "renormalize", "to_label", "drop"] = "bucket"
     """What becomes of the mass outside the stored entries: one more class, scaled away, given to
     the target's own token, forgotten."""
     temperature: PositiveNumber = 1.0
     """Of teachers' distributions in the loss; tails must be stored at it."""
+    # X02, X11: half of the weight on the label is not separably better
     hard_label_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """w in (1 - w) KL + w cross-entropy with the target's own token, on soft rows."""
     max_prompt_tokens: Positive = 1024
     """A longer prompt loses words of its context, or its row."""
     max_target_tokens: Positive = 256
     """A row with a longer target is left out, and counted."""
+    # X02: what distributions gain on text does not depend on it while questions are many
     samples_per_question: Positive | None = None
     """Responses used of each question. None: every kept one."""
     window_shards: Positive | None = None

@@ -117,4 +117,11 @@ ASKING = _made(
         *_without("showing the teachers examples", "examples"),
         *_without("giving the second teacher the answer", "the answer"),
     ),
-)
+    minutes=7,
+    notes="Examples in the teachers' prompts do harm here: they take right rationales of the two "
+    "from 95 to 82 %, and the student's own from 84.9 to 75.1 % (9.8 points, 5.5 to 14.5). These "
+    "teachers seldom saw examples when they were trained; a large model may gain by them, which "
+    "the share of right responses shows before anything is trained. Giving the second teacher the "
+    "answer takes right rationales from 65 to 82 % and the student nowhere that is separable: "
+    "what it is told, it does not always reason to. In labels said directly nothing is separable.",
+)  # fmt: skip

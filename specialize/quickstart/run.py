@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from specialize import datasets
-from specialize.artifacts.scores import CheckpointScore, read_scores
+from specialize.artifacts.scores import read_scores
 from specialize.artifacts.selection import read_selection
 from specialize.config.recipe import (
     Dataset,
@@ -28,7 +28,7 @@ from specialize.config.recipe import (
 )
 from specialize.config.training import Optimization, Training
 from specialize.errors import ConfigurationError
-from specialize.pipeline import run_recipe
+from specialize.pipeline import report_runs, run_recipe
 from specialize.quickstart import world
 
 MODELS = Path(__file__).parent / "models"
@@ -67,11 +67,18 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Accuracy on the test split per set, before and after, and the teacher's."""
+    """Accuracy on the test split per set: before and after, and the teacher's.
+
+    Attributes:
+        text: of a second student that learnt the same solutions without their distributions; None:
+            there is none.
+        report: path of the report, or of the comparison with the second student.
+    """
 
     before: Mapping[str, float]
     after: Mapping[str, float]
     teacher: Mapping[str, float]
+    text: Mapping[str, float] | None
     selected_step: int
     seconds: float
     report: str
@@ -81,6 +88,7 @@ class Outcome:
             "before": dict(self.before),
             "after": dict(self.after),
             "teacher": dict(self.teacher),
+            "text": None if self.text is None else dict(self.text),
             "in_distribution": world.FAMILIES[0],
             "out_of_distribution": list(world.OUT_OF_DISTRIBUTION),
             "general": list(world.GENERAL),
@@ -90,8 +98,12 @@ class Outcome:
         }
 
 
-def quickstart(out: Path, size: Size, *, restart: bool = False) -> Outcome:
+def quickstart(out: Path, size: Size, *, both: bool = False, restart: bool = False) -> Outcome:
     """Dump, align, train, evaluate, select and report, in the directory ``out``.
+
+    Args:
+        both: a second student learns the same solutions as text, in ``out/text``.
+        restart: what is in ``out`` is deleted.
 
     Raises:
         ConfigurationError: ``out`` holds something else, or a run of another size.
@@ -102,18 +114,29 @@ def quickstart(out: Path, size: Size, *, restart: bool = False) -> Outcome:
     if out.exists() and any(out.iterdir()) and not (out / "data").is_dir():
         raise ConfigurationError(f"{out} is not empty and no quickstart run; name another --out")
     write_data(out / "data", size)
-    done = run_recipe(quickstart_recipe(out, size), out)
-    selection = read_selection(out)
-    step = selection.step if selection else 0
-    scores = [s for s in read_scores(out / "scores.jsonl") if s.split == "test"]
+    recipe, text = quickstart_recipe(out, size), out / "text"
+    report = run_recipe(recipe, out)["report"]
+    if both:
+        run_recipe(_as_text(recipe), text, source=out)
+        report = report_runs([out, text], out, None)["comparison"]
     return Outcome(
-        before=_by_set(scores, 0),
-        after=_by_set(scores, step),
-        teacher=_by_set(scores, -1),
-        selected_step=step,
+        before=_tested(out, 0),
+        after=_tested(out, _selected(out)),
+        teacher=_tested(out, -1),
+        text=_tested(text, _selected(text)) if both else None,
+        selected_step=_selected(out),
         seconds=time.monotonic() - started,
-        report=str(done["report"]),
+        report=str(report),
     )
+
+
+def _as_text(recipe: Recipe) -> Recipe:
+    """The same with tokens in place of their distributions."""
+    objectives = tuple(
+        o.model_copy(update={"target": "rationale"}) if o.target == "distribution" else o
+        for o in recipe.objectives
+    )
+    return recipe.model_copy(update={"name": "quickstart as text", "objectives": objectives})
 
 
 def write_data(folder: Path, size: Size) -> None:
@@ -189,19 +212,27 @@ def _evaluation_set(folder: Path, name: str) -> EvaluationSet:
     )
 
 
-def _by_set(scores: list[CheckpointScore], step: int) -> dict[str, float]:
-    return {s.set: round(s.macro_average, 4) for s in scores if s.step == step}
+def _selected(run: Path) -> int:
+    selection = read_selection(run)
+    return selection.step if selection else 0
+
+
+def _tested(run: Path, step: int) -> dict[str, float]:
+    scores = read_scores(run / "scores.jsonl")
+    return {s.set: round(s.macro_average, 4) for s in scores if (s.split, s.step) == ("test", step)}
 
 
 def summary_table(outcome: Outcome) -> str:
-    """Student before, student specialized and teacher, per set, in percent."""
-    lines = [f"{'set':24}{'before':>8}{'after':>8}{'change':>8}{'teacher':>9}"]
+    """Student before and specialized, the second one and the teacher, per set, in percent."""
+    second = "" if outcome.text is None else f"{'as text':>9}"
+    lines = [f"{'set':24}{'before':>8}{'after':>8}{'change':>8}{second}{'teacher':>9}"]
     for name in (*world.FAMILIES, *world.GENERAL):
         before, after = outcome.before.get(name, 0.0), outcome.after.get(name, 0.0)
         teacher = outcome.teacher.get(name, 0.0)
+        second = "" if outcome.text is None else f"{outcome.text.get(name, 0.0):9.1%}"
         lines.append(
             f"{name + _role_mark(name):24}{before:8.1%}{after:8.1%}{after - before:+8.1%}"
-            f"{teacher:9.1%}"
+            f"{second}{teacher:9.1%}"
         )
     lines.append(f"selected step {outcome.selected_step}, {outcome.seconds:.0f} s")
     lines.append(f"report: {outcome.report}")
