@@ -17,7 +17,8 @@ _RATE = "optimization.learning_rate"
 _SAMPLING = f"teachers.{world.TEACHER}.temperature=1.0"
 _TEMPERATURES = (0.7, 1.5, 2.0)  # of teachers that are more and less certain
 _QUESTIONS, _EXAMPLES = 400, 600
-_FEW = (12, 25, 50, 100)  # questions, in place of all
+_FEW = (12, 25, 50, 100, 200)  # questions, in place of all
+_FEW_ALIKE = (25, 100, 200)
 _ALIKE = (_SAMPLING, _ALL)
 
 
@@ -70,7 +71,7 @@ SAMPLES = Experiment(
     f"teacher with its logits divided by 1.5 and 2. Accuracy on {_EXAMPLES} test questions of the "
     f"set trained on, and on {_EXAMPLES // 3} in another phrasing. The *alike* pairs and the "
     "teacher at T = .7 were added after the first results had been seen, and the number of test "
-    "questions was raised. *Of 12* to *of 100*: so many questions in place of all, so that every "
+    "questions was raised. *Of 12* to *of 200*: so many questions in place of all, so that every "
     "text is read up to 200 times; added last, when one run of four of these pairs, with a seed "
     "that is not among the others, had shown rows ahead.",
     prepare=partial(world.prepare, fewer=("farm",), temperatures=_TEMPERATURES),
@@ -91,7 +92,7 @@ SAMPLES = Experiment(
         *_pair("2 twice the rate", f"{_RATE}=4e-4"),
         *_pair("2 T1.5", world.draws(4), world.with_teacher_at(1.5)),
         *(arm for few in _FEW for arm in _pair(f"1 of {few}", _limit(few))),
-        *(arm for few in (25, 100) for arm in _pair(f"1 of {few} alike", _limit(few), *_ALIKE)),
+        *(arm for few in _FEW_ALIKE for arm in _pair(f"1 of {few} alike", _limit(few), *_ALIKE)),
         *_pair("8 of 25", _limit(25)),
         *_pair("1 of 25 T2", _limit(25), world.with_teacher_at(2.0)),
         _rows("T0.7", world.draws(4), world.with_teacher_at(0.7), _SAMPLING),
@@ -109,7 +110,7 @@ SAMPLES = Experiment(
         *(_wins(f"{few} questions, 1 a question", f"1 of {few}") for few in _FEW),
         *(
             _wins(f"{few} questions, text drawn as the rows are, unfiltered", f"1 of {few} alike")
-            for few in (25, 100)
+            for few in _FEW_ALIKE
         ),
         _wins("25 questions, 8 a question", "8 of 25"),
         _wins("25 questions, 1 a question, teacher at T = 2", "1 of 25 T2"),
