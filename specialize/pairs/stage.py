@@ -17,6 +17,8 @@ from specialize.store import StoreDescription
 from specialize.store.sealed import Json
 from specialize.tokens import Tokenizer
 
+_FEW = 100  # texts: of no more of them X02 has distributions ahead of text, checked or not
+
 
 def judge(
     evidence: Evidence, student: Tokenizer, *, responses: int, widths: Widths = UNKNOWN_WIDTHS
@@ -54,11 +56,29 @@ def judge(
         "k": sizes,
         "advised_k": found.advised_k,
         "responses": responses,
+        **_advised_target(responses),
         "scoring_hours": scoring,
         "ends": {**student_ends(student)},
         "specials": [_special(special) for special in found.specials],
         "warnings": [*cautions(evidence, student, found.tokens, widths)],
     }
+
+
+def _advised_target(responses: int) -> dict[str, Json]:
+    """What a student should learn of so many texts, and why."""
+    if responses <= _FEW:
+        target, reason = (
+            "distribution",
+            "a student reads so few texts many times, and learns more of their distributions than "
+            "of the texts alone; not so of right texts of a teacher that is unsure",
+        )
+    else:
+        target, reason = (
+            "rationale",
+            "where answers can be checked, right texts alone are no worse than their "
+            "distributions; where they cannot, take target: distribution",
+        )
+    return {"advised_target": target, "target_reason": f"{reason} (docs/experiments/X02.md)"}
 
 
 def table(judged: Mapping[str, Json]) -> str:

@@ -30,6 +30,15 @@ def test_one_tokenizer_loses_the_tail_alone() -> None:
         assert size["total_variation"] == pytest.approx(1 - size["stored"], abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("responses", "target"), [(100, "distribution"), (101, "rationale"), (300_000, "rationale")]
+)
+def test_few_texts_are_learnt_as_distributions(responses: int, target: str) -> None:
+    tokenizer = load_tokenizer(MODELS / "student")
+    found = judge(assume(tokenizer, TEXTS), tokenizer, responses=responses)
+    assert found["advised_target"] == target
+
+
 def test_advice_is_the_least_k_that_is_as_true() -> None:
     def size(k: int, distance: float) -> SizeForecast:
         return SizeForecast(k, ClassForecast(1, 1.0, 1.0, 1, distance, 0.0), {}, 1.0, 0.0, 0.0)
