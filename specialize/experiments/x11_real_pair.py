@@ -68,7 +68,7 @@ class Size:
     tokens: int = 160
 
 
-SIZE = Size(texts=144, held_out=20, examples=10, steps=48, rows=4, rate=1e-3)
+SIZE = Size(texts=72, held_out=20, examples=10, steps=24, rows=4, rate=1e-3)
 
 
 def prepare(size: Size, folder: Path, questions: int, examples: int) -> None:
@@ -281,7 +281,7 @@ REAL_PAIR = Experiment(
     "of the first choice less the share in which it is right). It answers "
     f"{2 * SIZE.examples} problems of SVAMP and MultiArith. Seeds change the order of rows; the "
     "teacher's texts are the same for all. Arms and claims were written down before the first "
-    "runs, at half of this size and without GPT-2's vocabulary, and were not changed after them. "
+    "runs, which had no GPT-2's vocabulary, and were not changed after them; these are the second. "
     f"**Limits.** {SIZE.texts} texts and {SIZE.steps * SIZE.rows} rows are what the time of one "
     "core allowed: the students are far from healed, and nothing here tells what they would do "
     "with a thousand times the tokens. Accuracy on problems is near zero.",
