@@ -66,7 +66,7 @@ FORMATS = Experiment(
     ),
     questions=_QUESTIONS,
     examples=_EXAMPLES,
-    minutes=6,
+    minutes=5,
     notes="No kind of data teaches this student to be asked in context within these steps: "
     "whatever it was trained on, it is right in about one of eight there, and takes numbers of the "
     "demonstration into its solution. So the claim that in-context data keep both abilities cannot "

@@ -75,7 +75,7 @@ TEACHERS = _made(
         *_without("the first teacher", "the first"),
         *_without("the second teacher", "the second"),
     ),
-    minutes=11,
+    minutes=5,
     notes="In saying the label directly rationales add nothing that is separable from labels alone "
     "(+.2, -2.7 to 3.2), of one teacher or of two. What they teach is to reason: asked for its "
     "own rationale the student is right 29.4 points more often (22.5 to 37.2). There two "
