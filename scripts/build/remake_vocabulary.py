@@ -17,7 +17,7 @@ from torch import Tensor
 
 from specialize.errors import ConfigurationError
 from specialize.io.files import apply_umask
-from specialize.students.student import copy_tokenizer, load_model, without_bars
+from specialize.students.student import load_model, without_bars
 from specialize.tokens import Tokenizer, load_tokenizer
 
 
@@ -63,7 +63,7 @@ def main(model: str, vocabulary: str, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with without_bars():
         student.save_pretrained(out)
-    copy_tokenizer(vocabulary, other, out)
+    other.save(out)  # files of other models are read by the family that config.json names
     apply_umask(out)
     size = sum(weight.numel() for weight in student.parameters())
     click.echo(f"{other.size} tokens, {size / 1e6:.1f} million weights in {out}", err=True)

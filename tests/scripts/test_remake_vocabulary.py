@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import torch
 from click.testing import CliRunner
 
+from align.pieces import CHARACTER_OF
 from scripts.build import remake_vocabulary as script
 from specialize.students.student import load_model, load_student
 from specialize.tokens import load_tokenizer
@@ -37,3 +40,21 @@ def test_tokens_begin_as_the_mean_of_their_text(tmp_path: Path) -> None:
         torch.testing.assert_close(after.state_dict()[name], weight)
     assert (after.config.eos_token_id, after.config.pad_token_id) == (EOS, PAD)
     assert load_student(made, other).shape.vocabulary == other.size
+
+
+def test_a_llama_reads_with_the_pair_of_files_of_gpt2(tmp_path: Path) -> None:
+    """Which do not say how a text is split: what its own family says would not fit."""
+    pair = tmp_path / "gpt2"
+    pair.mkdir()
+    letters = sorted(CHARACTER_OF.values())
+    ids = {token: number for number, token in enumerate([*letters, "ab", "<|endoftext|>"])}
+    (pair / "encoder.json").write_text(json.dumps(ids))
+    (pair / "vocab.bpe").write_text("#version: 0.2\na b\n")
+    tied = tmp_path / "llama"
+    shutil.copytree(toys.llama(), tied)
+    config = json.loads((tied / "config.json").read_text())
+    (tied / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
+    asked = [str(tied), str(pair), str(tmp_path / "made")]
+    done = CliRunner().invoke(script.main, asked, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert load_tokenizer(tmp_path / "made").fingerprint == load_tokenizer(pair).fingerprint
