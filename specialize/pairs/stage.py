@@ -65,7 +65,7 @@ def judge(
 
 
 def _advised_target(responses: int) -> dict[str, Json]:
-    """What a student should learn of so many texts, and why."""
+    """What a student should learn of that number of texts, and why."""
     if responses <= _FEW:
         target, reason = (
             "distribution",

@@ -76,7 +76,12 @@ def test_a_page_says_what_the_outcomes_show(tmp_path: Path) -> None:
     arms = (Arm("text"), Arm("rows", ("seed=1",), against="text"))
     contrasts = (Contrast("rows beat text", ("rows",), ("text",)),)
     experiment: Experiment = replace(
-        SAMPLES, arms=arms, contrasts=contrasts, curves=(("rows", "text"),), notes="Use rows."
+        SAMPLES,
+        arms=arms,
+        contrasts=contrasts,
+        curves=(("rows", "text"),),
+        notes="Use rows.",
+        figure=None,
     )
     page = write_page(experiment, FOUND, tmp_path / "pages").read_text()
     assert "| rows beat text | **+60.0** (" in page
