@@ -109,9 +109,9 @@ SAMPLES = Experiment(
     f"teacher with its logits divided by 1.5 and 2. Accuracy on {_EXAMPLES} test questions of the "
     f"set trained on, and on {_EXAMPLES // 3} in another phrasing. The *alike* pairs and the "
     "teacher at T = .7 were added after the first results had been seen, and the number of test "
-    "questions was raised. *Of 12* to *of 200*: that number of questions in place of all, so that every "
-    "text is read up to 200 times; added last, when one run of four of these pairs, with a seed "
-    "that is not among the others, had shown rows ahead.",
+    "questions was raised. *Of 12* to *of 200*: that number of questions in place of all, so that "
+    "every text is read up to 200 times; added last, when one run of four of these pairs, with a "
+    "seed that is not among the others, had shown rows ahead.",
     prepare=partial(world.prepare, fewer=("farm",), temperatures=_TEMPERATURES),
     base=world.base_recipe,
     questions=_QUESTIONS,
