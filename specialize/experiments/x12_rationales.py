@@ -230,7 +230,7 @@ RATIONALES = Experiment(
         solution_tokens=60, parameters=135e6, teacher_parameters=0,
     ),
     minutes=131,
-    notes="In 60 steps rationales do not pay with an eighth of any of the three sets. One teacher's "
+    notes="In 60 steps rationales do not pay with an eighth of any of the sets. One teacher's "
     "cost .30 nats of the right label on CQA (.15 to .46) and .59 on ARC (.34 to .86), on OBQA "
     "nothing that is separable; two teachers' .67 on ARC and .39 on OBQA, where the second one "
     "alone costs .29 (.14 to .46). Which label is the likeliest, and which one is written, "
