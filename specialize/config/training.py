@@ -69,7 +69,7 @@ class Training(Strict):
     """The divergence between teacher and student, where an objective names no other."""
     jsd_beta: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Of jsd: towards 0 it behaves as the forward KL, towards 1 as the reverse KL."""
-    # X10: renormalize was ahead with one teacher of two; kept till a second one says so
+    # X10: renormalize was just ahead, with one teacher; kept until a second says the same
     tail: Literal["bucket", "renormalize", "to_label", "drop"] = "bucket"
     """What becomes of the mass outside the stored entries: one more class, scaled away, given to
     the target's own token, forgotten."""

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from specialize.experiments.design import Outcome
+from specialize.experiments.drawing import sizes_axis
 from specialize.experiments.judgement import Difference, Judgement
 from specialize.experiments.page import points
 from specialize.report.canvas import COLOURS, Drawing, draw
@@ -111,10 +111,7 @@ def curve(parameters: Mapping[str, int], outcomes: Sequence[Outcome]) -> Drawing
             line = np.polyfit(np.log10(sizes), [100 * each.mean for each in reached], 1)
             drawn = np.polyval(line, np.log10(sizes))
             axes.plot(sizes, drawn, color=colour, linewidth=1, label=when)
-        axes.set_xscale("log")
-        axes.set_xticks(sizes, labels=list(parameters))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("parameters of the student")
+        sizes_axis(axes, parameters, "parameters of the student")
         axes.set_ylabel("accuracy, %")
         axes.legend(loc="best", fontsize=8)
 

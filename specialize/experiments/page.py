@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 
 from specialize.experiments import outcomes as outcomes_file
 from specialize.experiments.design import Experiment, Outcome
+from specialize.experiments.drawing import draw_differences
 from specialize.experiments.judgement import Difference, Judgement
 from specialize.io.files import write_atomically
 from specialize.report.canvas import COLOURS, INK, Drawing, draw, steps_axis
@@ -197,13 +198,8 @@ def _along_steps(experiment: Experiment, judged: Judgement) -> Iterator[Drawing]
             steps = judged.steps()
             found = [judged.difference((name,), (against,), step=step) for step in steps]
             aside = (number - (len(pairs) - 1) / 2) * 0.02 * max(steps)  # else they hide each other
-            axes.errorbar(
-                [step + aside for step in steps], [100 * each.value for each in found],
-                yerr=[
-                    [100 * (each.value - each.low) for each in found],
-                    [100 * (each.high - each.value) for each in found],
-                ],
-                marker="o", markersize=3.5, capsize=2, color=COLOURS[number],
+            draw_differences(
+                axes, [step + aside for step in steps], found, colour=COLOURS[number],
                 label=f"{name} less {against}",
             )  # fmt: skip
         axes.axhline(0, color=INK, linewidth=0.8)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 
 from specialize.experiments import world
 from specialize.experiments.design import Arm, Contrast, Experiment, Outcome
+from specialize.experiments.drawing import draw_differences, sizes_axis
 from specialize.experiments.judgement import Judgement
 from specialize.report.canvas import COLOURS, INK, Drawing, draw
 
@@ -75,18 +75,11 @@ def by_questions(outcomes: Sequence[Outcome]) -> Drawing:
                 for name, count in pairs.items()
                 if judged.seeds(f"rows {name}", f"text {name}")
             }
-            axes.errorbar(
-                list(shown), [100 * each.value for each in shown.values()],
-                yerr=[[100 * (each.value - each.low) for each in shown.values()],
-                      [100 * (each.high - each.value) for each in shown.values()]],
-                marker="o", markersize=3.5, capsize=2, color=COLOURS[number], label=what,
-            )  # fmt: skip
+            colour = COLOURS[number]
+            draw_differences(axes, [*shown], [*shown.values()], colour=colour, label=what)
         axes.axhline(0, color=INK, linewidth=0.8)
-        axes.set_xscale("log")
-        counts = (*_FEW, _QUESTIONS)
-        axes.set_xticks(counts, labels=list(map(str, counts)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("questions, with one solution to each")
+        counts = {str(count): count for count in (*_FEW, _QUESTIONS)}
+        sizes_axis(axes, counts, "questions, with one solution to each")
         axes.set_ylabel("rows less text, points in-distribution")
         axes.legend(loc="best", fontsize=8)
 
