@@ -72,13 +72,11 @@ def run_recipe(
     run, source = Path(run), None if source is None else Path(source)
     selected, results = _select_from(recipe, run, source, engine)
     if recipe.rounds is not None:
-        from specialize.rollouts.rounds import begin_round, folder
+        from specialize.rollouts.rounds import rounds_of
 
-        for number in range(1, recipe.rounds.count + 1):
-            before, run = run, folder(run if number == 1 else run.parent, number)
-            notice(f"round {number} of {recipe.rounds.count}: {run}")
-            ahead = begin_round(recipe, recipe.rounds, before, run, number)
-            selected, results = _select_from(ahead, run, before, engine)
+        for each in rounds_of(recipe, run):
+            run = each.run
+            selected, results = _select_from(each.recipe, run, each.before, engine)
     with timed(run, "test"):
         evaluate_run(run, "test", results=results, engine=engine)
     with timed(run, "report"):

@@ -169,7 +169,10 @@ TEACHER_STAGES = (
 )  # fmt: skip
 
 
-def build_teacher(out: Path, state: Path, stages: tuple[Stage, ...]) -> None:
+def build_teacher(
+    out: Path, state: Path, stages: tuple[Stage, ...], *, start: Path | None = None
+) -> None:
+    """Train it from nothing, or from the weights in ``start``."""
     torch.manual_seed(1)
     tokenizer = load_tokenizer(out / "teacher")
     end = tokenizer.eos_token_id
@@ -180,6 +183,8 @@ def build_teacher(out: Path, state: Path, stages: tuple[Stage, ...]) -> None:
             bos_token_id=end, eos_token_id=end, pad_token_id=end,
         )
     )  # fmt: skip
+    if start is not None:
+        model.load_state_dict(GPT2LMHeadModel.from_pretrained(start).state_dict())
     train_causal(model, tokenizer.encode, (), end, stages, state)
     model.generation_config.update(eos_token_id=end, pad_token_id=end, max_new_tokens=128)
     model.save_pretrained(out / "teacher")

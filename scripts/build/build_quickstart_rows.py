@@ -10,8 +10,9 @@ The four forms of prompt are those of Fu et al. 2023 (arXiv:2301.12726).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -23,6 +24,7 @@ from specialize.records import Example
 
 TEMPLATE = RationaleTemplate()  # the dump's own, so that teachers know it
 POOL = 20_000  # training questions drawn per family
+_COMMUTES = re.compile(r"(\d+) ([+*]) (\d+)")
 CHUNK = 32  # batches that are drawn together, so that rows of one length share a batch
 
 
@@ -51,6 +53,7 @@ class Mixture:
     demonstrations: int = 1  # most demonstrations of a row
     direct: tuple[str, ...] = ()  # sets answered without a rationale, whatever the prompt asks
     forced: float = 0.0  # share of rows that give the answer and want the rationale alone
+    openings: tuple[str, ...] = ()  # of the lines of solutions, which are then reworded
 
 
 def shares(families: float, basics: float, general: float) -> dict[str, float]:
@@ -90,8 +93,23 @@ class Rows:
             # a causal model goes on after "A:" with a space, as in the demonstrations
             lead = "" if chain_of_thought else " "
             reasons = chain_of_thought and name not in self.mixture.direct
+            if self.mixture.openings:
+                chosen[0] = reworded(chosen[0], self.mixture.openings, rng)
             rows.append((prompt, lead + response_of(chosen[0], reasons)))
         return rows
+
+
+def reworded(example: Example, openings: tuple[str, ...], rng: np.random.Generator) -> Example:
+    """The same solution in other words: lines opened otherwise, sums and products turned round.
+
+    "Tom has 3 * 4 = 12 pens." may become "So, Tom has 4 * 3 = 12 pens."
+    """
+    lines = [
+        openings[int(rng.integers(len(openings)))]
+        + (_COMMUTES.sub(r"\3 \2 \1", line) if rng.random() < 0.5 else line)
+        for line in example.rationale.split("\n")
+    ]
+    return replace(example, rationale="\n".join(lines))
 
 
 @cache  # several models read the same rows

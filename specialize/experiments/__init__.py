@@ -26,12 +26,16 @@ from specialize.experiments.x10_projection import PROJECTION
 from specialize.experiments.x11_real_pair import REAL_PAIR
 from specialize.experiments.x12_rationales import RATIONALES
 from specialize.experiments.x13_strengths import STRENGTH
+from specialize.experiments.x14_two_teachers import TWO_TEACHERS
+from specialize.experiments.x15_several_right import SEVERAL_RIGHT
+from specialize.experiments.x16_rounds import ROUNDS
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     each.name: each
     for each in (
         SCALE, SAMPLES, FORMATS, START, BATCHES, NEGATIVES, SELECTION, STEP_BY_STEP, TEACHERS,
-        ASKING, PROJECTION, REAL_PAIR, RATIONALES, STRENGTH,
+        ASKING, PROJECTION, REAL_PAIR, RATIONALES, STRENGTH, TWO_TEACHERS,
+        SEVERAL_RIGHT, ROUNDS,
     )
 }  # fmt: skip
 

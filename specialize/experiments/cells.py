@@ -6,6 +6,7 @@
 Of the cells that ask their teachers the same, the first makes the responses; the others wait for it
 and take over its responses, and its targets where they would come out equal. A killed cell goes on
 where it stopped, a finished one is not touched; its weights are removed, its predictions stay.
+Where a recipe has rounds, what is measured is the last of them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import NamedTuple
 from specialize.config.recipe import Recipe
 from specialize.evaluate import evaluate
 from specialize.experiments import find_experiment, outcomes
-from specialize.experiments.design import STORES, Arm, Experiment
+from specialize.experiments.design import STORES, Arm, Experiment, Outcome
 from specialize.io.progress import notice, progress, set_verbosity
 from specialize.pipeline import train_from
 from specialize.store import link_store
@@ -147,6 +148,8 @@ def perform(name: str, out: Path, arm: str, seed: int, source: Path | None) -> P
     Returns:
         The run's directory.
     """
+    from specialize.rollouts.rounds import Round, rounds_of  # torch is slow to import
+
     experiment = find_experiment(name)
     cell = Cell(experiment, out, experiment.arm(arm), seed)
     if cell.finished:  # by another process that was given it too
@@ -154,20 +157,30 @@ def perform(name: str, out: Path, arm: str, seed: int, source: Path | None) -> P
     recipe, run, started = cell.recipe, cell.run, time.process_time()
     _take_given(recipe, run, out / "inputs" / STORES)
     train_from(recipe, run, source)
+    trained = [Round(recipe, run, run)]
+    for each in rounds_of(recipe, run):
+        train_from(*each)
+        trained.append(each)
+    last = trained[-1]
+    found = _measure(experiment, arm, last.recipe, last.run, out / "inputs")
+    found = replace(found, seconds=round(time.process_time() - started, 1))
+    outcomes.write([found], run / outcomes.OUTCOME)
+    for each in trained:
+        shutil.rmtree(checkpoints.folder(each.run))
+    return run
+
+
+def _measure(experiment: Experiment, arm: str, recipe: Recipe, run: Path, inputs: Path) -> Outcome:
+    """What the checkpoints of a trained run, or of its last round, answer."""
     before = experiment.before or "validation" in experiment.splits  # it may be selected
     trained = [each for each in checkpoints.candidates(run) if each.step]
     for split in experiment.splits:
         evaluate(recipe, run, checkpoints=None if before else trained, split=split)
     quantities: Mapping[str, list[float]] = {}
     if experiment.quantify is not None:
-        quantities = experiment.quantify(recipe, out / "inputs", trained[-1].path)
-    found = outcomes.measure(
-        recipe, run, arm, time.process_time() - started, measures=experiment.measures
-    )
-    found = replace(found, quantities=dict(quantities))
-    outcomes.write([found], run / outcomes.OUTCOME)
-    shutil.rmtree(checkpoints.folder(run))
-    return run
+        quantities = experiment.quantify(recipe, inputs, trained[-1].path)
+    found = outcomes.measure(recipe, run, arm, measures=experiment.measures)
+    return replace(found, quantities=dict(quantities))
 
 
 def _take_given(recipe: Recipe, run: Path, stores: Path) -> None:

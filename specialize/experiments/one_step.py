@@ -1,4 +1,4 @@
-"""What X08 and X09 share: label and rationale as two tasks, on problems of one step.
+"""What X08, X09 and X14 share: label and rationale as tasks, on problems of one step by default.
 
 The family "depot_step" has numbers up to 60. Its label can be learnt directly, unlike that of
 problems of several steps, which stays at the floor in a student of this size. The last checkpoint
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from specialize import datasets
 from specialize.config.recipe import (
@@ -33,18 +34,20 @@ AFTER_RATIONALE = "after its rationale"
 COLUMNS = ("in-distribution", f"in-distribution, {AFTER_RATIONALE}")
 
 
-def prepare(folder: Path, questions: int, examples: int) -> None:
+def prepare(folder: Path, questions: int, examples: int, *, family: str = FAMILY) -> None:
     """Write the family's questions; what is there stays."""
     wanted: dict[world.Split, int] = {
         "train": questions, "validation": examples, "test": examples
     }  # fmt: skip
     for split, count in wanted.items():
-        path = folder / "data" / f"{FAMILY}.{split}.jsonl"
+        path = folder / "data" / f"{family}.{split}.jsonl"
         if not path.is_file():
-            datasets.write_jsonl(path, world.examples(FAMILY, split, count))
+            datasets.write_jsonl(path, world.examples(family, split, count))
 
 
-def base_recipe(folder: Path, teachers: Mapping[str, Teacher], *, family: str = FAMILY) -> Recipe:
+def base_recipe(
+    folder: Path, teachers: Mapping[str, Teacher], *, family: str = FAMILY, steps: int = STEPS
+) -> Recipe:
     """Labels alone; the arms set the objectives."""
     data = folder / "data"
     asked = EvaluationSet(
@@ -56,9 +59,9 @@ def base_recipe(folder: Path, teachers: Mapping[str, Teacher], *, family: str = 
         train_on=Dataset(set="jsonl", path=str(data / f"{family}.train.jsonl")),
         teachers=teachers,
         objectives=(label(),),
-        training=Training(mixing="joint", checkpoint_every=STEPS, max_target_tokens=160),
+        training=Training(mixing="joint", checkpoint_every=steps, max_target_tokens=160),
         optimization=Optimization(
-            steps=STEPS, learning_rate=RATE, schedule="linear", accumulation=1, batch_rows=TOGETHER
+            steps=steps, learning_rate=RATE, schedule="linear", accumulation=1, batch_rows=TOGETHER
         ),
         evaluation=Evaluation(
             sets=(asked,), formats=("predict", f"explain-{TEACHER}"), max_new_tokens=64
@@ -81,10 +84,15 @@ def label(teacher: str | None = None) -> Objective:
     )  # fmt: skip
 
 
-def rationale(teacher: str, *, weight: float = 1.0) -> Objective:
-    """The teacher's rationale as a task of its own."""
+def rationale(
+    teacher: str,
+    *,
+    target: Literal["rationale", "distribution"] = "rationale",
+    weight: float = 1.0,
+) -> Objective:
+    """The teacher's rationale as a task of its own, as text or with its distributions."""
     return Objective(
-        name=f"explain-{teacher}", format=f"explain-{teacher}", target="rationale",
+        name=f"explain-{teacher}", format=f"explain-{teacher}", target=target,
         teacher=teacher, keep="all", weight=weight,
     )  # fmt: skip
 

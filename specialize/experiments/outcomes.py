@@ -33,12 +33,11 @@ HIGHEST = ", highest value"  # after a rule's name: without the earliest of equa
 _OUTCOMES = TypeAdapter(list[Outcome])
 
 
-def measure(
-    recipe: Recipe, run: Path, arm: str, seconds: float, *, measures: Sequence[str] = ()
-) -> Outcome:
+def measure(recipe: Recipe, run: Path, arm: str, *, measures: Sequence[str] = ()) -> Outcome:
     """Read what the checkpoints of a finished run answered, and how sure its teacher was.
 
     Args:
+        arm: of the outcome, whose processor time is not known here.
         measures: names of what the recipe's further formats of evaluation measure; the outcome
             has ``shop, asked in context`` as a set of its own, and a role of its own for it.
     """
@@ -56,7 +55,7 @@ def measure(
         by_step[name] = "".join("1" if g.correct else "0" for g in graded)
     teacher = certainty([run / "responses" / name for name in _learnt_from(recipe)])
     chosen = _selected(recipe, results) if "validation" in right else {}
-    return Outcome(arm, recipe.seed, round(seconds, 1), roles, teacher, right, chosen)
+    return Outcome(arm, recipe.seed, 0.0, roles, teacher, right, chosen)
 
 
 def _selected(recipe: Recipe, results: RunResults) -> dict[str, int]:

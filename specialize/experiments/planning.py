@@ -77,28 +77,37 @@ def _questions(cell: Cell, scale: Scale) -> float:
     return min(count, train_on.limit or count) * train_on.fraction
 
 
+def _own_texts(cell: Cell, scale: Scale) -> float:
+    """Texts that the student writes in its rounds."""
+    rounds = cell.recipe.rounds
+    return _questions(cell, scale) * rounds.count * rounds.samples if rounds is not None else 0
+
+
 def _written(cell: Cell, scale: Scale) -> float:
-    """Tokens that the cell's teachers write."""
+    """Tokens that the cell's teachers write, or score in its rounds."""
     samples = sum(teacher.samples for teacher in cell.recipe.teachers.values())
-    return _questions(cell, scale) * samples * scale.solution_tokens
+    texts = _questions(cell, scale) * samples + _own_texts(cell, scale)
+    return texts * scale.solution_tokens
 
 
 def _trained(cell: Cell, scale: Scale) -> float:
-    """Tokens of prompts and targets in all steps."""
-    schedule = cell.recipe.optimization
-    rows = schedule.steps * schedule.batch_rows * schedule.accumulation
+    """Tokens of prompts and targets in all steps, those of rounds too."""
+    schedule, rounds = cell.recipe.optimization, cell.recipe.rounds
+    steps = schedule.steps + (rounds.count * rounds.steps if rounds is not None else 0)
+    rows = steps * schedule.batch_rows * schedule.accumulation
     return rows * (scale.question_tokens + scale.solution_tokens)
 
 
 def _answered(cell: Cell, scale: Scale) -> float:
-    """Tokens read and written by every checkpoint on every set, in every format."""
+    """Tokens read and written by every checkpoint on every set, in every format, and in rounds."""
     evaluation = cell.recipe.evaluation
     asked = len(evaluation.sets) * len(evaluation.formats) * cell.experiment.examples
-    each = asked * len(cell.experiment.splits) * (scale.question_tokens + scale.solution_tokens)
-    return each * _checkpoints(cell)
+    answers = asked * len(cell.experiment.splits) * _checkpoints(cell) + _own_texts(cell, scale)
+    return answers * (scale.question_tokens + scale.solution_tokens)
 
 
 def _checkpoints(cell: Cell) -> int:
-    """The trained ones, and the student before training where every cell scores it."""
+    """The trained ones, of the last round alone, and the untrained student if it is scored."""
     recipe = cell.recipe
-    return recipe.training.saves(recipe.optimization.steps) - 1 + cell.experiment.before
+    last = recipe.optimization if recipe.rounds is None else recipe.rounds
+    return recipe.training.saves(last.steps) - 1 + cell.experiment.before

@@ -25,6 +25,8 @@ _TEMPERATURES = (0.7, 1.5, 2.0)  # of teachers that are more and less certain
 _QUESTIONS, _EXAMPLES = 400, 600
 _FEW = (12, 25, 50, 100, 200)  # questions, in place of all
 _FEW_ALIKE = (25, 100, 200)
+_FEW_RATES = (25, 100)
+_OTHER_RATES = {"half the rate": "1e-4", "twice the rate": "4e-4"}
 _ALIKE = (_SAMPLING, _ALL)
 
 
@@ -119,11 +121,20 @@ SAMPLES = Experiment(
         *_pair("2 alike T2", world.draws(4), world.with_teacher_at(2.0), *_ALIKE),
         *_pair("1 T2", world.draws(4), world.with_teacher_at(2.0)),
         *_pair("2 wrong ones too", _ALL),
-        *_pair("2 half the rate", f"{_RATE}=1e-4"),
-        *_pair("2 twice the rate", f"{_RATE}=4e-4"),
+        *(
+            arm
+            for what, rate in _OTHER_RATES.items()
+            for arm in _pair(f"2 {what}", f"{_RATE}={rate}")
+        ),
         *_pair("2 T1.5", world.draws(4), world.with_teacher_at(1.5)),
         *(arm for few in _FEW for arm in _pair(f"1 of {few}", _limit(few))),
         *(arm for few in _FEW_ALIKE for arm in _pair(f"1 of {few} alike", _limit(few), *_ALIKE)),
+        *(
+            arm
+            for few in _FEW_RATES
+            for what, rate in _OTHER_RATES.items()
+            for arm in _pair(f"1 of {few} {what}", _limit(few), f"{_RATE}={rate}")
+        ),
         *_pair("8 of 25", _limit(25)),
         *_pair("1 of 25 T2", _limit(25), world.with_teacher_at(2.0)),
         _rows("T0.7", world.draws(4), world.with_teacher_at(0.7), _SAMPLING),
@@ -142,6 +153,20 @@ SAMPLES = Experiment(
         *(
             _wins(f"{few} questions, text drawn as the rows are, unfiltered", f"1 of {few} alike")
             for few in _FEW_ALIKE
+        ),
+        *(
+            _wins(f"{few} questions, 1 a question, both at {what}", f"1 of {few} {what}")
+            for few in _FEW_RATES
+            for what in _OTHER_RATES
+        ),
+        *(
+            Contrast(
+                f"{few} questions, 1 a question: rows at the shared rate beat text at {what}",
+                (f"rows 1 of {few}",),
+                (f"text 1 of {few} {what}",),
+            )
+            for few in _FEW_RATES
+            for what in _OTHER_RATES
         ),
         _wins("25 questions, 8 a question", "8 of 25"),
         _wins("25 questions, 1 a question, teacher at T = 2", "1 of 25 T2"),

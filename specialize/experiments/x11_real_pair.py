@@ -47,6 +47,7 @@ _KL = {kind: f"KL from the teacher, {kind}" for kind in (_HUMAN, _OWN)}
 _FIRST = {kind: f"same first choice, {kind}" for kind in (_HUMAN, _OWN)}
 _SURE = {kind: f"overconfidence, {kind}" for kind in (_HUMAN, _OWN)}
 _VOCABULARIES = {"own": "its own", "t5": "T5's", "gpt2": "GPT-2's"}
+_LONGER, _LONG = ("own", "t5"), 192  # vocabularies that are learnt for so many steps, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,15 @@ def _arms() -> Iterator[Arm]:
             yield Arm(f"{name} one-to-one", (student, "alignment.policy=one-to-one"), base)
         yield Arm(f"{name} rows", (student,), base)
         yield Arm(f"{name} mixture", (student, half), base)
+    steps = (f"optimization.steps={_LONG}", f"training.checkpoint_every={_LONG}")
+    for name in _LONGER:
+        student = f"student={Path(INPUTS) / 'models' / name}"
+        base = f"{name} text {_LONG}"
+        yield Arm(base, (student, text, *steps))
+        if name != "own":
+            one_to_one = "alignment.policy=one-to-one"
+            yield Arm(f"{name} one-to-one {_LONG}", (student, one_to_one, *steps), base)
+        yield Arm(f"{name} rows {_LONG}", (student, *steps), base)
 
 
 def _contrasts() -> Iterator[Contrast]:
@@ -238,6 +248,24 @@ def _contrasts() -> Iterator[Contrast]:
         claim = f"{where} vocabulary: rows make less sure of what is wrong than text"
         yield _fewer(claim, rows, text, _SURE[_HUMAN])
         claim = f"{where} vocabulary: rows answer more short problems than text"
+        yield Contrast(claim, (rows,), (text,), "out-of-distribution")
+    for name in _LONGER:
+        where = f"{_VOCABULARIES[name]} vocabulary, {_LONG} steps"
+        rows, text = (f"{name} {what} {_LONG}" for what in ("rows", "text"))
+        for kind in (_HUMAN, _OWN):
+            yield _fewer(f"{where}: rows leave fewer than text", rows, text, _NATS[kind])
+            if name == "own":
+                yield _fewer(f"{where}: rows leave less than text", rows, text, _KL[kind])
+            else:
+                claim = f"{where}: the prefix projection leaves fewer than one-to-one"
+                yield _fewer(claim, rows, f"{name} one-to-one {_LONG}", _NATS[kind])
+            yield Contrast(
+                f"{where}: rows gain on text with the steps (against {SIZE.steps})",
+                (text, f"{name} rows"),
+                (rows, f"{name} text"),
+                _NATS[kind],
+            )
+        claim = f"{where}: rows answer more short problems than text"
         yield Contrast(claim, (rows,), (text,), "out-of-distribution")
 
 

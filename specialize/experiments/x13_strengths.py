@@ -8,7 +8,7 @@ from pathlib import Path
 from specialize.experiments import world
 from specialize.experiments.design import INPUTS, Arm, Contrast, Experiment
 
-SCRIPT = "scripts/build/build_teachers.py"
+SCRIPT = "scripts/build/build_teachers.py X13"
 TEACHERS: Mapping[str, int] = {"weak": 600, "middle": 1200}  # steps of the trained ones
 STRENGTHS = (*TEACHERS, "strong")
 _QUESTIONS, _EXAMPLES = 400, 600

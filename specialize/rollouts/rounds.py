@@ -10,16 +10,50 @@ rows have the round's divergence and weight. Responses and targets of ``qwen`` a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from specialize.config.recipe import Objective, Recipe
 from specialize.config.rounds import Rounds
 from specialize.config.teacher import Teacher
 from specialize.config.yaml_files import build_recipe
+from specialize.io.progress import notice
 from specialize.rollouts.sampling import Drawing, checkpoint_at, objective_of, write_rollouts
 
 OWN = "-own"  # ends the names of what is about the student's own texts
 TEXTS = "rollouts.jsonl"
+
+
+class Round(NamedTuple):
+    """A round that can begin.
+
+    Attributes:
+        recipe: of it. run: its directory.
+        before: the run, or round, whose responses and targets are taken over.
+    """
+
+    recipe: Recipe
+    run: Path
+    before: Path
+
+
+def rounds_of(recipe: Recipe, run: Path) -> Iterator[Round]:
+    """The rounds after a trained run; the texts of each are drawn when it is asked for.
+
+    The caller trains a round before it asks for the next.
+
+    Raises:
+        ConfigurationError: what ``write_rollouts`` refuses.
+    """
+    if recipe.rounds is None:
+        return
+    before = run
+    for number in range(1, recipe.rounds.count + 1):
+        ahead = folder(run, number)
+        notice(f"round {number} of {recipe.rounds.count}: {ahead}")
+        yield Round(begin_round(recipe, recipe.rounds, before, ahead, number), ahead, before)
+        before = ahead
 
 
 def folder(run: Path, number: int) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -21,6 +22,8 @@ from specialize.experiments.x04_start import START
 from specialize.imports.text_store import write_texts
 from specialize.quickstart.run import MODELS
 from specialize.records import Response
+from specialize.rollouts import rounds
+from specialize.rollouts.rounds import Round, folder
 from specialize.students import checkpoints
 from specialize.teacher import opening
 from specialize.train import session
@@ -84,6 +87,30 @@ def test_a_killed_cell_goes_on_and_others_take_over(
     assert {(len(sets["toy"]), len(sets["toy, label"])) for sets in answered} == {(3, 3)}
     assert found[0].roles["toy, label"] == f"{found[0].roles['toy']}, label"
     assert found[0].teacher == found[1].teacher
+
+
+def test_of_rounds_the_last_is_measured(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every round goes on from the one before; no weights stay."""
+    before: list[tuple[str, str]] = []
+
+    def rounds_of(recipe: Recipe, run: Path) -> Iterator[Round]:
+        for number in (1, 2):
+            last = checkpoints.complete(run)[-1].path
+            ahead = recipe.model_copy(update={"student": str(last)})
+            before.append((run.name, last.name))
+            yield Round(ahead, folder(run if number == 1 else run.parent, number), run)
+            run = folder(run if number == 1 else run.parent, number)
+
+    monkeypatch.setattr(rounds, "rounds_of", rounds_of)
+    run = cells.perform("X02", tmp_path, "rows", 0, None)
+    assert before == [("seed-0", "step-000002"), ("round-1", "step-000002")]
+    assert [path.parent.name for path in run.rglob("predictions")] == ["round-2"]
+    assert not list(run.rglob("checkpoints"))
+    [found] = outcomes.gather([run])
+    assert found.right["test"].keys() == {"2"}
+    assert found.seconds > 0
 
 
 def test_the_student_before_training_is_scored_where_asked(

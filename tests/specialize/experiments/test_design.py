@@ -87,6 +87,17 @@ def test_a_plan_multiplies_counts(tmp_path: Path) -> None:
     assert hours[0] == pytest.approx(2 * hours[1])
 
 
+def test_a_plan_counts_rounds(tmp_path: Path) -> None:
+    """Texts that are written once more and scored, their steps, and answers of the last alone."""
+    arms = {"first stage": 1, "on-policy": 3}  # stages, each with a text to each question
+    for arm, stages in arms.items():
+        cells = cells_of(find_experiment("X16"), tmp_path, arms=[arm], seeds=(0,))
+        planned = plan(cells, Scale(questions=10, question_tokens=3, solution_tokens=7))
+        assert planned["teacher_tokens"] == stages * 10 * 7
+        assert planned["training_tokens"] == stages * 60 * 24 * (3 + 7)
+        assert planned["answer_tokens"] == (2 * 600 + (stages - 1) * 10) * (3 + 7)
+
+
 def test_a_plan_counts_each_size_and_the_answers_before_training(tmp_path: Path) -> None:
     def planned(arm: str, before: bool) -> dict[str, object]:
         scale = replace(find_experiment("X01"), before=before)
