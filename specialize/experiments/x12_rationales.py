@@ -56,6 +56,7 @@ SETS: Mapping[str, Published] = {
 
 
 _STEPS, _TOGETHER, _RATE = 60, 4, 5e-4
+_LONGER, _LONG = "cqa", 240  # a set that is learnt for so many steps, too, with one teacher
 _EXAMPLES = 120
 
 
@@ -136,6 +137,11 @@ def _arms() -> Iterator[Arm]:
                 against = f"{name} label" if count else None
                 changes = _changes(name, published.teachers[:count])
                 yield Arm(f"{name} {method}", changes, against)
+    steps = (f"optimization.steps={_LONG}", f"training.checkpoint_every={_LONG}")
+    label_alone, [teacher] = f"{_LONGER} label {_LONG}", SETS[_LONGER].teachers
+    yield Arm(label_alone, (*_changes(_LONGER, ()), *steps))
+    changes = (*_changes(_LONGER, (teacher,)), *steps)
+    yield Arm(f"{_LONGER} step-by-step {_LONG}", changes, label_alone)
 
 
 def _changes(name: str, teachers: tuple[str, ...]) -> tuple[str, ...]:
@@ -180,16 +186,22 @@ def quantify(recipe: Recipe, _folder: Path, checkpoint: Path) -> Mapping[str, li
 def _contrasts() -> Iterator[Contrast]:
     for name in SETS:
         plain, one, two = f"{name} label", f"{name} step-by-step", f"{name} two teachers"
-        pairs = [("one teacher's rationale {} the label alone", one, plain)]
+        yield from _beats(name.upper(), "one teacher's rationale", one, plain, "the label alone")
         if len(SETS[name].teachers) > 1:
-            pairs += [("two teachers' rationales {} the label alone", two, plain)]
-            pairs += [("two teachers' rationales {} one teacher's", two, one)]
-        for claim, better, worse in pairs:
-            beats = claim.format("beats" if better == one else "beat")
-            leaves = claim.format("leaves fewer than" if better == one else "leave fewer than")
-            yield Contrast(f"{name.upper()}: {beats}", (better,), (worse,), _CHOSEN)
-            yield Contrast(f"{name.upper()}: {beats}", (better,), (worse,))
-            yield Contrast(f"{name.upper()}: {leaves}", (worse,), (better,), _NATS)
+            several = (name.upper(), "two teachers' rationales", two)
+            yield from _beats(*several, plain, "the label alone")
+            yield from _beats(*several, one, "one teacher's")
+    plain, one = (f"{_LONGER} {method} {_LONG}" for method in ("label", "step-by-step"))
+    where = f"{_LONGER.upper()}, {_LONG} steps"
+    yield from _beats(where, "one teacher's rationale", one, plain, "the label alone")
+
+
+def _beats(where: str, what: str, better: str, worse: str, other: str) -> Iterator[Contrast]:
+    """By the likeliest choice, by what is written, and by the right label's nats."""
+    beats, leaves = ("beat", "leave") if what.endswith("s") else ("beats", "leaves")
+    yield Contrast(f"{where}: {what} {beats} {other}", (better,), (worse,), _CHOSEN)
+    yield Contrast(f"{where}: {what} {beats} {other}", (better,), (worse,))
+    yield Contrast(f"{where}: {what} {leaves} fewer than {other}", (worse,), (better,), _NATS)
 
 
 _SIZES = ", ".join(
