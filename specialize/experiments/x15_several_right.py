@@ -15,6 +15,7 @@ TUNING_STEPS = 400
 OPENINGS = ("", "So, ", "Now, ", "Then, ", "Next, ", "Well, ", "Here, ", "Thus, ")
 _QUESTIONS, _EXAMPLES = 400, 600
 _COUNTS = (25, 100, 400)
+_WIDER, _K = (25, 100), 16  # questions whose rows have so many entries, too
 
 
 def prepare(folder: Path, questions: int, examples: int) -> None:
@@ -35,6 +36,9 @@ def _arms() -> Iterator[Arm]:
             text = Arm(f"text of {count} {teacher}", (*given, "objectives.0.target=rationale"))
             yield text
             yield Arm(f"rows of {count} {teacher}", given, against=text.name)
+            if teacher == MANY_WAYS and count in _WIDER:
+                entries = (f"teachers.{world.TEACHER}.top_logprobs={_K}", f"alignment.top_k={_K}")
+                yield Arm(f"rows of {count} {teacher} k{_K}", (*given, *entries), text.name)
 
 
 def _contrasts() -> Iterator[Contrast]:
@@ -42,6 +46,11 @@ def _contrasts() -> Iterator[Contrast]:
         for count in _COUNTS:
             rows, text = f"rows of {count} {teacher}", f"text of {count} {teacher}"
             yield Contrast(f"{teacher}, {count} questions: rows beat text", (rows,), (text,))
+    for count in _WIDER:
+        wide, rows = f"rows of {count} {MANY_WAYS} k{_K}", f"rows of {count} {MANY_WAYS}"
+        setting = f"{MANY_WAYS}, {count} questions, {_K} entries a row"
+        yield Contrast(f"{setting}: rows beat text", (wide,), (f"text of {count} {MANY_WAYS}",))
+        yield Contrast(f"{setting}: they beat five entries", (wide,), (rows,))
     for count in _COUNTS:
         yield Contrast(
             f"{count} questions: rows gain on text where solutions differ (many ways, one way)",
