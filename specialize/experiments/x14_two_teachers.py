@@ -31,6 +31,7 @@ _TAUGHT: dict[str, tuple[Objective, ...]] = {
     "own rows": (_rows(_GIVEN),),
     "own averaged": (_AVERAGED,),
 }
+_ASKED = "own rows"  # asked with a prompt that the teacher was never taught, too
 _AGAINST = {
     "first text": "labels", "second text": "first text", "both text": "first text",
     "first rows": "first text", "both rows": "both text", "own text": "first text",
@@ -50,6 +51,9 @@ def _arms() -> Iterator[Arm]:
             *one_step.taught((label(), *rationales)), f"evaluation.formats=[predict, {asked}]"
         )  # fmt: skip
         yield Arm(name, changes, against=_AGAINST.get(name))
+        if name == _ASKED:
+            unknown = f"teachers.{_GIVEN}.format=explain"
+            yield Arm(f"{name} unknown prompt", (*changes, unknown), against=name)
 
 
 def _beats(claim: str, better: str, worse: str, role: str = _OWN) -> Contrast:
@@ -69,7 +73,9 @@ TWO_TEACHERS = Experiment(
     "*second* of one teacher, drawn at temperature .7, right or wrong, *both* of the two. *Text*: "
     "the tokens; *rows*: the teacher's distributions. *Own*: the solutions that come with the set, "
     "as text, with the distributions that the first teacher gives to each of their tokens "
-    "(*rows*), or with those of both teachers averaged position by position (*averaged*). "
+    "(*rows*), or with those of both teachers averaged position by position (*averaged*). Teachers "
+    "score them after the prompt that they were taught, with *unknown prompt* after the student's "
+    "own, `explain:` and the question, which was added after the other runs. "
     f"Accuracy of the last checkpoint on {one_step.EXAMPLES} test questions: the label said "
     "directly, and the label at the end of the rationale that the student writes in the way of its "
     "(first) teacher. An earlier run of the same arms, for 300 steps with checkpoints chosen by "
@@ -99,6 +105,11 @@ TWO_TEACHERS = Experiment(
         _beats("rows of the first beat its text", "first rows", "first text"),
         _beats("rows of both beat their text", "both rows", "both text"),
         _beats("own solutions: the first teacher's rows beat the text", "own rows", "own text"),
+        _beats(
+            "own solutions: rows after a prompt that the teacher was taught beat those after "
+            "another",
+            _ASKED, f"{_ASKED} unknown prompt",
+        ),
         _beats("own solutions: averaged rows beat the first's", "own averaged", "own rows"),
         _beats("own solutions as text beat the first teacher's", "own text", "first text"),
     ),
