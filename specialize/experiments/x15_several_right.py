@@ -69,13 +69,14 @@ SEVERAL_RIGHT = Experiment(
     "on mistakes",
     design=f"Two teachers go on from the bundled one for {TUNING_STEPS} steps on solutions of the "
     "set trained on (`scripts/build/build_teachers.py X15`). *One way* reads them as they are; "
-    f"for *many ways* each line opens with one of {len(OPENINGS)} words or none, and sums and "
+    f"for *many ways* each line opens with one of {len(OPENINGS) - 1} words or none, and sums and "
     "products have their terms in either order, drawn anew each time; every such solution is right "
     "if the first was. The student is the bundled one, which has read solutions of the first kind. "
     "It learns one right solution, drawn at temperature .7, to each of 25, 100 or 400 questions, "
     f"for {world.STEPS} steps of {world.ROWS} rows at a learning rate of {world.RATE:g}. Accuracy "
     f"of the last checkpoint on {_EXAMPLES} test questions of the set trained on, and on "
-    f"{_EXAMPLES // 3} in another phrasing. Arms and claims were written down before the runs.",
+    f"{_EXAMPLES // 3} in another phrasing. Arms and claims were written down before the runs; "
+    f"those of {_K} entries a row, on both sides, were added when the others had been read.",
     prepare=prepare,
     base=lambda folder: world.base_recipe(folder, samples=4),
     arms=tuple(_arms()),
