@@ -47,7 +47,7 @@ _KL = {kind: f"KL from the teacher, {kind}" for kind in (_HUMAN, _OWN)}
 _FIRST = {kind: f"same first choice, {kind}" for kind in (_HUMAN, _OWN)}
 _SURE = {kind: f"overconfidence, {kind}" for kind in (_HUMAN, _OWN)}
 _VOCABULARIES = {"own": "its own", "t5": "T5's", "gpt2": "GPT-2's"}
-_LONGER, _LONG = ("own", "t5"), 192  # vocabularies that are learnt for so many steps, too
+_LONGER, _LONG = ("own", "t5"), 192  # vocabularies with a longer training, too; its steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ SETS: Mapping[str, Published] = {
 
 
 _STEPS, _TOGETHER, _RATE = 60, 4, 5e-4
-_LONGER, _LONG = "cqa", 180  # a set that is learnt for so many steps, too, with one teacher
+_LONGER, _LONG = "cqa", 180  # a set with a longer training, too; its steps
 _EXAMPLES = 120
 
 

@@ -15,7 +15,7 @@ TUNING_STEPS = 400
 OPENINGS = ("", "So, ", "Now, ", "Then, ", "Next, ", "Well, ", "Here, ", "Thus, ")
 _QUESTIONS, _EXAMPLES = 400, 600
 _COUNTS = (25, 100, 400)
-_WIDER, _K = (25, 100), 16  # questions whose rows have so many entries, too
+_WIDER, _K = (25, 100), 16  # questions whose rows are wider, too; their entries
 
 
 def prepare(folder: Path, questions: int, examples: int) -> None:
