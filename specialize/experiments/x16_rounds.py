@@ -99,8 +99,8 @@ ROUNDS = Experiment(
     "student behind its own first stage. If at all, the reverse KL is what makes a student's texts "
     "bearable: with the forward KL on them it ends 11.1 points lower (7.8 to 14.4). Of its texts "
     "in the last round 60 % end in the right answer with the reverse KL, 42 % with the forward "
-    "one; what so small a teacher says after a mistake may be of little use, a guess. All arms gain "
-    "little after the first stage, at a rate that does not fall; in the earlier run, where it "
+    "one; what so small a teacher says after a mistake may be of little use, a guess. All arms "
+    "gain little after the first stage, at a rate that does not fall; in the earlier run, where it "
     "fell, the teacher's texts were 8.4 and 4.4 points ahead of the two. Larger models, longer "
     "rounds and other weights were not tried.",
     questions=_QUESTIONS,
