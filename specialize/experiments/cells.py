@@ -148,7 +148,7 @@ def perform(name: str, out: Path, arm: str, seed: int, source: Path | None) -> P
     Returns:
         The run's directory.
     """
-    from specialize.rollouts.rounds import Round, rounds_of  # torch is slow to import
+    from specialize.rollouts.rounds import rounds_of  # torch is slow to import
 
     experiment = find_experiment(name)
     cell = Cell(experiment, out, experiment.arm(arm), seed)
@@ -157,16 +157,15 @@ def perform(name: str, out: Path, arm: str, seed: int, source: Path | None) -> P
     recipe, run, started = cell.recipe, cell.run, time.process_time()
     _take_given(recipe, run, out / "inputs" / STORES)
     train_from(recipe, run, source)
-    trained = [Round(recipe, run, run)]
+    stages = [(recipe, run)]
     for each in rounds_of(recipe, run):
         train_from(*each)
-        trained.append(each)
-    last = trained[-1]
-    found = _measure(experiment, arm, last.recipe, last.run, out / "inputs")
+        stages.append((each.recipe, each.run))
+    found = _measure(experiment, arm, *stages[-1], out / "inputs")
     found = replace(found, seconds=round(time.process_time() - started, 1))
     outcomes.write([found], run / outcomes.OUTCOME)
-    for each in trained:
-        shutil.rmtree(checkpoints.folder(each.run))
+    for _, trained in stages:
+        shutil.rmtree(checkpoints.folder(trained))
     return run
 
 
