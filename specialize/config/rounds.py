@@ -23,6 +23,7 @@ class Rounds(Strict):
     """Texts that the student writes to each training question in a round."""
     temperature: PositiveNumber = 1.0
     """At which they are drawn."""
+    # X16: 11 points ahead of the forward KL
     loss: Literal["forward_kl", "reverse_kl", "jsd"] = "reverse_kl"
     """The divergence on the student's own texts."""
     weight: PositiveNumber = 1.0
