@@ -25,8 +25,10 @@ _TEMPERATURES = (0.7, 1.5, 2.0)  # of teachers that are more and less certain
 _QUESTIONS, _EXAMPLES = 400, 600
 _FEW = (12, 25, 50, 100, 200)  # questions, in place of all
 _FEW_ALIKE = (25, 100, 200)
-_FEW_RATES = (25, 100)
 _OTHER_RATES = {"half the rate": "1e-4", "twice the rate": "4e-4"}
+_OF_FEW = (25, 100)  # questions whose pairs are trained at other rates, too
+_RATES_OF_FEW = {"a quarter of the rate": "5e-5", **_OTHER_RATES}
+_LOWER_RATES = tuple(what for what in _RATES_OF_FEW if what != "twice the rate")
 _ALIKE = (_SAMPLING, _ALL)
 
 
@@ -131,9 +133,20 @@ SAMPLES = Experiment(
         *(arm for few in _FEW_ALIKE for arm in _pair(f"1 of {few} alike", _limit(few), *_ALIKE)),
         *(
             arm
-            for few in _FEW_RATES
-            for what, rate in _OTHER_RATES.items()
+            for few in _OF_FEW
+            for what, rate in _RATES_OF_FEW.items()
             for arm in _pair(f"1 of {few} {what}", _limit(few), f"{_RATE}={rate}")
+        ),
+        *(
+            arm
+            for few in _OF_FEW
+            for what in _LOWER_RATES
+            for arm in _pair(
+                f"1 of {few} alike {what}",
+                _limit(few),
+                f"{_RATE}={_RATES_OF_FEW[what]}",
+                *_ALIKE,
+            )
         ),
         *_pair("8 of 25", _limit(25)),
         *_pair("1 of 25 T2", _limit(25), world.with_teacher_at(2.0)),
@@ -156,17 +169,32 @@ SAMPLES = Experiment(
         ),
         *(
             _wins(f"{few} questions, 1 a question, both at {what}", f"1 of {few} {what}")
-            for few in _FEW_RATES
-            for what in _OTHER_RATES
+            for few in _OF_FEW
+            for what in _RATES_OF_FEW
+        ),
+        *(
+            _wins(
+                f"{few} questions, text drawn as the rows are, unfiltered, both at {what}",
+                f"1 of {few} alike {what}",
+            )
+            for few in _OF_FEW
+            for what in _LOWER_RATES
         ),
         *(
             Contrast(
-                f"{few} questions, 1 a question: rows at the shared rate beat text at {what}",
-                (f"rows 1 of {few}",),
-                (f"text 1 of {few} {what}",),
+                f"{few} questions, 1 a question: rows at half the rate beat text at the shared one",
+                (f"rows 1 of {few} half the rate",),
+                (f"text 1 of {few}",),
             )
-            for few in _FEW_RATES
-            for what in _OTHER_RATES
+            for few in _OF_FEW
+        ),
+        *(
+            Contrast(
+                f"{few} questions, 1 a question: rows at the shared rate beat text at half of it",
+                (f"rows 1 of {few}",),
+                (f"text 1 of {few} half the rate",),
+            )
+            for few in _OF_FEW
         ),
         _wins("25 questions, 8 a question", "8 of 25"),
         _wins("25 questions, 1 a question, teacher at T = 2", "1 of 25 T2"),

@@ -15,6 +15,8 @@ TUNING_STEPS = 400
 OPENINGS = ("", "So, ", "Now, ", "Then, ", "Next, ", "Well, ", "Here, ", "Thus, ")
 _QUESTIONS, _EXAMPLES = 400, 600
 _COUNTS = (25, 100, 400)
+_SLOWER = (25, 100)  # questions whose pairs are trained at lower rates, too
+_RATES = {"half the rate": world.RATE / 2, "a quarter of the rate": world.RATE / 4}
 _WIDER, _K = (25, 100), 16  # questions whose rows are wider, too; their entries
 
 
@@ -33,12 +35,23 @@ def _arms() -> Iterator[Arm]:
         model = f"teachers.{world.TEACHER}.model={Path(INPUTS) / 'teachers' / teacher}"
         for count in _COUNTS:
             given = (f"train_on.limit={count}", "training.samples_per_question=1", model)
-            text = Arm(f"text of {count} {teacher}", (*given, "objectives.0.target=rationale"))
-            yield text
-            yield Arm(f"rows of {count} {teacher}", given, against=text.name)
+            yield from _pair(f"of {count} {teacher}", given)
+            if teacher == ONE_WAY and count in _SLOWER:
+                for what, rate in _RATES.items():
+                    slower = (*given, f"optimization.learning_rate={rate}")
+                    yield from _pair(f"of {count} {teacher} {what}", slower)
             if teacher == MANY_WAYS and count in _WIDER:
                 entries = (f"teachers.{world.TEACHER}.top_logprobs={_K}", f"alignment.top_k={_K}")
-                yield Arm(f"rows of {count} {teacher} k{_K}", (*given, *entries), text.name)
+                yield Arm(
+                    f"rows of {count} {teacher} k{_K}",
+                    (*given, *entries),
+                    f"text of {count} {teacher}",
+                )
+
+
+def _pair(name: str, given: tuple[str, ...]) -> tuple[Arm, Arm]:
+    text = Arm(f"text {name}", (*given, "objectives.0.target=rationale"))
+    return text, Arm(f"rows {name}", given, against=text.name)
 
 
 def _contrasts() -> Iterator[Contrast]:
@@ -46,6 +59,11 @@ def _contrasts() -> Iterator[Contrast]:
         for count in _COUNTS:
             rows, text = f"rows of {count} {teacher}", f"text of {count} {teacher}"
             yield Contrast(f"{teacher}, {count} questions: rows beat text", (rows,), (text,))
+    for count in _SLOWER:
+        for what in _RATES:
+            rows, text = (f"{kind} of {count} {ONE_WAY} {what}" for kind in ("rows", "text"))
+            claim = f"{ONE_WAY}, {count} questions, both at {what}: rows beat text"
+            yield Contrast(claim, (rows,), (text,))
     for count in _WIDER:
         wide, rows = f"rows of {count} {MANY_WAYS} k{_K}", f"rows of {count} {MANY_WAYS}"
         setting = f"{MANY_WAYS}, {count} questions, {_K} entries a row"
