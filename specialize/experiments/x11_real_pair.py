@@ -47,6 +47,7 @@ _KL = {kind: f"KL from the teacher, {kind}" for kind in (_HUMAN, _OWN)}
 _FIRST = {kind: f"same first choice, {kind}" for kind in (_HUMAN, _OWN)}
 _SURE = {kind: f"overconfidence, {kind}" for kind in (_HUMAN, _OWN)}
 _VOCABULARIES = {"own": "its own", "t5": "T5's", "gpt2": "GPT-2's"}
+_BETWEEN = 72  # steps of a control: text that is stopped before it is learnt by heart
 _LONGER, _LONG = ("own", "t5"), 192  # vocabularies with a longer training, too; its steps
 
 
@@ -223,6 +224,8 @@ def _arms() -> Iterator[Arm]:
             one_to_one = "alignment.policy=one-to-one"
             yield Arm(f"{name} one-to-one {_LONG}", (student, one_to_one, *steps), base)
         yield Arm(f"{name} rows {_LONG}", (student, *steps), base)
+        fewer = (f"optimization.steps={_BETWEEN}", f"training.checkpoint_every={_BETWEEN}")
+        yield Arm(f"{name} text {_BETWEEN}", (student, text, *fewer), base)
 
 
 def _contrasts() -> Iterator[Contrast]:
@@ -254,6 +257,8 @@ def _contrasts() -> Iterator[Contrast]:
         rows, text = (f"{name} {what} {_LONG}" for what in ("rows", "text"))
         for kind in (_HUMAN, _OWN):
             yield _fewer(f"{where}: rows leave fewer than text", rows, text, _NATS[kind])
+            claim = f"{where}: rows leave fewer than text of {_BETWEEN} steps"
+            yield _fewer(claim, rows, f"{name} text {_BETWEEN}", _NATS[kind])
             if name == "own":
                 yield _fewer(f"{where}: rows leave less than text", rows, text, _KL[kind])
             else:

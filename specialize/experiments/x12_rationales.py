@@ -56,7 +56,6 @@ SETS: Mapping[str, Published] = {
 
 
 _STEPS, _TOGETHER, _RATE = 60, 4, 5e-4
-_LONGER, _LONG = "cqa", 180  # a set with a longer training, too; its steps
 _EXAMPLES = 120
 
 
@@ -137,11 +136,6 @@ def _arms() -> Iterator[Arm]:
                 against = f"{name} label" if count else None
                 changes = _changes(name, published.teachers[:count])
                 yield Arm(f"{name} {method}", changes, against)
-    steps = (f"optimization.steps={_LONG}", f"training.checkpoint_every={_LONG}")
-    label_alone, [teacher] = f"{_LONGER} label {_LONG}", SETS[_LONGER].teachers
-    yield Arm(label_alone, (*_changes(_LONGER, ()), *steps))
-    changes = (*_changes(_LONGER, (teacher,)), *steps)
-    yield Arm(f"{_LONGER} step-by-step {_LONG}", changes, label_alone)
 
 
 def _changes(name: str, teachers: tuple[str, ...]) -> tuple[str, ...]:
@@ -191,9 +185,6 @@ def _contrasts() -> Iterator[Contrast]:
             several = (name.upper(), "two teachers' rationales", two)
             yield from _beats(*several, plain, "the label alone")
             yield from _beats(*several, one, "one teacher's")
-    plain, one = (f"{_LONGER} {method} {_LONG}" for method in ("label", "step-by-step"))
-    where = f"{_LONGER.upper()}, {_LONG} steps"
-    yield from _beats(where, "one teacher's rationale", one, plain, "the label alone")
 
 
 def _beats(where: str, what: str, better: str, worse: str, other: str) -> Iterator[Contrast]:
