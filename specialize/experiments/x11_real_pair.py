@@ -48,6 +48,7 @@ _FIRST = {kind: f"same first choice, {kind}" for kind in (_HUMAN, _OWN)}
 _SURE = {kind: f"overconfidence, {kind}" for kind in (_HUMAN, _OWN)}
 _VOCABULARIES = {"own": "its own", "t5": "T5's", "gpt2": "GPT-2's"}
 _BETWEEN = 72  # steps of a control: text that is stopped before it is learnt by heart
+_SLOWER = "a quarter of the rate"  # another: text at a rate that may suit it better
 _LONGER, _LONG = ("own", "t5"), 192  # vocabularies with a longer training, too; its steps
 
 
@@ -226,6 +227,9 @@ def _arms() -> Iterator[Arm]:
         yield Arm(f"{name} rows {_LONG}", (student, *steps), base)
         fewer = (f"optimization.steps={_BETWEEN}", f"training.checkpoint_every={_BETWEEN}")
         yield Arm(f"{name} text {_BETWEEN}", (student, text, *fewer), base)
+        if name == "own":
+            slower = f"optimization.learning_rate={SIZE.rate / 4}"
+            yield Arm(f"{base} {_SLOWER}", (student, text, *steps, slower), base)
 
 
 def _contrasts() -> Iterator[Contrast]:
@@ -261,6 +265,8 @@ def _contrasts() -> Iterator[Contrast]:
             yield _fewer(claim, rows, f"{name} text {_BETWEEN}", _NATS[kind])
             if name == "own":
                 yield _fewer(f"{where}: rows leave less than text", rows, text, _KL[kind])
+                claim = f"{where}: rows leave fewer than text at {_SLOWER}"
+                yield _fewer(claim, rows, f"{text} {_SLOWER}", _NATS[kind])
             else:
                 claim = f"{where}: the prefix projection leaves fewer than one-to-one"
                 yield _fewer(claim, rows, f"{name} one-to-one {_LONG}", _NATS[kind])
