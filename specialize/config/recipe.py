@@ -164,7 +164,7 @@ class Alignment(Strict):
     # X02, X10: no other one gives a better student; this one is nearest to the true distribution
     policy: Literal["prefix", "one-to-one", "nearest", "chunk", "byte-prefix"] = "prefix"
     """The rule of projection: see docs/alignment.md."""
-    # X10: neither 1 nor 16 nor 64 can be separated from it in-distribution
+    # X10: neither 1 nor 16 nor 64 can be separated from it; X15: of a teacher that spreads, 16 can
     top_k: Positive = 5
     """Entries kept at each student position; the rest joins the tail."""
 

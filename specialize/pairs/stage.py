@@ -70,8 +70,8 @@ def _advised_target(responses: int) -> dict[str, Json]:
         target, reason = (
             "distribution",
             "a student reads so few texts many times, and learns more of their distributions than "
-            "of the texts alone, unless its learning rate is lowered for them; not so of right "
-            "texts of a teacher that is unsure",
+            "of the texts alone, best at half of the rate of many; not so of right texts of a "
+            "teacher that is unsure",
         )
     else:
         target, reason = (
