@@ -319,11 +319,13 @@ REAL_PAIR = Experiment(
     "vocabulary, the share of tokens with the same first choice, overconfidence (mean probability "
     "of the first choice less the share in which it is right). It answers "
     f"{2 * SIZE.examples} problems of SVAMP and MultiArith. Seeds change the order of rows; the "
-    "teacher's texts are the same for all. Arms and claims were written down before the runs; "
-    "those of GPT-2's vocabulary were run last. "
-    f"**Limits.** {SIZE.texts} texts and {SIZE.steps * SIZE.rows} rows are what the time of one "
-    "core allowed: the students are far from healed, and nothing here tells what they would do "
-    "with a thousand times the tokens. Accuracy on problems is near zero.",
+    "teacher's texts are the same for all. Arms and claims were written down before the runs, but "
+    f"for two steps: arms of {_LONG} steps, in which each text is read eleven times, were added when "
+    f"these had been read, and, when one of them had, text that stops after {_BETWEEN} steps and "
+    "text at a quarter of the rate, which may suit it better. All were then run with one teacher. "
+    f"**Limits.** {SIZE.texts} texts are what the time of two cores allowed: the students are far "
+    "from healed, and nothing here tells what they would do with a thousand times the tokens. "
+    "Accuracy on problems is near zero.",
     prepare=partial(prepare, SIZE),
     base=partial(base_recipe, SIZE),
     arms=tuple(_arms()),
