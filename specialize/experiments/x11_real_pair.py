@@ -320,9 +320,9 @@ REAL_PAIR = Experiment(
     "of the first choice less the share in which it is right). It answers "
     f"{2 * SIZE.examples} problems of SVAMP and MultiArith. Seeds change the order of rows; the "
     "teacher's texts are the same for all. Arms and claims were written down before the runs. "
-    f"Those of {_LONG} steps, in which each text is read eleven times, came when the others were read, "
-    f"and with their first run text that stops after {_BETWEEN} steps and text at a quarter of the "
-    "rate, which may suit it better. All were then run with one teacher. "
+    f"Those of {_LONG} steps, in which each text is read eleven times, came when the others were "
+    f"read, and with their first run text that stops after {_BETWEEN} steps and text at a quarter "
+    "of the rate, which may suit it better. All were then run with one teacher. "
     f"**Limits.** {SIZE.texts} texts are what the time of two cores allowed: the students are far "
     "from healed, and nothing here tells what they would do with a thousand times the tokens. "
     "Accuracy on problems is near zero.",
