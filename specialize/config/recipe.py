@@ -161,7 +161,7 @@ class Objective(Strict):
 class Alignment(Strict):
     """How the teacher's distributions reach the student's vocabulary."""
 
-    # X02, X10: no other one gives a better student; this one is nearest to the true distribution
+    # X11: ahead of one-to-one; X02, X10: no other one gives a better student
     policy: Literal["prefix", "one-to-one", "nearest", "chunk", "byte-prefix"] = "prefix"
     """The rule of projection: see docs/alignment.md."""
     # X10: neither 1 nor 16 nor 64 can be separated from it; X15: of a teacher that spreads, 16 can
