@@ -75,7 +75,7 @@ class Training(Strict):
     the target's own token, forgotten."""
     temperature: PositiveNumber = 1.0
     """Of teachers' distributions in the loss; tails must be stored at it."""
-    # X02, X11: half of the weight on the label is not separably better
+    # X02, X11: half of the weight on the label is not separably better than rows
     hard_label_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """w in (1 - w) KL + w cross-entropy with the target's own token, on soft rows."""
     max_prompt_tokens: Positive = 1024
