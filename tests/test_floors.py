@@ -149,6 +149,7 @@ LATE_IMPORTS = {
     "specialize.cli.dump",
     "specialize.cli.plan",
     "specialize.planning.stage",  # what a pilot needs
+    "specialize.experiments.cells",  # what rounds need
     "specialize.experiments.x11_real_pair",  # what measuring a checkpoint needs
     "specialize.experiments.x12_rationales",
     "specialize.engines.pool",  # what the process that starts others needs

@@ -256,6 +256,9 @@ def _contrasts() -> Iterator[Contrast]:
         yield _fewer(claim, rows, text, _SURE[_HUMAN])
         claim = f"{where} vocabulary: rows answer more short problems than text"
         yield Contrast(claim, (rows,), (text,), "out-of-distribution")
+
+
+def _contrasts_of_longer() -> Iterator[Contrast]:
     for name in _LONGER:
         where = f"{_VOCABULARIES[name]} vocabulary, {_LONG} steps"
         rows, text = (f"{name} {what} {_LONG}" for what in ("rows", "text"))
@@ -329,7 +332,7 @@ REAL_PAIR = Experiment(
     prepare=partial(prepare, SIZE),
     base=partial(base_recipe, SIZE),
     arms=tuple(_arms()),
-    contrasts=tuple(_contrasts()),
+    contrasts=(*_contrasts(), *_contrasts_of_longer()),
     questions=SIZE.texts,
     examples=SIZE.examples,
     quantities=(
