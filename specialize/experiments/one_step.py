@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ from specialize.config.recipe import (
     Teacher,
     Training,
 )
+from specialize.experiments.design import Experiment
 from specialize.quickstart import world
 from specialize.quickstart.run import MODELS
 
@@ -32,6 +34,9 @@ QUESTIONS, EXAMPLES = 800, 400
 STEPS, TOGETHER, RATE = 150, 12, 1e-3  # examples of a step; peak learning rate
 AFTER_RATIONALE = "after its rationale"
 COLUMNS = ("in-distribution", f"in-distribution, {AFTER_RATIONALE}")
+experiment = partial(
+    Experiment, questions=QUESTIONS, examples=EXAMPLES, measures=(AFTER_RATIONALE,), columns=COLUMNS
+)
 
 
 def prepare(folder: Path, questions: int, examples: int, *, family: str = FAMILY) -> None:

@@ -73,6 +73,28 @@ def refuse_unbuilt(
         )
 
 
+def prepare_built(
+    folder: Path,
+    questions: int,
+    examples: int,
+    *,
+    teachers: Iterable[str],
+    script: str,
+    minutes: str,
+) -> None:
+    """The sets of an experiment whose teachers are not shipped, and have to be there.
+
+    Args:
+        folder, questions, examples: as for ``prepare``.
+        teachers, script, minutes: as for ``refuse_unbuilt``.
+
+    Raises:
+        ConfigurationError: a teacher was not built.
+    """
+    refuse_unbuilt(folder / "teachers", "teacher", teachers, script, minutes)
+    prepare(folder, questions, examples, fewer=("farm",))
+
+
 def flattened(folder: Path, temperature: float) -> Path:
     """Where the teacher at ``temperature`` is."""
     return folder / "models" / f"teacher-T{temperature:g}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from specialize.experiments import one_step
-from specialize.experiments.design import Arm, Contrast, Experiment
+from specialize.experiments.design import Arm, Contrast
 
 _FRACTIONS = (0.125, 0.5, 1.0)
 _OF_DISTILLATION = (1.0,)
@@ -49,7 +49,7 @@ def _less_is_enough(fraction: float, role: str = "in-distribution") -> Contrast:
     )
 
 
-STEP_BY_STEP = Experiment(
+STEP_BY_STEP = one_step.experiment(
     name="X08",
     title="Step-by-step with an eighth to all of the training questions",
     hypothesis="A student that learns rationales as a second task predicts labels better than one "
@@ -91,8 +91,4 @@ STEP_BY_STEP = Experiment(
     "of them says it in 51 % directly. An answer takes several times as many tokens. The teacher's "
     "labels in place of gold ones are not separable. Use step-by-step where the student may "
     "explain.",
-    questions=one_step.QUESTIONS,
-    examples=one_step.EXAMPLES,
-    measures=(one_step.AFTER_RATIONALE,),
-    columns=one_step.COLUMNS,
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from specialize.experiments import one_step
-from specialize.experiments.design import Arm, Contrast, Experiment
+from specialize.experiments.design import Arm, Contrast
 from specialize.recipes.tinyllm import DEMONSTRATIONS
 
 _FIRST, _SECOND, _OWN = one_step.TEACHER, one_step.SECOND, one_step.COLUMNS[1]
@@ -37,7 +37,7 @@ def _design(arms: str, other: str) -> str:
 
 
 _made = partial(
-    Experiment,
+    one_step.experiment,
     source=_SOURCE,
     prepare=one_step.prepare,
     base=partial(
@@ -47,10 +47,6 @@ _made = partial(
             _SECOND: one_step.asked_of("second_teacher", examples=DEMONSTRATIONS, forced=True),
         },
     ),
-    questions=one_step.QUESTIONS,
-    examples=one_step.EXAMPLES,
-    measures=(one_step.AFTER_RATIONALE,),
-    columns=one_step.COLUMNS,
 )
 
 TEACHERS = _made(

@@ -216,7 +216,7 @@ def _arms() -> Iterator[Arm]:
             yield Arm(f"{name} one-to-one", (student, "alignment.policy=one-to-one"), base)
         yield Arm(f"{name} rows", (student,), base)
         yield Arm(f"{name} mixture", (student, half), base)
-    steps = (f"optimization.steps={_LONG}", f"training.checkpoint_every={_LONG}")
+    steps = _steps(_LONG)
     for name in _LONGER:
         student = f"student={Path(INPUTS) / 'models' / name}"
         base = f"{name} text {_LONG}"
@@ -225,11 +225,15 @@ def _arms() -> Iterator[Arm]:
             one_to_one = "alignment.policy=one-to-one"
             yield Arm(f"{name} one-to-one {_LONG}", (student, one_to_one, *steps), base)
         yield Arm(f"{name} rows {_LONG}", (student, *steps), base)
-        fewer = (f"optimization.steps={_BETWEEN}", f"training.checkpoint_every={_BETWEEN}")
-        yield Arm(f"{name} text {_BETWEEN}", (student, text, *fewer), base)
+        yield Arm(f"{name} text {_BETWEEN}", (student, text, *_steps(_BETWEEN)), base)
         if name == "own":
             slower = f"optimization.learning_rate={SIZE.rate / 4}"
             yield Arm(f"{base} {_SLOWER}", (student, text, *steps, slower), base)
+
+
+def _steps(count: int) -> tuple[str, str]:
+    """The overrides of an arm with another number of steps."""
+    return f"optimization.steps={count}", f"training.checkpoint_every={count}"
 
 
 def _contrasts() -> Iterator[Contrast]:
@@ -348,24 +352,25 @@ REAL_PAIR = Experiment(
         solution_tokens=100, parameters=50e6, teacher_parameters=135e6,
     ),
     minutes=121,
-    notes="Few texts of an uncertain teacher (1.14 nats a token), drawn from its own distribution "
-    "and not filtered, teach a pretrained student much more as distributions, and the more "
-    "often they are read. After 24 steps, where each is read once or twice, rows are .052 "
+    notes="Few texts of an uncertain teacher (1.14 nats a token), drawn from its own distribution"
+    " and not filtered, teach a pretrained student much more as distributions, and the more"
+    " often they are read. After 24 steps, where each is read once or twice, rows are .052 "
     "nats a byte ahead of text on what people wrote, in T5's vocabulary .027, in GPT-2's "
     ".067; after 192 steps, where each is read eleven times, .533 and .487. Text is then "
-    "learnt by heart: it is at 1.71 after 24 steps, 1.45 after 72, and at 1.77 after 192; at "
-    "a quarter of the rate, too, it ends at 1.68. Rows go on to 1.23, which is .212 (.164 to "
-    ".262) ahead of text that is stopped at 72, and in T5's vocabulary .146 (.107 to .191). "
-    "Overconfidence ends at .10 with rows, at .31 with text. **Projection**: one-to-one rows "
-    "are learnt by heart, too; the prefix projection is .239 nats a byte ahead of them after "
-    "192 steps (.191 to .286) and .035 after 24 (.011 to .059), in GPT-2's .022 (.012 to "
-    ".030). Half of the weight on the text's token keeps most of the lead of 24 steps and is "
-    "never ahead of rows. Accuracy separates nothing, near zero for all, as for the teacher's"
-    " texts. An earlier run of the arms of 24 steps, with another teacher of this recipe, "
-    "tuned on another kind of processor, and its own texts, had said the same of rows (.040, "
-    ".046 in T5's and .028 in GPT-2's vocabulary). X02 agrees: there, too, few texts are "
-    "learnt by heart; but a lower rate, which saves text there, does not here. In the earlier"
-    " pair (docs/results.md) the texts were what people wrote. All students are at the "
-    "beginning of healing, at three times the teacher's nats and more.",
+    "learnt by heart: it is at 1.71 after 24 steps, 1.45 after 72, and at 1.77 after 192; "
+    "at a quarter of the rate, too, it ends at 1.68. Rows go on to 1.23, which is .212 "
+    "(.164 to .262) ahead of text that is stopped at 72, and in T5's vocabulary .146 (.107 "
+    "to .191). Overconfidence ends at .10 with rows, at .31 with text. **Projection**: "
+    "one-to-one rows are learnt by heart, too; the prefix projection is .239 nats a byte "
+    "ahead of them after 192 steps (.191 to .286) and .035 after 24 (.011 to .059), in "
+    "GPT-2's .022 (.012 to .030). Half of the weight on the text's token keeps most of the "
+    "lead of 24 steps and is never ahead of rows. Accuracy separates nothing, near zero for"
+    " all, as for the teacher's texts. An earlier run of the arms of 24 steps (X11.json as "
+    "of dfa3945), with another teacher of this recipe, tuned on another kind of processor, "
+    "and its own texts, had said the same of rows (.040, .046 in T5's and .028 in GPT-2's "
+    "vocabulary). X02 agrees: there, too, few texts are learnt by heart; but a lower rate, "
+    "which saves text there, does not here. In the earlier pair (docs/results.md) the texts"
+    " were what people wrote. All students are at the beginning of healing, at three times "
+    "the teacher's nats and more.",
     extra=_of_the_teacher,
 )  # fmt: skip

@@ -234,14 +234,11 @@ RATIONALES = Experiment(
     ),
     minutes=131,
     notes="In 60 steps rationales do not pay with an eighth of any of the sets. One teacher's "
-    "cost .30 nats of the right label on CQA (.15 to .46) and .59 on ARC (.34 to .86), on OBQA "
-    "nothing that is separable; two teachers' .67 on ARC and .39 on OBQA, where the second one "
-    "alone costs .29 (.14 to .46). Which label is the likeliest, and which one is written, "
-    "separates nothing: 23 to 30 % are the likeliest, where a guess is right in 20 % (CQA) or "
-    "25 %, so that these students have hardly learnt to answer. In so few steps a task more takes "
-    "its share of every step from the label's. A few times as many would not tell more: in pilots "
-    "with another seed, on CQA's labels alone, the right one was the likeliest in 23 % after 300 "
-    "steps (3.2 nats), and after 160 in 22 % at four times the rate and in 24 % where all weights "
-    "were trained in place of adapters. The papers train larger models for thousands of steps; "
-    "whether rationales pay there was not measured.",
+    "cost .30 nats of the right label on CQA (.15 to .46) and .59 on ARC (.34 to .86), on "
+    "OBQA nothing that is separable; two teachers' .67 on ARC and .39 on OBQA, where the "
+    "second one alone costs .29 (.14 to .46). Which label is the likeliest, and which one "
+    "is written, separates nothing: 23 to 30 % are the likeliest, where a guess is right in"
+    " 20 % (CQA) or 25 %, so that these students have hardly learnt to answer. In so few "
+    "steps a task more takes its share of every step from the label's. The papers train for"
+    " thousands of steps; whether rationales pay there was not measured.",
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from specialize.experiments import world
@@ -14,16 +15,6 @@ STRENGTHS = (*TEACHERS, "strong")
 _QUESTIONS, _EXAMPLES = 400, 600
 _TEXT = "objectives.0.target=rationale"
 _ALIKE = (f"teachers.{world.TEACHER}.temperature=1.0", "objectives.0.keep=all")
-
-
-def prepare(folder: Path, questions: int, examples: int) -> None:
-    """The sets; the teachers that are not shipped have to be there.
-
-    Raises:
-        ConfigurationError: a teacher was not built.
-    """
-    world.refuse_unbuilt(folder / "teachers", "teacher", TEACHERS, SCRIPT, "twelve minutes")
-    world.prepare(folder, questions, examples, fewer=("farm",))
 
 
 def _arms() -> Iterator[Arm]:
@@ -64,7 +55,9 @@ STRENGTH = Experiment(
     f"so that the text is a fair draw from the rows. Accuracy on {_EXAMPLES} test questions of the "
     f"set trained on, and on {_EXAMPLES // 3} in another phrasing. Arms and claims were written "
     "down before the runs.",
-    prepare=prepare,
+    prepare=partial(
+        world.prepare_built, teachers=TEACHERS, script=SCRIPT, minutes="twelve minutes"
+    ),
     base=world.base_recipe,
     arms=tuple(_arms()),
     contrasts=tuple(_contrasts()),

@@ -7,7 +7,7 @@ from functools import partial
 
 from specialize.config.recipe import Objective, Teacher
 from specialize.experiments import one_step
-from specialize.experiments.design import Arm, Contrast, Experiment
+from specialize.experiments.design import Arm, Contrast
 from specialize.experiments.one_step import label, rationale
 from specialize.quickstart.run import MODELS
 
@@ -60,7 +60,7 @@ def _beats(claim: str, better: str, worse: str, role: str = _OWN) -> Contrast:
     return Contrast(claim, (better,), (worse,), role)
 
 
-TWO_TEACHERS = Experiment(
+TWO_TEACHERS = one_step.experiment(
     name="X14",
     title="One teacher or two, text or distributions",
     hypothesis="Rationales of two teachers teach more than those of either, and a teacher's "
@@ -78,7 +78,9 @@ TWO_TEACHERS = Experiment(
     "own, `explain:` and the question, which was added after the other runs. "
     f"Accuracy of the last checkpoint on {one_step.EXAMPLES} test questions: the label said "
     "directly, and the label at the end of the rationale that the student writes in the way of its "
-    "(first) teacher. An earlier run of the same arms, for 300 steps with checkpoints chosen by "
+    "(first) teacher. An earlier run of the same arms "
+    "(`scripts/experiments/world_recipes.py` as of dfa3945), for 300 steps with checkpoints "
+    "chosen by "
     "validation, had been read before; its verdicts are the claims' reason, not their evidence.",
     prepare=partial(one_step.prepare, family=_FAMILY),
     base=partial(
@@ -123,12 +125,8 @@ TWO_TEACHERS = Experiment(
     "lost again (.2 to 7.4), just so. Averaging the two teachers' distributions over given "
     "solutions costs 13.9 points (7.8 to 20.0). In part that is our second teacher: it learned "
     "responses that were tokenized apart from their prompt, while given texts are scored as one "
-    "text with it, so that it is lost at the first word (9 to 15 nats on its first piece in two "
-    "texts of the earlier run). Before averaging, see that each teacher alone gives such texts few "
+    "text with it, where it is lost at the first word. Before averaging, see that each "
+    "teacher alone gives such texts few "
     "nats. Asked with a prompt that it was never taught, the first teacher's distributions are "
     "worse than useless: they cost 53.0 points (48.3 to 57.5).",
-    questions=one_step.QUESTIONS,
-    examples=one_step.EXAMPLES,
-    measures=(one_step.AFTER_RATIONALE,),
-    columns=one_step.COLUMNS,
 )  # fmt: skip

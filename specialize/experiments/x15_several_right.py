@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from specialize.experiments import world
@@ -18,16 +19,6 @@ _COUNTS = (25, 100, 400)
 _SLOWER = (25, 100)  # questions whose pairs are trained at lower rates, too
 _RATES = {"half the rate": world.RATE / 2, "a quarter of the rate": world.RATE / 4}
 _WIDER, _K = (25, 100), 16  # questions whose rows are wider, too; their entries
-
-
-def prepare(folder: Path, questions: int, examples: int) -> None:
-    """The sets; the teachers, which are not shipped, have to be there.
-
-    Raises:
-        ConfigurationError: a teacher was not built.
-    """
-    world.refuse_unbuilt(folder / "teachers", "teacher", TEACHERS, SCRIPT, "ten minutes")
-    world.prepare(folder, questions, examples, fewer=("farm",))
 
 
 def _arms() -> Iterator[Arm]:
@@ -101,7 +92,7 @@ SEVERAL_RIGHT = Experiment(
     f"{_EXAMPLES // 3} in another phrasing. Arms and claims were written down before the runs; "
     f"those of {_K} entries a row, on both sides, and of lower rates were added when the others "
     "had been read, and half was compared with a quarter when all had.",
-    prepare=prepare,
+    prepare=partial(world.prepare_built, teachers=TEACHERS, script=SCRIPT, minutes="ten minutes"),
     base=lambda folder: world.base_recipe(folder, samples=4),
     arms=tuple(_arms()),
     contrasts=tuple(_contrasts()),

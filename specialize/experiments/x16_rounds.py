@@ -71,7 +71,8 @@ ROUNDS = Experiment(
     f"{_FEW}*: that number of questions. The learning rate is {world.RATE:g} throughout, after a "
     f"warm-up in each stage. Accuracy after the last stage on {_EXAMPLES} test questions of the "
     f"set trained on, and on {_EXAMPLES // 3} in another phrasing. An earlier run of the same "
-    "question, with a falling rate in each stage and without the few questions, had been read "
+    "question (`scripts/experiments/on_policy.py` as of dfa3945), with a falling rate in "
+    "each stage and without the few questions, had been read "
     "before: on-policy and mixture were behind.",
     prepare=partial(world.prepare, fewer=("farm",)),
     base=_base,

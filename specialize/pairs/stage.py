@@ -70,7 +70,7 @@ def _advised_target(responses: int) -> dict[str, Json]:
         target, reason = (
             "distribution",
             "a student reads so few texts many times, and learns more of their distributions than "
-            "of the texts alone, best at half of the rate of many; not so of right texts of a "
+            "of the texts alone, at a lower learning rate than many; not so of right texts of a "
             "teacher that is unsure",
         )
     else:
