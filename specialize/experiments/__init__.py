@@ -29,13 +29,14 @@ from specialize.experiments.x13_strengths import STRENGTH
 from specialize.experiments.x14_two_teachers import TWO_TEACHERS
 from specialize.experiments.x15_several_right import SEVERAL_RIGHT
 from specialize.experiments.x16_rounds import ROUNDS
+from specialize.experiments.x17_causes import CAUSES
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     each.name: each
     for each in (
         SCALE, SAMPLES, FORMATS, START, BATCHES, NEGATIVES, SELECTION, STEP_BY_STEP, TEACHERS,
         ASKING, PROJECTION, REAL_PAIR, RATIONALES, STRENGTH, TWO_TEACHERS,
-        SEVERAL_RIGHT, ROUNDS,
+        SEVERAL_RIGHT, ROUNDS, CAUSES,
     )
 }  # fmt: skip
 

@@ -236,6 +236,8 @@ def summary_table(outcome: Outcome) -> str:
         )
     lines.append(f"selected step {outcome.selected_step}, {outcome.seconds:.0f} s")
     lines.append(f"report: {outcome.report}")
+    if outcome.text is None:
+        lines.append("a second student, taught the same solutions as text: add --both")
     return "\n".join(lines)
 
 
