@@ -123,8 +123,9 @@ def main() -> None:
     help="Evaluation examples per set and split, at most 600.  [default: 100]",
 )
 @click.option(
-    "--both",
-    is_flag=True,
+    "--both/--no-both",
+    default=True,
+    show_default=True,
     help="Teach a second student the same solutions as text, without distributions, and show it "
     "beside the first.",
 )

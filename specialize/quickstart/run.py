@@ -71,7 +71,7 @@ class Outcome:
 
     Attributes:
         text: of a second student that learnt the same solutions without their distributions; None:
-            there is none.
+            ``both`` was refused.
         report: path of the report, or of the comparison with the second student.
     """
 
@@ -98,7 +98,7 @@ class Outcome:
         }
 
 
-def quickstart(out: Path, size: Size, *, both: bool = False, restart: bool = False) -> Outcome:
+def quickstart(out: Path, size: Size, *, both: bool = True, restart: bool = False) -> Outcome:
     """Dump, align, train, evaluate, select and report, in the directory ``out``.
 
     Args:
@@ -236,8 +236,6 @@ def summary_table(outcome: Outcome) -> str:
         )
     lines.append(f"selected step {outcome.selected_step}, {outcome.seconds:.0f} s")
     lines.append(f"report: {outcome.report}")
-    if outcome.text is None:
-        lines.append("a second student, taught the same solutions as text: add --both")
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from specialize.quickstart.world import FAMILIES, GENERAL
 @pytest.mark.slow
 def test_both_learn_the_same_solutions(tmp_path: Path) -> None:
     size = Size(questions=10, samples=1, steps=2, examples=2)
-    outcome = quickstart(tmp_path, size, both=True)
+    outcome = quickstart(tmp_path, size)
     assert outcome.text is not None
     assert outcome.text.keys() == outcome.after.keys() == {*FAMILIES, *GENERAL}
     targets = [
@@ -29,10 +29,9 @@ def test_both_learn_the_same_solutions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [None, {"shop": 0.5}])
 def test_the_second_student_has_a_column_where_it_is(text: dict[str, float] | None) -> None:
     outcome = Outcome({"shop": 0.1}, {"shop": 0.7}, {"shop": 0.9}, text, 300, 1.0, "report.html")
-    head, shop, *_, last = summary_table(outcome).splitlines()
+    head, shop, *_ = summary_table(outcome).splitlines()
     beside = ([], []) if text is None else (["as", "text"], ["50.0%"])
     assert head.split() == ["set", "before", "after", "change", *beside[0], "teacher"]
     assert shop.split() == ["shop", "(in)", "10.0%", "70.0%", "+60.0%", *beside[1], "90.0%"]
     assert len(head) == len(shop)
-    assert ("add --both" in last) == (text is None)
     assert outcome.as_json()["text"] == text
