@@ -28,6 +28,7 @@ from specialize.config.recipe import (
 )
 from specialize.config.training import Optimization, Training
 from specialize.errors import ConfigurationError
+from specialize.io.progress import notice
 from specialize.pipeline import report_runs, run_recipe
 from specialize.quickstart import world
 
@@ -72,7 +73,8 @@ class Outcome:
     Attributes:
         text: of a second student that learnt the same solutions without their distributions; None:
             ``both`` was refused.
-        report: path of the report, or of the comparison with the second student.
+        report: its path.
+        comparison: path of the two students' comparison; None: there is one student.
     """
 
     before: Mapping[str, float]
@@ -82,6 +84,7 @@ class Outcome:
     selected_step: int
     seconds: float
     report: str
+    comparison: str | None
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -95,6 +98,7 @@ class Outcome:
             "selected_step": self.selected_step,
             "seconds": round(self.seconds, 1),
             "report": self.report,
+            "comparison": self.comparison,
         }
 
 
@@ -115,10 +119,11 @@ def quickstart(out: Path, size: Size, *, both: bool = True, restart: bool = Fals
         raise ConfigurationError(f"{out} is not empty and no quickstart run; name another --out")
     write_data(out / "data", size)
     recipe, text = quickstart_recipe(out, size), out / "text"
-    report = run_recipe(recipe, out)["report"]
+    report, comparison = run_recipe(recipe, out)["report"], None
     if both:
+        notice(f"a second student, in {text}: the same solutions as text")
         run_recipe(_as_text(recipe), text, source=out)
-        report = report_runs([out, text], out, None)["comparison"]
+        comparison = str(report_runs([out, text], out, None)["comparison"])
     return Outcome(
         before=_tested(out, 0),
         after=_tested(out, _selected(out)),
@@ -127,6 +132,7 @@ def quickstart(out: Path, size: Size, *, both: bool = True, restart: bool = Fals
         selected_step=_selected(out),
         seconds=time.monotonic() - started,
         report=str(report),
+        comparison=comparison,
     )
 
 
@@ -236,6 +242,8 @@ def summary_table(outcome: Outcome) -> str:
         )
     lines.append(f"selected step {outcome.selected_step}, {outcome.seconds:.0f} s")
     lines.append(f"report: {outcome.report}")
+    if outcome.comparison is not None:
+        lines.append(f"comparison: {outcome.comparison}")
     return "\n".join(lines)
 
 

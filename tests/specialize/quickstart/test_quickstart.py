@@ -24,14 +24,19 @@ def test_both_learn_the_same_solutions(tmp_path: Path) -> None:
     for path in (tmp_path / "responses").glob("*/shards/*"):  # linked, not dumped again
         assert path.samefile(tmp_path / "text" / path.relative_to(tmp_path))
     assert Path(outcome.report).is_file()
+    assert outcome.comparison is not None
+    assert Path(outcome.comparison).is_file()
 
 
 @pytest.mark.parametrize("text", [None, {"shop": 0.5}])
 def test_the_second_student_has_a_column_where_it_is(text: dict[str, float] | None) -> None:
-    outcome = Outcome({"shop": 0.1}, {"shop": 0.7}, {"shop": 0.9}, text, 300, 1.0, "report.html")
-    head, shop, *_ = summary_table(outcome).splitlines()
+    accuracies = {"shop": 0.1}, {"shop": 0.7}, {"shop": 0.9}, text
+    comparison = None if text is None else "comparison.html"
+    outcome = Outcome(*accuracies, 300, 1.0, "report.html", comparison)
+    head, shop, *_, last = summary_table(outcome).splitlines()
     beside = ([], []) if text is None else (["as", "text"], ["50.0%"])
     assert head.split() == ["set", "before", "after", "change", *beside[0], "teacher"]
     assert shop.split() == ["shop", "(in)", "10.0%", "70.0%", "+60.0%", *beside[1], "90.0%"]
     assert len(head) == len(shop)
+    assert last == ("report: report.html" if text is None else "comparison: comparison.html")
     assert outcome.as_json()["text"] == text
