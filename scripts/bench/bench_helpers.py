@@ -1,6 +1,6 @@
 """What a training step takes with processes that help, beside torch's threads, by the clock.
 
-    specialize quickstart --out RUN --steps 2
+    specialize quickstart --out RUN --steps 2 --no-both
     python scripts/bench/bench_helpers.py RUN [--widths 128 256 384] [--steps 20] [--turns 3]
 
 Students with random weights and the quickstart's vocabulary, of several widths, are trained on the

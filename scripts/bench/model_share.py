@@ -1,6 +1,6 @@
 """How much of a command's time is spent in models, and how much around them.
 
-    python scripts/bench/model_share.py python -m specialize quickstart --out FOLDER
+    python scripts/bench/model_share.py python -m specialize quickstart --no-both --out FOLDER
     {"wall": 61.2, "processor": 104.5, "outside_wall": 0.08, "outside_processor": 0.09, ...}
 
 In models are the forward pass (any call of a module of torch, the T5 decoder's own arithmetic, the
