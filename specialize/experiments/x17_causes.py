@@ -69,8 +69,8 @@ def harden(given: Path, out: Path, which: str | None) -> None:
     store = Store.open(given)
     digits = [i for i, piece in store.vocabulary().items() if re.search(rb"[0-9]", piece)]
     with StoreWriter(out, store.description, shard_samples=len(store)) as writer:
-        samples = [_hardened(sample, _places(sample, digits, which)) for sample in store]
         if 0 not in writer.committed:
+            samples = [_hardened(sample, _places(sample, digits, which)) for sample in store]
             writer.write(0, samples, counts=store.counts)
         writer.finish(store.align_vocabulary(), store.summary)
 
