@@ -20,6 +20,7 @@ from specialize.config import trust
 from specialize.engines.engine import Work
 from specialize.engines.worker import Failure, attempt, refuse_failures
 from specialize.io.cores import usable_cores
+from specialize.io.parent import end_with_parent
 from specialize.io.part import Part
 from specialize.io.progress import Verbosity, notice, verbosity
 
@@ -93,6 +94,7 @@ class _Worker:
 def _serve(
     work: Work, part: Part, granted: trust.Granted, loud: Verbosity, said: Connection
 ) -> None:
+    end_with_parent()
     failure = attempt(work, part, granted, loud)
     said.send(failure)
     sys.exit(failure.code if failure is not None else 0)

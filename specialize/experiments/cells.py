@@ -26,6 +26,7 @@ from specialize.config.recipe import Recipe
 from specialize.evaluate import evaluate
 from specialize.experiments import find_experiment, outcomes
 from specialize.experiments.design import STORES, Arm, Experiment, Outcome
+from specialize.io.parent import end_with_parent
 from specialize.io.progress import notice, progress, set_verbosity
 from specialize.pipeline import train_from
 from specialize.store import link_store
@@ -102,7 +103,7 @@ def perform_all(cells: Sequence[Cell], processes: int) -> None:
     known = dict.fromkeys([*(cell for cell in others if cell.finished), *cells])
     with (
         progress(f"cells of {experiment.name}", len(cells), done=done) as advance,
-        ProcessPoolExecutor(processes, get_context("spawn"), _be_quiet) as pool,
+        ProcessPoolExecutor(processes, get_context("spawn"), begin) as pool,
     ):
         try:
             for run in finishing(groups(list(known)), pool):
@@ -113,7 +114,9 @@ def perform_all(cells: Sequence[Cell], processes: int) -> None:
             raise
 
 
-def _be_quiet() -> None:
+def begin() -> None:
+    """What a process does before its first cell."""
+    end_with_parent()
     set_verbosity("quiet")
 
 
