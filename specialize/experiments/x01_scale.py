@@ -41,6 +41,7 @@ _MIDDLE = STUDENTS["1M"].parameters  # of the base recipe's student
 _PARAMETERS = {name: student.parameters for name, student in STUDENTS.items()}
 _SIZES = ", ".join(f"{count:,}" for count in _PARAMETERS.values())
 _SMALL, _LARGE = "0.1M", "3M"  # of which capacity is a claim; 9M has hardly anything to gain
+_SLOW = f"optimization.learning_rate={world.RATE:g}"
 _ROWS, _QUESTIONS, _EXAMPLES = 24, 800, 400
 
 
@@ -73,19 +74,26 @@ def _base(folder: Path) -> Recipe:
 def _arms() -> Iterator[Arm]:
     smaller = None
     for name in STUDENTS:
-        size = _PARAMETERS[name] / _MIDDLE
-        student = f"student={Path(INPUTS) / 'students' / name}"
-        rows = (student, "objectives.0.target=distribution")
+        size, student = _PARAMETERS[name] / _MIDDLE, f"student={Path(INPUTS) / 'students' / name}"
         yield Arm(name, (student,), smaller, size)
-        yield Arm(f"rows {name}", rows, name, size)
-        yield Arm(f"reverse {name}", (*rows, "training.loss=reverse_kl"), f"rows {name}", size)
+        yield from _by_rows(name, (student,), size)
         smaller = name
+    student = f"student={Path(INPUTS) / 'students' / '1M'}"
+    yield Arm("1M slow", (student, _SLOW), "1M")
+    yield from _by_rows("1M slow", (student, _SLOW), 1.0)
+
+
+def _by_rows(text: str, given: tuple[str, ...], size: float) -> Iterator[Arm]:
+    """What ``text`` learns as distributions, by either divergence."""
+    rows = (*given, "objectives.0.target=distribution")
+    yield Arm(f"rows {text}", rows, text, size)
+    yield Arm(f"reverse {text}", (*rows, "training.loss=reverse_kl"), f"rows {text}", size)
 
 
 def _contrasts() -> Iterator[Contrast]:
     for smaller, larger in pairwise(STUDENTS):
         yield Contrast(f"{larger} beats {smaller}", (larger,), (smaller,))
-    for name in STUDENTS:
+    for name in (*STUDENTS, "1M slow"):
         rows = f"rows {name}"
         yield Contrast(f"{name}: rows beat text", (rows,), (name,))
         yield Contrast(f"{name}: the reverse KL helps rows", (f"reverse {name}",), (rows,))
@@ -119,7 +127,7 @@ SCALE = Experiment(
     "after their results had been read, and all were run again. *Rows*: the same solutions as "
     "distributions; *reverse*: these by the reverse KL. They and their claims, on capacity of "
     f"{_SMALL} and {_LARGE} because 9M has hardly anything to gain, came last, before any of their "
-    "runs. Seeds are those of specialization: each size was pretrained once, so that one "
+    f"runs; and *slow*, at {world.RATE:g}, X02's rate, when these had been read. Seeds are those of specialization: each size was pretrained once, so that one "
     "pretraining's luck counts as its size.",
     prepare=prepare,
     base=_base,
