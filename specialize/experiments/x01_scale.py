@@ -127,8 +127,9 @@ SCALE = Experiment(
     "after their results had been read, and all were run again. *Rows*: the same solutions as "
     "distributions; *reverse*: these by the reverse KL. They and their claims, on capacity of "
     f"{_SMALL} and {_LARGE} because 9M has hardly anything to gain, came last, before any of their "
-    f"runs; and *slow*, at {world.RATE:g}, X02's rate, when these had been read. Seeds are those of specialization: each size was pretrained once, so that one "
-    "pretraining's luck counts as its size.",
+    f"runs; and *slow*, at {world.RATE:g}, X02's rate, when these had been read. Seeds are those "
+    "of specialization: each size was pretrained once, so that one pretraining's luck counts as "
+    "its size.",
     prepare=prepare,
     base=_base,
     arms=tuple(_arms()),
