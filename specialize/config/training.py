@@ -65,7 +65,8 @@ class Training(Strict):
     # X05: steps of whole examples are not separably better or worse
     mixing: Literal["pooled", "joint"] = "pooled"
     """pooled: rows of all objectives in one order. joint: all of an example in one step."""
-    # X02: reverse KL is not separable; X17: jsd is just ahead with many checked texts, as text is
+    # X02: reverse KL is not separable, X01: behind; X17: jsd is just ahead with many checked
+    # texts, as text is
     loss: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
     """The divergence between teacher and student, where an objective names no other."""
     jsd_beta: Annotated[float, Field(gt=0, lt=1)] = 0.5

@@ -234,7 +234,7 @@ CAUSES = Experiment(
     "took away**: the teacher's certainty, its strength and several right solutions (X02, "
     "X13, X15: none makes rows win), wrong solutions and text drawn as the rows are (X02: "
     "there the lead is gone), rates (X02: the order of many texts stays), projection and "
-    "entries (X02, X10: not separable); a student's capacity was not varied. So many checked "
-    "solutions are best learnt as text, which costs least; who wants rows of them for "
+    "entries (X02, X10: not separable), a student's capacity (X01: with none of five sizes). So "
+    "many checked solutions are best learnt as text, which costs least; who wants rows of them for "
     "another reason makes up for the loss with `hard_label_weight: 0.75`.",
 )  # fmt: skip
