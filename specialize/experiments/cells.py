@@ -103,7 +103,7 @@ def perform_all(cells: Sequence[Cell], processes: int) -> None:
     known = dict.fromkeys([*(cell for cell in others if cell.finished), *cells])
     with (
         progress(f"cells of {experiment.name}", len(cells), done=done) as advance,
-        ProcessPoolExecutor(processes, get_context("spawn"), begin) as pool,
+        workers(processes) as pool,
     ):
         try:
             for run in finishing(groups(list(known)), pool):
@@ -114,8 +114,12 @@ def perform_all(cells: Sequence[Cell], processes: int) -> None:
             raise
 
 
-def begin() -> None:
-    """What a process does before its first cell."""
+def workers(count: int) -> ProcessPoolExecutor:
+    """Processes that make cells, and end with this one."""
+    return ProcessPoolExecutor(count, get_context("spawn"), _begin)
+
+
+def _begin() -> None:
     end_with_parent()
     set_verbosity("quiet")
 

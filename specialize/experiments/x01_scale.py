@@ -74,18 +74,16 @@ def _base(folder: Path) -> Recipe:
 def _arms() -> Iterator[Arm]:
     smaller = None
     for name in STUDENTS:
-        size, student = _PARAMETERS[name] / _MIDDLE, f"student={Path(INPUTS) / 'students' / name}"
-        yield Arm(name, (student,), smaller, size)
-        yield from _by_rows(name, (student,), size)
+        yield from _taught(name, name, smaller)
         smaller = name
-    student = f"student={Path(INPUTS) / 'students' / '1M'}"
-    yield Arm("1M slow", (student, _SLOW), "1M")
-    yield from _by_rows("1M slow", (student, _SLOW), 1.0)
+    yield from _taught("1M slow", "1M", "1M", _SLOW)
 
 
-def _by_rows(text: str, given: tuple[str, ...], size: float) -> Iterator[Arm]:
-    """What ``text`` learns as distributions, by either divergence."""
-    rows = (*given, "objectives.0.target=distribution")
+def _taught(text: str, student: str, against: str | None, *changes: str) -> Iterator[Arm]:
+    """``text``, and the same solutions as distributions, by either divergence."""
+    given = (f"student={Path(INPUTS) / 'students' / student}", *changes)
+    rows, size = (*given, "objectives.0.target=distribution"), _PARAMETERS[student] / _MIDDLE
+    yield Arm(text, given, against, size)
     yield Arm(f"rows {text}", rows, text, size)
     yield Arm(f"reverse {text}", (*rows, "training.loss=reverse_kl"), f"rows {text}", size)
 

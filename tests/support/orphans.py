@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from specialize.engines.pool import run_parts
@@ -28,9 +26,9 @@ def main(kind: str, folder: Path) -> None:
     if kind == "parts":
         run_parts(work, COUNT)
         return
-    from specialize.experiments.cells import begin
+    from specialize.experiments.cells import workers
 
-    with ProcessPoolExecutor(COUNT, get_context("spawn"), begin) as pool:
+    with workers(COUNT) as pool:
         for index in range(COUNT):
             pool.submit(work, Part(index, COUNT))
 
